@@ -1,0 +1,380 @@
+#include "gyro/arch/arch.h"
+
+#include <algorithm>
+#include <cctype>
+#include <tuple>
+#include <utility>
+
+#include "gyro/base/error.h"
+
+namespace gyro {
+namespace {
+
+// Names of a layer's matrices, after the layer's prefix and before ".weight". A fused name may be empty; where a
+// checkpoint has the fused tensor, the parts are slices of it, else tensors of their own.
+struct Names {
+  std::string_view q, k, v, o, gate, up, down;
+  std::string_view qkv, gate_up;
+};
+constexpr Names kLlama = {"self_attn.q_proj",
+                          "self_attn.k_proj",
+                          "self_attn.v_proj",
+                          "self_attn.o_proj",
+                          "mlp.gate_proj",
+                          "mlp.up_proj",
+                          "mlp.down_proj",
+                          "",
+                          ""};
+constexpr Names kPhi3 = {"self_attn.q_proj", "self_attn.k_proj",   "self_attn.v_proj",
+                         "self_attn.o_proj", "mlp.gate_proj",      "mlp.up_proj",
+                         "mlp.down_proj",    "self_attn.qkv_proj", "mlp.gate_up_proj"};
+
+// An architecture: its name in config.json, its tensors' names, and the sizes that hold where config.json leaves them
+// out (0: num_key_value_heads = num_attention_heads, head_dim = hidden_size / num_attention_heads).
+struct Architecture {
+  std::string_view model_type;
+  const Names& names;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+};
+constexpr Architecture kTable[] = {
+    {"llama", kLlama},
+    {"mistral", kLlama},
+    {"qwen2", kLlama},
+    {"qwen3", kLlama, 0, 0, 128},
+    {"gemma", kLlama, 0, 0, 256},
+    {"gemma2", kLlama, 0, 0, 256},
+    {"gemma3", kLlama, 8, 4, 256},
+    {"gemma3_text", kLlama, 8, 4, 256},
+    {"phi3", kPhi3},
+};
+constexpr Architecture kUnknown = {"", kLlama};
+
+// Where the layers are: a causal model, its body alone, and language models inside multimodal ones, old and new.
+constexpr std::string_view kPrefixes[] = {"model.layers.", "layers.", "language_model.model.layers.",
+                                          "model.language_model.layers.", "language_model.layers."};
+
+const Architecture& architecture_of(const ModelConfig& config) {
+  for (const Architecture& row : kTable) {
+    if (row.model_type == config.model_type) return row;
+  }
+  return kUnknown;
+}
+
+std::string named(std::string_view tensor) {
+  return fmt::format("tensor \"{}\"", printable(tensor));
+}
+
+std::string_view own_name(const Names& names, MatrixType type) {
+  switch (type) {
+    case MatrixType::Q:
+      return names.q;
+    case MatrixType::K:
+      return names.k;
+    case MatrixType::V:
+      return names.v;
+    case MatrixType::O:
+      return names.o;
+    case MatrixType::Gate:
+      return names.gate;
+    case MatrixType::Up:
+      return names.up;
+    case MatrixType::Down:
+      return names.down;
+    case MatrixType::QKV:
+      return names.qkv;
+    case MatrixType::GateUp:
+      return names.gate_up;
+  }
+  return "";
+}
+
+// The fused type that `type` is a part of, or `type` itself.
+MatrixType whole_of(MatrixType type) {
+  switch (type) {
+    case MatrixType::Q:
+    case MatrixType::K:
+    case MatrixType::V:
+      return MatrixType::QKV;
+    case MatrixType::Gate:
+    case MatrixType::Up:
+      return MatrixType::GateUp;
+    default:
+      return type;
+  }
+}
+
+struct Shape {
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
+// Shape as stored, d_out x d_in.
+Shape shape_of(const ModelConfig& config, MatrixType type) {
+  const int64_t q = config.num_attention_heads * config.head_dim;
+  const int64_t kv = config.num_key_value_heads * config.head_dim;
+  switch (type) {
+    case MatrixType::Q:
+      return {q, config.hidden_size};
+    case MatrixType::K:
+    case MatrixType::V:
+      return {kv, config.hidden_size};
+    case MatrixType::O:
+      return {config.hidden_size, q};
+    case MatrixType::Gate:
+    case MatrixType::Up:
+      return {config.intermediate_size, config.hidden_size};
+    case MatrixType::Down:
+      return {config.hidden_size, config.intermediate_size};
+    case MatrixType::QKV:
+      return {q + 2 * kv, config.hidden_size};
+    case MatrixType::GateUp:
+      return {2 * config.intermediate_size, config.hidden_size};
+  }
+  return {};
+}
+
+// First row of a part in its fused tensor: Q, K, V and gate, up in this order.
+int64_t first_row_of(const ModelConfig& config, MatrixType type) {
+  switch (type) {
+    case MatrixType::K:
+      return shape_of(config, MatrixType::Q).rows;
+    case MatrixType::V:
+      return shape_of(config, MatrixType::Q).rows + shape_of(config, MatrixType::K).rows;
+    case MatrixType::Up:
+      return shape_of(config, MatrixType::Gate).rows;
+    default:
+      return 0;
+  }
+}
+
+// Where the layers are in this checkpoint, or nothing.
+std::optional<std::string> layers_prefix(const Checkpoint& checkpoint) {
+  for (const std::string_view prefix : kPrefixes) {
+    const std::string first = std::string(prefix) + "0.";
+    const auto at = checkpoint.tensors().lower_bound(first);
+    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return std::string(prefix);
+  }
+  return std::nullopt;
+}
+
+// The tensor whose name starts with `stem` and whose type is an integer: what quantised checkpoints store in place of
+// `<stem>weight`.
+std::optional<std::string> quantised_tensor(const Checkpoint& checkpoint, const std::string& stem) {
+  const auto& tensors = checkpoint.tensors();
+  for (auto at = tensors.lower_bound(stem); at != tensors.end() && at->first.starts_with(stem); ++at) {
+    if (!dtype_is_float(at->second.info->dtype)) return at->first;
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse_quantised(const Checkpoint& checkpoint, const std::string& tensor) {
+  const std::string& method = checkpoint.config().quantization;
+  fail(checkpoint.path().string(), "{} holds quantised integers ({}{}{}); Gyro reads floating-point weights",
+       named(tensor), dtype_name(checkpoint.find(tensor)->info->dtype), method.empty() ? "" : ", ",
+       printable(method, 40));
+}
+
+// The scales of the FP8 tensor `name` of that shape; none for tensors without any.
+BlockScale find_scale(const Checkpoint& checkpoint, const std::string& name, DType dtype, Shape shape) {
+  std::string scale_name = name + "_scale_inv";
+  auto entry = checkpoint.find(scale_name);
+  if (!entry) entry = checkpoint.find(scale_name = name + "_scale");
+  if (!entry) return {};
+  const std::string folder = checkpoint.path().string();
+  if (dtype != DType::F8_E4M3 && dtype != DType::F8_E5M2) {
+    fail(folder, "{} is {}, yet has scales ({})", named(name), dtype_name(dtype), named(scale_name));
+  }
+  const TensorInfo& info = *entry->info;
+  if (!dtype_is_float(info.dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(info.dtype));
+  const std::byte* data = entry->bytes().data();
+  if (entry->bytes().size() == dtype_size(info.dtype)) return {data, info.dtype, 1, shape.rows, shape.cols};
+  using Extents = std::vector<int64_t>;
+  if (info.shape == Extents{shape.rows} || info.shape == Extents{shape.rows, 1}) {
+    return {data, info.dtype, 1, 1, shape.cols};
+  }
+  const ModelConfig& config = checkpoint.config();
+  const int64_t block_rows = config.fp8_block_rows > 0 ? config.fp8_block_rows : 128;
+  const int64_t block_cols = config.fp8_block_cols > 0 ? config.fp8_block_cols : 128;
+  const Extents table = {(shape.rows - 1) / block_rows + 1, (shape.cols - 1) / block_cols + 1};
+  if (info.shape == table) return {data, info.dtype, table[1], block_rows, block_cols};
+  fail(folder, "{} has the shape [{}]: not one scale, not one for each of {} rows, not [{}] for blocks of {} x {}",
+       named(scale_name), fmt::join(info.shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
+}
+
+// Checks that `name` is there, of a type that can be read, and shaped as config.json says.
+void check_tensor(const Checkpoint& checkpoint, const std::string& name, Shape expected) {
+  const auto entry = checkpoint.find(name);
+  if (!entry) {
+    const std::string stem = name.substr(0, name.rfind('.') + 1);
+    if (const auto quantised = quantised_tensor(checkpoint, stem)) refuse_quantised(checkpoint, *quantised);
+    fail(checkpoint.path().string(), "has no {}", named(name));
+  }
+  const TensorInfo& info = *entry->info;
+  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, name);
+  if (info.shape != std::vector<int64_t>{expected.rows, expected.cols}) {
+    fail(checkpoint.path().string(), "{} has the shape [{}] where config.json means [{}, {}]", named(name),
+         fmt::join(info.shape, ", "), expected.rows, expected.cols);
+  }
+  find_scale(checkpoint, name, info.dtype, expected);
+}
+
+// An unknown model type passes when the first layer has what Llama's has.
+void check_named_as_llama(const Checkpoint& checkpoint, const std::string& layer_prefix) {
+  for (const MatrixType type : kAllMatrixTypes) {
+    if (type_is_fused(type)) continue;
+    const std::string stem = layer_prefix + std::string(own_name(kLlama, type)) + ".";
+    if (!checkpoint.find(stem + "weight") && !quantised_tensor(checkpoint, stem)) {
+      fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would",
+           printable(checkpoint.config().model_type, 40), named(stem + "weight"));
+    }
+  }
+}
+
+void add_site(const Checkpoint& checkpoint, const ModelConfig& config, const Names& names,
+              const std::string& layer_prefix, int64_t layer, MatrixType type, std::vector<MatrixSite>& sites) {
+  const auto tensor_of = [&](MatrixType t) { return layer_prefix + std::string(own_name(names, t)) + ".weight"; };
+  const MatrixType whole = whole_of(type);
+  const bool fused = type_is_fused(whole) && checkpoint.find(tensor_of(whole)).has_value();
+  if (type_is_fused(type) && !fused) return;
+  MatrixSite site{.layer = layer, .type = type, .tensor = tensor_of(fused ? whole : type)};
+  if (fused && type != whole && checkpoint.find(tensor_of(type))) {
+    fail(checkpoint.path().string(), "has both {} and {}", named(tensor_of(whole)), named(tensor_of(type)));
+  }
+  check_tensor(checkpoint, site.tensor, shape_of(config, fused ? whole : type));
+  const Shape shape = shape_of(config, type);
+  site.row_begin = fused ? first_row_of(config, type) : 0;
+  site.row_end = site.row_begin + shape.rows;
+  site.d_in = shape.cols;
+  site.d_out = shape.rows;
+  site.sliced = fused && type != whole;
+  sites.push_back(std::move(site));
+}
+
+std::string describe(const MatrixSite& site) {
+  return fmt::format("{} of layer {} ({} x {})", type_name(site.type), site.layer, site.d_out, site.d_in);
+}
+
+}  // namespace
+
+std::string_view type_name(MatrixType type) {
+  constexpr std::array<std::string_view, kAllMatrixTypes.size()> kNames = {
+      "W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"};
+  return kNames[static_cast<size_t>(type)];
+}
+
+std::optional<MatrixType> type_from_name(std::string_view name) {
+  const auto lower = [](std::string_view text) {
+    std::string out(text);
+    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return out;
+  };
+  std::string wanted = lower(name);
+  if (!wanted.starts_with("w_")) wanted = "w_" + wanted;
+  for (const MatrixType type : kAllMatrixTypes) {
+    if (lower(type_name(type)) == wanted) return type;
+  }
+  return std::nullopt;
+}
+
+bool type_is_fused(MatrixType type) {
+  return type == MatrixType::QKV || type == MatrixType::GateUp;
+}
+
+ModelConfig complete_config(const Checkpoint& checkpoint) {
+  ModelConfig config = checkpoint.config();
+  const Architecture& row = architecture_of(config);
+  const std::string file = (checkpoint.path() / "config.json").string();
+  if (config.num_attention_heads == 0) config.num_attention_heads = row.heads;
+  const std::pair<const char*, int64_t> needed[] = {{"num_hidden_layers", config.num_hidden_layers},
+                                                    {"hidden_size", config.hidden_size},
+                                                    {"intermediate_size", config.intermediate_size},
+                                                    {"num_attention_heads", config.num_attention_heads}};
+  for (const auto& [key, value] : needed) {
+    if (value == 0) fail(file, "has no {}", key);
+  }
+  const int64_t heads = config.num_attention_heads;
+  if (!config.kv_heads_given) config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
+  if (heads % config.num_key_value_heads != 0) {
+    fail(file, "num_attention_heads {} is no multiple of num_key_value_heads {}", heads, config.num_key_value_heads);
+  }
+  if (!config.head_dim_given && row.head_dim > 0) config.head_dim = row.head_dim;
+  if (config.head_dim == 0) {
+    if (config.hidden_size % heads != 0) {
+      fail(file, "has no head_dim, and hidden_size {} is no multiple of num_attention_heads {}", config.hidden_size,
+           heads);
+    }
+    config.head_dim = config.hidden_size / heads;
+  }
+  return config;
+}
+
+ModelMap map_model(const Checkpoint& checkpoint) {
+  const std::string folder = checkpoint.path().string();
+  const Architecture& row = architecture_of(checkpoint.config());
+  const std::optional<std::string> prefix = layers_prefix(checkpoint);
+  if (!prefix) {
+    fail(folder, "has the model_type \"{}\", and no tensor of a layer 0 under any of {}",
+         printable(checkpoint.config().model_type, 40), fmt::join(kPrefixes, ", "));
+  }
+  ModelMap map;
+  if (&row == &kUnknown) {
+    check_named_as_llama(checkpoint, *prefix + "0.");
+    map.warnings.push_back(fmt::format("{}: unknown model_type \"{}\", read as llama", folder,
+                                       printable(checkpoint.config().model_type, 40)));
+  }
+  const ModelConfig config = complete_config(checkpoint);
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    const std::string layer_prefix = fmt::format("{}{}.", *prefix, layer);
+    for (const MatrixType type : kAllMatrixTypes) {
+      add_site(checkpoint, config, row.names, layer_prefix, layer, type, map.sites);
+    }
+  }
+  const std::string beyond = fmt::format("{}{}.", *prefix, config.num_hidden_layers);
+  const auto at = checkpoint.tensors().lower_bound(beyond);
+  if (at != checkpoint.tensors().end() && at->first.starts_with(beyond)) {
+    map.warnings.push_back(fmt::format("{}: {} is beyond the {} layers of config.json and left out", folder,
+                                       named(at->first), config.num_hidden_layers));
+  }
+  return map;
+}
+
+void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+                      const ModelMap& post_map) {
+  const auto key = [](const MatrixSite& site) { return std::tuple(site.layer, site.type, site.d_out, site.d_in); };
+  const auto [b, p] =
+      std::mismatch(base_map.sites.begin(), base_map.sites.end(), post_map.sites.begin(), post_map.sites.end(),
+                    [&](const auto& x, const auto& y) { return key(x) == key(y); });
+  const bool base_ends = b == base_map.sites.end();
+  const bool post_ends = p == post_map.sites.end();
+  if (base_ends && post_ends) return;
+  fail(post.path().string(), "does not have the matrices of {}: {} where the base has {}", base.path().string(),
+       post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
+}
+
+Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
+  const auto entry = checkpoint.find(site.tensor);
+  if (!entry) fail(checkpoint.path().string(), "has no {}", named(site.tensor));
+  const TensorInfo& info = *entry->info;
+  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, site.tensor);
+  if (info.shape.size() != 2 || info.shape[1] != site.d_in || site.row_begin < 0 || site.row_end > info.shape[0] ||
+      site.row_end - site.row_begin != site.d_out) {
+    fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
+         fmt::join(info.shape, ", "), site.row_begin, site.row_end, site.d_in);
+  }
+  Weight whole{.name = site.tensor,
+               .dtype = info.dtype,
+               .data = entry->bytes().data(),
+               .rows = info.shape[0],
+               .cols = info.shape[1],
+               .scale = find_scale(checkpoint, site.tensor, info.dtype, {info.shape[0], info.shape[1]}),
+               .mapped = true,
+               .first_row = 0};
+  if (!site.sliced) return whole;
+  Weight part = slice_rows(whole, site.row_begin, site.row_end);
+  part.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
+  return part;
+}
+
+}  // namespace gyro

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/tensor/weight.h"
+
+namespace gyro {
+
+/// The kinds of matrix, in the order in which tables print them. W_QKV and W_gate_up are whole fused tensors.
+enum class MatrixType { Q, K, V, O, Gate, Up, Down, QKV, GateUp };
+inline constexpr std::array kAllMatrixTypes = {MatrixType::Q,    MatrixType::K,    MatrixType::V,
+                                               MatrixType::O,    MatrixType::Gate, MatrixType::Up,
+                                               MatrixType::Down, MatrixType::QKV,  MatrixType::GateUp};
+/// "W_Q", "W_gate", "W_gate_up", ...
+std::string_view type_name(MatrixType type);
+/// The inverse of type_name; also takes "Q", "gate_up", any case. Nothing for an unknown name.
+std::optional<MatrixType> type_from_name(std::string_view name);
+/// Whether this is a whole fused tensor (W_QKV, W_gate_up).
+bool type_is_fused(MatrixType type);
+
+/// Where one matrix of a model is stored: rows [row_begin, row_end) of `tensor`, shape d_out x d_in as stored.
+struct MatrixSite {
+  int64_t layer = 0;
+  MatrixType type = MatrixType::Q;
+  std::string tensor;
+  int64_t row_begin = 0;
+  int64_t row_end = 0;
+  int64_t d_in = 0;     ///< columns of the tensor
+  int64_t d_out = 0;    ///< row_end - row_begin
+  bool sliced = false;  ///< a part of a fused tensor
+};
+
+/// Every matrix of a checkpoint, layer by layer in kAllMatrixTypes order, and what was odd about it.
+struct ModelMap {
+  std::vector<MatrixSite> sites;
+  std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
+};
+
+/// The checkpoint's config with what transformers supplies for its architecture where config.json is silent (gemma3
+/// leaves out heads and head_dim when they have their usual values). Throws Error naming config.json when a size that
+/// the matrices depend on is missing, or sizes contradict each other.
+ModelConfig complete_config(const Checkpoint& checkpoint);
+
+/// Finds the matrices by the table of architectures and checks each shape against config.json. Throws Error naming the
+/// tensor that is missing, wrongly shaped, or of a dtype Gyro does not read (quantised integers, by name), or the model
+/// type when it is unknown and its tensors are not named as Llama's are.
+ModelMap map_model(const Checkpoint& checkpoint);
+
+/// Throws Error unless `post` has the same matrices (layer, type, shape) as `base`.
+void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+                      const ModelMap& post_map);
+
+/// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
+Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);
+
+}  // namespace gyro

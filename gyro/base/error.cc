@@ -1,0 +1,17 @@
+#include "gyro/base/error.h"
+
+namespace gyro {
+
+std::string printable(std::string_view text, size_t limit) {
+  std::string out(text.substr(0, limit));
+  for (char& c : out) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  if (text.size() > limit) out += "...";
+  return out;
+}
+
+Error::Error(std::string subject, const std::string& problem)
+    : std::runtime_error(printable(subject, 2000) + ": " + printable(problem, 2000)), subject_(std::move(subject)) {}
+
+}  // namespace gyro

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gyro {
+
+/// A regular file mapped read-only. Throws Error naming the path when it is missing, unreadable or not a regular file
+/// (a named pipe never blocks). An empty file maps to an empty span. Movable, unmapped on destruction.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// Tells the kernel that the pages wholly inside `bytes` of a MappedFile are not needed for now, so that they no longer
+/// count as resident. They are read again from the file when touched. Memory that is not of a file would be lost.
+void release_pages(std::span<const std::byte> bytes);
+
+/// The whole of a regular file of at most `limit` bytes. Throws Error naming the path.
+std::string read_file(const std::filesystem::path& path, size_t limit);
+
+/// Writes `content` to a temporary name beside `path`, syncs it to disk and renames it into place: `path` holds either
+/// what it held before or all of `content`. Throws Error naming the path; the temporary file is then gone.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> content);
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+/// The same with the content in pieces, written one after the other without being put together in memory.
+void write_file_atomically(const std::filesystem::path& path, const std::vector<std::span<const std::byte>>& pieces);
+
+}  // namespace gyro

@@ -1,0 +1,222 @@
+#include "gyro/checkpoint/checkpoint.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "gyro/base/error.h"
+#include "gyro/base/sha256.h"
+#include "gyro/checkpoint/json.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxConfigBytes = 4 << 20;
+constexpr size_t kMaxIndexBytes = 50'000'000;
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+// Something of that name is there, be it a link that leads nowhere: opening it then says what is wrong with it.
+bool present(const fs::path& path) {
+  std::error_code ignored;
+  return fs::symlink_status(path, ignored).type() != fs::file_type::not_found;
+}
+
+bool is_dangling_link(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_symlink(path, ignored) && !fs::exists(path, ignored);
+}
+
+void check_folder(const fs::path& folder) {
+  if (folder.empty()) fail("(empty path)", "is not the folder of a checkpoint");
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (status.type() == fs::file_type::not_found) fail(folder.string(), "does not exist");
+  if (error) fail(folder.string(), "cannot open: {}", error.message());
+  if (status.type() != fs::file_type::directory) {
+    fail(folder.string(), "is not a folder; a checkpoint is a folder with config.json and {}", kSingle);
+  }
+}
+
+// What the folder has in place of safetensors, for the message that there are none.
+std::string other_weights(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.ends_with(".gguf") || name.starts_with("pytorch_model") || name.starts_with("adapter_model") ||
+        name.ends_with(".safetensors")) {
+      names.push_back(printable(name, 100));
+    }
+  }
+  if (names.empty()) return "";
+  return fmt::format("; there is {}, which is not read in its place", *std::min_element(names.begin(), names.end()));
+}
+
+std::string_view ending_of(std::string_view text, std::string_view separator) {
+  const size_t at = text.find(separator);
+  return at == text.npos ? text : text.substr(at + separator.size());
+}
+
+// The parts of a Hugging Face cache path `.../models--owner--name/snapshots/commit`, empty when it is none.
+struct CachePath {
+  std::string id;
+  std::string revision;
+};
+CachePath cache_path(const fs::path& path) {
+  std::error_code error;
+  fs::path full = fs::absolute(path, error).lexically_normal();
+  if (error) return {};
+  if (!full.has_filename()) full = full.parent_path();
+  const fs::path snapshots = full.parent_path();
+  std::string model = snapshots.parent_path().filename().string();
+  if (snapshots.filename() != "snapshots" || !model.starts_with("models--")) return {};
+  model = ending_of(model, "models--");
+  if (const size_t at = model.find("--"); at != model.npos) model.replace(at, 2, "/");
+  return {model, full.filename().string()};
+}
+
+bool is_scale(std::string_view name) {
+  return name.ends_with("_scale") || name.ends_with("_scale_inv");
+}
+
+void check_shard_name(const std::string& subject, std::string_view tensor, std::string_view shard) {
+  const bool control = std::any_of(shard.begin(), shard.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (shard.empty() || shard == "." || shard == ".." || control || shard.find_first_of("/\\") != shard.npos) {
+    fail(subject, "tensor \"{}\" has the shard \"{}\", which is not the name of a file in the folder",
+         printable(tensor), printable(shard));
+  }
+}
+
+}  // namespace
+
+std::map<std::string, std::string, std::less<>> parse_index(std::string_view subject, std::string_view text) {
+  const std::string file(subject);
+  std::map<std::string, std::string, std::less<>> shards;
+  bool found = false;
+  visit_json(file, text, [&](const JsonPath& path, const JsonValue& value) {
+    if (path.empty()) {
+      if (value.kind != JsonValue::Kind::Object) fail(file, "must hold a JSON object");
+    } else if (path[0] != "weight_map") {
+      return;
+    } else if (path.size() == 1) {
+      if (value.kind != JsonValue::Kind::Object) fail(file, "weight_map must be an object");
+      found = true;
+    } else {
+      if (value.kind != JsonValue::Kind::String) {
+        fail(file, "the shard of tensor \"{}\" must be a string, not {}", printable(path[1]),
+             json_kind_name(value.kind));
+      }
+      check_shard_name(file, path[1], value.text);
+      shards.emplace(path[1], value.text);
+    }
+  });
+  if (!found) fail(file, "has no weight_map");
+  if (shards.empty()) fail(file, "has an empty weight_map");
+  return shards;
+}
+
+Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
+  check_folder(folder);
+  if (present(folder / kSingle)) {
+    open_single(folder / kSingle);
+  } else if (present(folder / kIndex)) {
+    open_shards(folder / kIndex);
+  } else {
+    fail(folder.string(), "has neither {} nor {}{}", kSingle, kIndex, other_weights(folder));
+  }
+  const fs::path config = folder / "config.json";
+  if (!present(config)) fail(folder.string(), "has no config.json");
+  config_ = parse_config(config.string(), read_file(config, kMaxConfigBytes));
+}
+
+void Checkpoint::open_single(const fs::path& path) {
+  files_.push_back(std::make_unique<SafetensorsFile>(path));
+  const SafetensorsFile& file = *files_.back();
+  for (const auto& [name, info] : file.header().tensors) tensors_[name] = {&file, &info};
+}
+
+void Checkpoint::open_shards(const fs::path& index_path) {
+  const auto index = parse_index(index_path.string(), read_file(index_path, kMaxIndexBytes));
+  std::map<std::string, const SafetensorsFile*> shards;
+  for (const auto& [tensor, shard] : index) {
+    const SafetensorsFile*& file = shards[shard];
+    if (file != nullptr) continue;
+    const fs::path path = path_ / shard;
+    if (!present(path) || is_dangling_link(path)) {
+      fail(path.string(), "is missing; {} says that it holds tensor \"{}\"", kIndex, printable(tensor));
+    }
+    file = files_.emplace_back(std::make_unique<SafetensorsFile>(path)).get();
+  }
+  std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
+  for (const auto& [shard, file] : shards) {
+    for (const auto& [name, info] : file->header().tensors) {
+      const auto entry = index.find(name);
+      if (entry == index.end()) continue;  // no part of this checkpoint
+      if (entry->second != shard) {
+        fail(file->path().string(), "holds tensor \"{}\", which {} says is in {}", printable(name), kIndex,
+             entry->second);
+      }
+      tensors_[name] = {file, &info};
+    }
+  }
+  for (const auto& [tensor, shard] : index) {
+    if (!tensors_.contains(tensor)) {
+      fail((path_ / shard).string(), "lacks tensor \"{}\", which {} says it holds", printable(tensor), kIndex);
+    }
+  }
+}
+
+std::optional<Checkpoint::Entry> Checkpoint::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return std::nullopt;
+  return found->second;
+}
+
+int64_t Checkpoint::parameters() const {
+  int64_t count = 0;
+  for (const auto& [name, entry] : tensors_) {
+    const DType dtype = entry.info->dtype;
+    if (!dtype_is_float(dtype) || is_scale(name)) continue;
+    count += static_cast<int64_t>((entry.info->end - entry.info->begin) / dtype_size(dtype));
+  }
+  return count;
+}
+
+std::vector<std::string> Checkpoint::dtypes() const {
+  std::map<std::string, uint64_t> bytes;
+  for (const auto& [name, entry] : tensors_) {
+    bytes[std::string(dtype_name(entry.info->dtype))] += entry.info->end - entry.info->begin;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, total] : bytes) names.push_back(name);
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const std::string& a, const std::string& b) { return bytes[a] > bytes[b]; });
+  return names;
+}
+
+std::string Checkpoint::sha256() const {
+  Sha256 hash;
+  for (const auto& file : files_) {
+    hash.update(file->header_bytes());
+    std::array<std::byte, 8> size{};
+    for (size_t i = 0; i < size.size(); ++i) size[i] = static_cast<std::byte>(file->size() >> (8 * i));
+    hash.update(size);
+  }
+  return hash.hex();
+}
+
+std::string Checkpoint::revision() const {
+  return cache_path(path_).revision;
+}
+
+std::string Checkpoint::id() const {
+  if (std::string id = cache_path(path_).id; !id.empty()) return id;
+  std::string given = path_.string();
+  while (given.size() > 1 && given.ends_with('/')) given.pop_back();
+  return given;
+}
+
+}  // namespace gyro

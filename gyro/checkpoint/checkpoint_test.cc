@@ -1,0 +1,224 @@
+#include "gyro/checkpoint/checkpoint.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "gyro/checkpoint/test_util.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+std::string refusal(const fs::path& folder) {
+  const std::string line = error_of([&] { Checkpoint checkpoint(folder); });
+  EXPECT_FALSE(contains(line, "\n")) << line;
+  return line;
+}
+
+// A folder with a config and two shards, "a" and "b" in the first, "c" in the second.
+void write_sharded(const fs::path& folder) {
+  write_text(folder / "config.json", R"({"model_type":"llama"})");
+  write_tensors(folder / "m-1.safetensors", {{"a", DType::F32, {2}}, {"b", DType::BF16, {4}}});
+  write_tensors(folder / "m-2.safetensors", {{"c", DType::F32, {3}}});
+  write_text(folder / kIndex,
+             R"({"metadata":{"total_size":28},"weight_map":{"a":"m-1.safetensors","b":"m-1.safetensors",)"
+             R"("c":"m-2.safetensors"}})");
+}
+
+TEST(ParseIndex, ReadsTheWeightMap) {
+  const auto shards = parse_index("i", R"({"weight_map":{"x":"s.safetensors"},"metadata":{"deep":[{"a":{}}]}})");
+  ASSERT_EQ(shards.size(), 1u);
+  EXPECT_EQ(shards.at("x"), "s.safetensors");
+}
+
+TEST(ParseIndex, RefusesWhatIsNoIndex) {
+  const auto said = [](std::string_view text) { return error_of([&] { parse_index("i", text); }); };
+  EXPECT_TRUE(contains(said(""), "i: is not valid JSON"));
+  EXPECT_TRUE(contains(said("[]"), "must hold a JSON object"));
+  EXPECT_TRUE(contains(said("{}"), "has no weight_map"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":{}})"), "empty weight_map"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":[]})"), "weight_map must be an object"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":{"a":1}})"), "shard of tensor \"a\" must be a string, not a number"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":{"a":{"b":"c"}}})"), "shard of tensor \"a\" must be a string"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":{"a":"s","a":"s"}})"), "has the key \"a\" twice"));
+  EXPECT_TRUE(contains(said(R"({"weight_map":{"a":"s"},"weight_map":{"a":"t"}})"), "has the key \"weight_map\" twice"));
+  EXPECT_TRUE(contains(said(std::string(100'000, '[')), "must hold a JSON object"));
+  EXPECT_TRUE(contains(said(R"({"m":)" + std::string(100'000, '[')), "nested deeper than 64"));
+}
+
+TEST(ParseIndex, ShardsArePlainNames) {
+  for (const char* name : {"", ".", "..", "/etc/passwd", "../x.safetensors", "a/b.safetensors", "a\\\\b", "a\\u0000",
+                           "a\\nb", "..\\\\x"}) {
+    const std::string line = error_of([&] { parse_index("i", fmt::format(R"({{"weight_map":{{"t":"{}"}}}})", name)); });
+    EXPECT_TRUE(contains(line, "which is not the name of a file in the folder")) << name << ": " << line;
+    EXPECT_FALSE(contains(line, "\n"));
+  }
+}
+
+TEST(Checkpoint, OpensThePicoModels) {
+  for (const char* model : {"qwen2", "llama", "mistral", "gemma2", "phi3"}) {
+    const fs::path folder = fs::path(GYRO_SOURCE_DIR) / "models" / fmt::format("pico-{}", model) / "base";
+    const Checkpoint checkpoint(folder);
+    EXPECT_EQ(checkpoint.config().model_type, model);
+    EXPECT_EQ(checkpoint.config().num_hidden_layers, 3);
+    EXPECT_EQ(checkpoint.dtypes(), std::vector<std::string>{"BF16"});
+    EXPECT_EQ(checkpoint.sha256().size(), 64u);
+    const auto entry = checkpoint.find("model.norm.weight");
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->bytes().size(), 128u);
+    EXPECT_FALSE(checkpoint.find("model.norm"));
+  }
+}
+
+TEST(Checkpoint, OpensShards) {
+  const TempDir dir;
+  write_sharded(dir.path());
+  const Checkpoint checkpoint(dir.path());
+  EXPECT_EQ(checkpoint.tensors().size(), 3u);
+  EXPECT_EQ(checkpoint.find("c")->bytes().size(), 12u);
+  EXPECT_EQ(checkpoint.parameters(), 9);
+  EXPECT_EQ(checkpoint.dtypes(), (std::vector<std::string>{"F32", "BF16"}));
+  EXPECT_EQ(checkpoint.id(), dir.path().string());
+  EXPECT_EQ(checkpoint.revision(), "");
+}
+
+TEST(Checkpoint, SingleFileWinsOverIndex) {
+  const TempDir dir;
+  write_sharded(dir.path());
+  write_tensors(dir / "model.safetensors", {{"alone", DType::F32, {1}}});
+  EXPECT_TRUE(Checkpoint(dir.path()).find("alone"));
+}
+
+TEST(Checkpoint, UnlistedTensorsAreLeftOut) {
+  const TempDir dir;
+  write_sharded(dir.path());
+  write_tensors(dir / "m-2.safetensors", {{"c", DType::F32, {3}}, {"extra", DType::F32, {1}}});
+  EXPECT_FALSE(Checkpoint(dir.path()).find("extra"));
+}
+
+TEST(Checkpoint, IndexAndShardsMustAgree) {
+  const TempDir dir;
+  write_sharded(dir.path());
+  write_tensors(dir / "m-2.safetensors", {{"d", DType::F32, {3}}});
+  std::string line = refusal(dir.path());
+  EXPECT_TRUE(contains(line, "m-2.safetensors: lacks tensor \"c\"")) << line;
+  write_tensors(dir / "m-2.safetensors", {{"c", DType::F32, {3}}, {"a", DType::F32, {2}}});
+  line = refusal(dir.path());
+  EXPECT_TRUE(contains(line, "m-2.safetensors: holds tensor \"a\", which")) << line;
+  EXPECT_TRUE(contains(line, "says is in m-1.safetensors")) << line;
+  fs::remove(dir / "m-2.safetensors");
+  line = refusal(dir.path());
+  EXPECT_TRUE(contains(line, "m-2.safetensors: is missing;")) << line;
+  fs::create_symlink("../blobs/none", dir / "m-2.safetensors");
+  line = refusal(dir.path());
+  EXPECT_TRUE(contains(line, "m-2.safetensors: is missing;")) << line;
+  fs::remove(dir / "m-2.safetensors");
+  ASSERT_EQ(mkfifo((dir / "m-2.safetensors").c_str(), 0600), 0);
+  line = refusal(dir.path());
+  EXPECT_TRUE(contains(line, "m-2.safetensors: is not a regular file")) << line;
+}
+
+TEST(Checkpoint, ShardsDoNotAlias) {
+  const TempDir dir;
+  write_sharded(dir.path());
+  fs::remove(dir / "m-2.safetensors");
+  fs::create_symlink("m-1.safetensors", dir / "m-2.safetensors");
+  EXPECT_TRUE(contains(refusal(dir.path()), "holds tensor \"a\", which"));
+}
+
+TEST(Checkpoint, OpensAHuggingFaceCache) {
+  const TempDir dir;
+  const fs::path root = dir / "models--some-org--Model--1B";
+  const fs::path snapshot = root / "snapshots/0123abc";
+  fs::create_directories(snapshot);
+  fs::create_directories(root / "blobs");
+  write_tensors(root / "blobs/weights", {{"a", DType::F32, {2}}});
+  write_text(root / "blobs/config", R"({"model_type":"llama"})");
+  fs::create_symlink("../../blobs/weights", snapshot / "model.safetensors");
+  fs::create_symlink("../../blobs/config", snapshot / "config.json");
+  for (const fs::path& path : {snapshot, snapshot / "", snapshot / ".." / "0123abc"}) {
+    const Checkpoint checkpoint(path);
+    EXPECT_EQ(checkpoint.id(), "some-org/Model--1B");
+    EXPECT_EQ(checkpoint.revision(), "0123abc");
+    EXPECT_TRUE(checkpoint.find("a"));
+  }
+  fs::remove(root / "blobs/weights");
+  EXPECT_TRUE(contains(refusal(snapshot), "model.safetensors: cannot open"));
+}
+
+TEST(Checkpoint, CountsParametersWithoutScalesAndIntegers) {
+  const TempDir dir;
+  write_text(dir / "config.json", "{}");
+  write_tensors(dir / "model.safetensors", {{"w", DType::F8_E4M3, {4, 4}},
+                                            {"w_scale_inv", DType::F32, {1, 1}},
+                                            {"v_scale", DType::F32, {4}},
+                                            {"ids", DType::I64, {10}}});
+  const Checkpoint checkpoint(dir.path());
+  EXPECT_EQ(checkpoint.parameters(), 16);
+  EXPECT_EQ(checkpoint.dtypes(), (std::vector<std::string>{"I64", "F32", "F8_E4M3"}));
+}
+
+TEST(Checkpoint, FingerprintTellsLayoutsApart) {
+  const TempDir dir;
+  std::vector<std::string> seen;
+  for (const int64_t rows : {2, 3}) {
+    const fs::path folder = dir / fmt::format("m{}", rows);
+    fs::create_directories(folder);
+    write_text(folder / "config.json", "{}");
+    write_tensors(folder / "model.safetensors", {{"a", DType::F32, {rows}}});
+    seen.push_back(Checkpoint(folder).sha256());
+    EXPECT_EQ(seen.back(), Checkpoint(folder / "").sha256());
+  }
+  EXPECT_NE(seen[0], seen[1]);
+}
+
+TEST(Checkpoint, TrailingSlashesAreNoPartOfTheId) {
+  const fs::path folder = fs::path(GYRO_SOURCE_DIR) / "models/pico-qwen2/base";
+  EXPECT_EQ(Checkpoint(folder.string() + "//").id(), folder.string());
+}
+
+TEST(Checkpoint, SaysWhyAPathIsNone) {
+  const TempDir dir;
+  EXPECT_TRUE(contains(refusal(""), "(empty path): is not the folder"));
+  EXPECT_TRUE(contains(refusal(dir / "none"), "none: does not exist"));
+  write_text(dir / "file.safetensors", "x");
+  EXPECT_TRUE(contains(refusal(dir / "file.safetensors"), "file.safetensors: is not a folder"));
+  EXPECT_TRUE(contains(refusal(dir / "file.safetensors/x"), "file.safetensors/x: "));
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(contains(refusal(dir / "pipe"), "pipe: is not a folder"));
+  fs::create_symlink("none", dir / "dangling");
+  EXPECT_TRUE(contains(refusal(dir / "dangling"), "dangling: does not exist"));
+  fs::create_symlink("loop", dir / "loop");
+  EXPECT_TRUE(contains(refusal(dir / "loop"), "loop: cannot open"));
+}
+
+TEST(Checkpoint, SaysWhatItLookedFor) {
+  const TempDir dir;
+  write_text(dir / "config.json", "{}");
+  const std::string neither = "has neither model.safetensors nor model.safetensors.index.json";
+  EXPECT_TRUE(refusal(dir.path()).ends_with(neither));
+  for (const char* name : {"q4.gguf", "pytorch_model.bin", "adapter_model.safetensors"}) {
+    write_text(dir / name, "");
+    EXPECT_TRUE(contains(refusal(dir.path()), fmt::format("{}; there is {}, which", neither, name)));
+    fs::remove(dir / name);
+  }
+}
+
+TEST(Checkpoint, NeedsAConfig) {
+  const TempDir dir;
+  write_tensors(dir / "model.safetensors", {{"a", DType::F32, {1}}});
+  EXPECT_TRUE(refusal(dir.path()).ends_with(": has no config.json"));
+  write_text(dir / "config.json", "{oops");
+  EXPECT_TRUE(contains(refusal(dir.path()), "config.json: is not valid JSON"));
+  write_text(dir / "config.json", std::string((4 << 20) + 1, ' '));
+  EXPECT_TRUE(contains(refusal(dir.path()), "config.json: is 4194305 bytes long"));
+  fs::remove(dir / "config.json");
+  fs::create_directory(dir / "config.json");
+  EXPECT_TRUE(contains(refusal(dir.path()), "config.json: is not a regular file"));
+}
+
+}  // namespace
+}  // namespace gyro

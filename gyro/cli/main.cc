@@ -1,0 +1,41 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "gyro/base/error.h"
+#include "gyro/cli/commands.h"
+#include "gyro/linalg/linalg.h"
+
+namespace {
+
+std::string version_text() {
+  return fmt::format("gyro {}\n  cpu   {}\n  cuda  not in this build", GYRO_VERSION, gyro::linalg::library());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"gyro: what post-training did to a language model's weights, and what of it is more than chance."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", version_text, "Print the version and what is in this build");
+  app.footer("gyro COMMAND --help shows a command's options and examples.");
+  int exit_code = gyro::kDone;
+  gyro::add_diff_command(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    fmt::print(stderr, "gyro: {}\nTry 'gyro {}--help'.\n", gyro::printable(error.what()),
+               app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ");
+    return gyro::kUsage;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "gyro: error: memory: not enough for these matrices; try fewer --threads\n");
+    return gyro::kFailed;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "gyro: error: {}\n", error.what());
+    return gyro::kFailed;
+  }
+  return exit_code;
+}

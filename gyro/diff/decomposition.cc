@@ -1,0 +1,166 @@
+#include "gyro/diff/decomposition.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "gyro/base/random.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+
+constexpr double kUnitRoundoff = 0x1p-53;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Largest entry of each column of S positive; `other` (L, may be empty) flips with it.
+void fix_signs(Matrix& s, Matrix& other) {
+  for (int64_t j = 0; j < s.cols(); ++j) {
+    double* column = s.col(j);
+    const double* top = std::max_element(column, column + s.rows(), [](double a, double b) { return std::abs(a) < std::abs(b); });
+    if (*top >= 0) continue;
+    for (int64_t i = 0; i < s.rows(); ++i) column[i] = -column[i];
+    for (int64_t i = 0; i < other.rows(); ++i) other(i, j) = -other(i, j);
+  }
+}
+
+// ‖QᵀQ − I‖_F, probed.
+double orthogonality_of(ConstMatrixView q) {
+  const Matrix z = probe_columns(q.cols);
+  Matrix qz(q.rows, kProbes), r = z.clone();
+  linalg::gemm(Op::None, Op::None, 1, q, z, 0, qz);
+  linalg::gemm(Op::Transpose, Op::None, 1, q, qz, -1, r);
+  return probed_norm(r);
+}
+
+// ‖G V − V Λ‖_F, probed.
+double eigen_residual(const Matrix& g_full, const linalg::Eigh& e) {
+  Matrix z = probe_columns(g_full.rows());
+  Matrix vz(z.rows(), kProbes), r(z.rows(), kProbes);
+  linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, vz);
+  for (int64_t j = 0; j < kProbes; ++j) {
+    for (int64_t i = 0; i < z.rows(); ++i) z(i, j) *= e.values[static_cast<size_t>(i)];
+  }
+  linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, r);
+  linalg::gemm(Op::None, Op::None, 1, g_full, vz, -1, r);
+  return probed_norm(r);
+}
+
+// Row i of x divided by sigma[i].
+void divide_rows(Matrix& x, const std::vector<double>& sigma) {
+  for (int64_t j = 0; j < x.cols(); ++j) {
+    for (int64_t i = 0; i < x.rows(); ++i) x(i, j) /= sigma[static_cast<size_t>(i)];
+  }
+}
+
+}  // namespace
+
+Matrix probe_columns(int64_t n) {
+  Matrix z(n, kProbes);
+  Random random(mix64(static_cast<uint64_t>(n)));
+  random.normals({z.data(), static_cast<size_t>(n * kProbes)}, 1);
+  return z;
+}
+
+double probed_norm(ConstMatrixView rz) { return kProbeFactor * linalg::norm(rz) / std::sqrt(double{kProbes}); }
+
+int64_t Decomposition::rank() const {
+  if (sigma.empty()) return 0;
+  const double threshold = static_cast<double>(m) * 2 * kUnitRoundoff * sigma[0];
+  return std::count_if(sigma.begin(), sigma.end(), [&](double s) { return s > threshold; });
+}
+
+bool Decomposition::resolved() const { return n > 0 && sigma.back() * sigma.back() > 4 * eta; }
+
+double Decomposition::relative_error(int64_t j) const {
+  const double s = sigma[static_cast<size_t>(j)];
+  if (s == 0) return kInfinity;
+  if (method == Method::Svd) return residual / s + orthogonality;
+  return std::min(long_side < 0.5 ? 0.5 * long_side * (1 + long_side) : kInfinity, 0.5 * eta / (s * s)) + orthogonality;
+}
+
+double Decomposition::polar_error() const {
+  if (sigma.empty() || sigma.back() == 0) return kInfinity;
+  if (method == Method::Svd) return rank() == n ? residual / sigma.back() + orthogonality : kInfinity;
+  // First order: L = L'(I + F/2) with L' orthonormal; the symmetric part of F and the antisymmetric change of the polar
+  // factor are orthogonal to each other and each at most ‖F‖/2.
+  return long_side < 0.5 ? long_side * (1 + long_side) / std::sqrt(2.0) + orthogonality : kInfinity;
+}
+
+Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gram_norm_squared) {
+  Decomposition d;
+  d.m = m;
+  d.n = g.rows();
+  d.norm = norm;
+  linalg::Eigh e = linalg::eigh(g.clone());
+  const double top = std::max(e.values.front(), 0.0);
+  d.orthogonality = orthogonality_of(e.vectors);
+  Matrix full = g.clone();
+  linalg::symmetrize_from_lower(full);
+  d.eta = eigen_residual(full, e) + top * d.orthogonality +
+          2 * std::sqrt(static_cast<double>(m)) * kUnitRoundoff * gram_norm_squared;
+  d.sigma = std::move(e.values);
+  for (double& s : d.sigma) s = std::sqrt(std::max(s, 0.0));
+  d.short_vectors = std::move(e.vectors);
+  Matrix none;
+  fix_signs(d.short_vectors, none);
+  d.long_side = kInfinity;
+  return d;
+}
+
+void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
+  const Matrix z = probe_columns(d.n);
+  Matrix scaled = z.clone(), x(d.n, kProbes), adjoint = Matrix::zeros(d.n, kProbes);
+  divide_rows(scaled, d.sigma);
+  linalg::gemm(Op::None, Op::None, 1, d.short_vectors, scaled, 0, x);
+  Matrix y(a.m, kProbes);
+  for_each_panel(a, [&](const Panel& panel) {
+    const MatrixView part = y.view().block(panel.begin, 0, panel.count, kProbes);
+    apply(panel, x, part);
+    add_adjoint(panel, part, adjoint);
+  });
+  Matrix r(d.n, kProbes);
+  linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, adjoint, 0, r);
+  divide_rows(r, d.sigma);
+  for (int64_t j = 0; j < kProbes; ++j) {
+    for (int64_t i = 0; i < d.n; ++i) r(i, j) -= z(i, j);
+  }
+  d.long_side = probed_norm(r);
+  if (lz != nullptr) *lz = std::move(y);
+}
+
+Decomposition decompose_direct(const TallWeight& a) {
+  Decomposition d;
+  d.method = Method::Svd;
+  d.m = a.m;
+  d.n = a.n;
+  Matrix dense = to_dense(a);
+  d.norm = linalg::norm(dense);
+  linalg::Svd svd = linalg::svd(std::move(dense));
+  d.sigma = std::move(svd.values);
+  d.short_vectors = std::move(svd.v);
+  d.long_vectors = std::move(svd.u);
+  fix_signs(d.short_vectors, d.long_vectors);
+  d.orthogonality = orthogonality_of(d.short_vectors) + orthogonality_of(d.long_vectors);
+
+  const Matrix z = probe_columns(d.n);
+  Matrix x(d.n, kProbes), r(d.m, kProbes);
+  linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, z, 0, x);
+  for (int64_t j = 0; j < kProbes; ++j) {
+    for (int64_t i = 0; i < d.n; ++i) x(i, j) *= d.sigma[static_cast<size_t>(i)];
+  }
+  linalg::gemm(Op::None, Op::None, 1, d.long_vectors, x, 0, r);
+  for_each_panel(a, [&](const Panel& panel) {
+    const MatrixView part = r.view().block(panel.begin, 0, panel.count, kProbes);
+    Matrix az(panel.count, kProbes);
+    apply(panel, z, az);
+    for (int64_t j = 0; j < kProbes; ++j) {
+      for (int64_t i = 0; i < panel.count; ++i) part(i, j) -= az(i, j);
+    }
+  });
+  d.residual = probed_norm(r);
+  return d;
+}
+
+}  // namespace gyro

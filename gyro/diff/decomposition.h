@@ -1,0 +1,63 @@
+#pragma once
+
+#include <vector>
+
+#include "gyro/diff/tall.h"
+
+namespace gyro {
+
+/// How singular values and vectors were got: from the eigenproblem of the Gram matrix, or by a direct SVD.
+enum class Method { Gram, Svd };
+
+/// The SVD of one tall matrix, A = L diag(sigma) Sᵀ, with bounds on what it is wrong by. Signs: the largest entry of each
+/// column of S is positive; L follows.
+struct Decomposition {
+  Method method = Method::Gram;
+  int64_t m = 0;
+  int64_t n = 0;
+  double norm = 0;            ///< ‖A‖_F
+  std::vector<double> sigma;  ///< descending, n
+  Matrix short_vectors;       ///< S, n x n
+  Matrix long_vectors;        ///< L, m x n, of a direct SVD only; else L = A S Σ⁻¹ and is not formed
+
+  /// Gram: bound on |δ(σ_j²)|, design §1: 'eta'.
+  double eta = 0;
+  /// Gram: bound on ‖LᵀL − I‖_F for L = A S Σ⁻¹. By Ostrowski's theorem half of it bounds the relative error of every
+  /// σ_j; infinite where the Gram matrix does not resolve the smallest one. Set by measure_long_side.
+  double long_side = 0;
+  /// Direct: bound on ‖A − L Σ Sᵀ‖_F.
+  double residual = 0;
+  /// Bound on ‖SᵀS − I‖_F (direct: plus ‖LᵀL − I‖_F).
+  double orthogonality = 0;
+
+  /// Number of singular values above max(m, n) eps σ_1 (as numpy.linalg.matrix_rank counts).
+  int64_t rank() const;
+  /// Whether the smallest σ² stands clear of eta, so that the Gram path may divide by σ.
+  bool resolved() const;
+  /// Bound on the relative error of sigma[j]; infinite for σ_j = 0.
+  double relative_error(int64_t j) const;
+  /// Bound on the error of the polar factor L Sᵀ in Frobenius norm; infinite for a rank-deficient A.
+  double polar_error() const;
+};
+
+/// Bounds come from residuals that are measured, not assumed: ‖R‖_F is estimated from R Z with kProbes gaussian columns and
+/// multiplied by kProbeFactor. The estimate falls short of the truth with probability below 1e-7, whatever R is
+/// (χ²_16 < 1; SLATE's and LAPACK's testers use the same idea with one column).
+inline constexpr int64_t kProbes = 16;
+inline constexpr double kProbeFactor = 4;
+/// A gaussian n x kProbes matrix, the same for the same n.
+Matrix probe_columns(int64_t n);
+/// kProbeFactor ‖rz‖_F / √kProbes for rz = R Z: the bound on ‖R‖_F.
+double probed_norm(ConstMatrixView rz);
+
+/// From the lower triangle of G = AᵀA (kept). `gram_norm_squared` is the sum of squares whose rounding went into G: ‖A‖_F²
+/// if G was summed from A. `long_side` is left infinite.
+Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gram_norm_squared);
+
+/// Measures long_side with one pass over A. Writes L Z (m x kProbes) to `lz` if not null.
+void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz);
+
+/// By LAPACK's dgesdd on all of A.
+Decomposition decompose_direct(const TallWeight& a);
+
+}  // namespace gyro

@@ -1,0 +1,159 @@
+#include "gyro/diff/journal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/base/sha256.h"
+#include "gyro/checkpoint/safetensors.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kJournalName = ".gyro-journal";
+constexpr std::string_view kMagic = "gyro journal 1\n";
+constexpr size_t kHashSize = 64;  // hex SHA-256, of the fingerprint in the head and of the payload in a record
+constexpr size_t kRecordHead = sizeof(uint64_t) + kHashSize;
+
+std::string sha256_of(std::span<const std::byte> bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
+
+std::vector<uint8_t> encode(int64_t unit, const UnitResult& result) {
+  Json arrays = Json::object();
+  for (const auto& [name, array] : result.arrays) {
+    const auto* data = reinterpret_cast<const uint8_t*>(array.bytes.data());
+    arrays[name] = {{"dtype", dtype_name(array.dtype)},
+                    {"shape", array.shape},
+                    {"bytes", Json::binary({data, data + array.bytes.size()})}};
+  }
+  return Json::to_cbor({{"unit", unit}, {"rows", result.rows}, {"arrays", arrays}});
+}
+
+// The payload was checked against its hash: it is what encode wrote.
+std::pair<int64_t, UnitResult> decode(std::span<const std::byte> payload) {
+  const Json json = Json::from_cbor(payload.begin(), payload.end());
+  UnitResult result{json.at("rows").get<std::vector<Json>>(), {}};
+  for (const auto& [name, array] : json.at("arrays").items()) {
+    const auto& bytes = array.at("bytes").get_binary();
+    const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+    result.arrays[name] = {*dtype_from_name(array.at("dtype").get<std::string>()),
+                           array.at("shape").get<std::vector<int64_t>>(),
+                           {data, data + bytes.size()}};
+  }
+  return {json.at("unit").get<int64_t>(), std::move(result)};
+}
+
+Json read_result(const fs::path& path) {
+  try {
+    return Json::parse(read_file(path, size_t{1} << 30));
+  } catch (const Json::exception&) {
+    return nullptr;
+  }
+}
+
+}  // namespace
+
+OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
+    : dir_(std::move(dir)), fingerprint_(std::move(fingerprint)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(dir_, error);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
+  if (fs::is_empty(dir_, error)) return;
+  if (fs::exists(dir_ / "result.json")) {
+    Json document = read_result(dir_ / "result.json");
+    if (document.is_object() && document.value("fingerprint", "") == fingerprint_) finished_ = std::move(document);
+  } else if (fs::exists(dir_ / kJournalName)) {
+    load_journal(dir_ / kJournalName);
+  }
+  if (force || !finished_.is_null() || journal_end_ > 0) return;
+  fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
+}
+
+OutputFolder::~OutputFolder() {
+  if (fd_ < 0) return;
+  close(fd_);
+  std::error_code ignored;
+  if (records_ == 0) fs::remove(dir_ / kJournalName, ignored);
+  if (records_ == 0 && made_dir_) fs::remove(dir_, ignored);  // only if empty
+}
+
+void OutputFolder::load_journal(const fs::path& path) {
+  const MappedFile file(path);
+  const std::span<const std::byte> bytes = file.bytes();
+  const size_t head = kMagic.size() + kHashSize;
+  const std::string expected = std::string(kMagic) + fingerprint_;
+  if (bytes.size() < head || std::memcmp(bytes.data(), expected.data(), head) != 0) return;
+  size_t at = head;
+  while (bytes.size() - at >= kRecordHead) {
+    uint64_t length = 0;
+    std::memcpy(&length, bytes.data() + at, sizeof length);
+    if (length > bytes.size() - at - kRecordHead) break;
+    const auto payload = bytes.subspan(at + kRecordHead, length);
+    if (std::memcmp(sha256_of(payload).data(), bytes.data() + at + sizeof length, kHashSize) != 0) break;
+    auto [unit, result] = decode(payload);
+    kept_.insert_or_assign(unit, std::move(result));
+    at += kRecordHead + length;
+    ++records_;
+  }
+  journal_end_ = at;
+}
+
+void OutputFolder::open_journal() {
+  if (fd_ >= 0) return;
+  std::error_code error;
+  made_dir_ = fs::create_directories(dir_, error);
+  if (error) fail(dir_.string(), "cannot create the folder: {}", error.message());
+  const fs::path path = dir_ / kJournalName;
+  fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(journal_end_)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
+    fail(path.string(), "cannot open: {}", std::strerror(errno));
+  }
+  if (journal_end_ > 0) return;
+  const std::string head = std::string(kMagic) + fingerprint_;
+  if (write(fd_, head.data(), head.size()) != static_cast<ssize_t>(head.size())) {
+    fail(path.string(), "cannot write: {}", std::strerror(errno));
+  }
+}
+
+void OutputFolder::keep(int64_t unit, const UnitResult& result) {
+  const std::vector<uint8_t> payload = encode(unit, result);
+  const auto bytes = std::as_bytes(std::span(payload));
+  std::string record(kRecordHead, '\0');
+  const uint64_t length = payload.size();
+  std::memcpy(record.data(), &length, sizeof length);
+  sha256_of(bytes).copy(record.data() + sizeof length, kHashSize);
+  record.append(reinterpret_cast<const char*>(payload.data()), payload.size());
+
+  const std::lock_guard lock(mutex_);
+  open_journal();
+  if (write(fd_, record.data(), record.size()) != static_cast<ssize_t>(record.size())) {
+    fail((dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
+  }
+  ++records_;
+}
+
+void OutputFolder::finish(const Json& document, const std::map<std::string, ResultArray>& arrays) {
+  open_journal();
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, array] : arrays) tensors.push_back({name, array.dtype, array.shape, array.bytes});
+  write_safetensors(dir_ / "arrays.safetensors", tensors, {{"schema", "gyro.diff.arrays/1"}});
+  Json out = document;
+  out["fingerprint"] = fingerprint_;
+  write_file_atomically(dir_ / "result.json", out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  close(fd_);
+  fd_ = -1;
+  std::error_code ignored;
+  fs::remove(dir_ / kJournalName, ignored);
+}
+
+}  // namespace gyro

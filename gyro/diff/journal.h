@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "gyro/diff/result.h"
+
+namespace gyro {
+
+/// The arrays of result arrays.safetensors of one matrix, by name.
+struct ResultArray {
+  DType dtype = DType::F64;
+  std::vector<int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+/// What one matrix gave: a row for each comparison, and its arrays.
+struct UnitResult {
+  std::vector<Json> rows;
+  std::map<std::string, ResultArray> arrays;
+};
+
+/// The folder that a run writes: `result.json`, `arrays.safetensors`, and while it runs `.gyro-journal`, in which each
+/// finished matrix is kept, so that an interrupted run goes on where it was. The journal is appended record by record;
+/// a torn last record is dropped on opening.
+class OutputFolder {
+ public:
+  /// Looks at `dir` and decides (design §4): a new or empty folder is taken; one whose result or journal is of the same
+  /// `fingerprint` is finished or resumed; anything else throws Error unless `force`. Creates nothing yet.
+  OutputFolder(std::filesystem::path dir, std::string fingerprint, bool force);
+  /// Closes the journal; removes it, and the folder if it was made here, if nothing was kept in it.
+  ~OutputFolder();
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+
+  /// The finished result's document, or null.
+  const Json& finished() const { return finished_; }
+  /// Units that an earlier run kept, by number. Moves them out.
+  std::map<int64_t, UnitResult> take_kept() { return std::move(kept_); }
+  /// Keeps a unit. Thread-safe. Throws Error if it cannot be written.
+  void keep(int64_t unit, const UnitResult& result);
+  /// Writes arrays.safetensors, then result.json (both atomically; the fingerprint goes in), and removes the journal.
+  void finish(const Json& document, const std::map<std::string, ResultArray>& arrays);
+
+ private:
+  void load_journal(const std::filesystem::path& path);
+  void open_journal();
+
+  std::filesystem::path dir_;
+  std::string fingerprint_;
+  Json finished_;
+  std::map<int64_t, UnitResult> kept_;
+  uint64_t journal_end_ = 0;  ///< where the last whole record ends
+  int64_t records_ = 0;
+  bool made_dir_ = false;
+  int fd_ = -1;
+  std::mutex mutex_;
+};
+
+}  // namespace gyro

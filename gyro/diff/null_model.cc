@@ -1,0 +1,176 @@
+#include "gyro/diff/null_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "gyro/base/clones.h"
+#include "gyro/base/random.h"
+#include "gyro/diff/moments.h"
+#include "gyro/diff/rotation.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+struct InverseSums {
+  double second = 0;  // Σ_{i≠j} (σ_i + σ_j)^-2
+  double fourth = 0;  // Σ_{i≠j} (σ_i + σ_j)^-4
+};
+
+GYRO_CLONES void add_inverse_sums(const double* sigma, int64_t j, int64_t n, double& second, double& fourth) {
+  double sum2 = 0, sum4 = 0;
+  for (int64_t i = j + 1; i < n; ++i) {
+    const double inverse = 1 / (sigma[i] + sigma[j]);
+    const double square = inverse * inverse;
+    sum2 += square;
+    sum4 += square * square;
+  }
+  second += 2 * sum2;
+  fourth += 2 * sum4;
+}
+
+InverseSums inverse_sums(const std::vector<double>& sigma, int64_t n) {
+  InverseSums sums;
+  for (int64_t j = 0; j < n; ++j) add_inverse_sums(sigma.data(), j, n, sums.second, sums.fourth);
+  return sums;
+}
+
+// Second-order shift of the mean of α over the top k: level repulsion from the tail and the noise of the m − n other rows.
+double mean_shift(const NullModel& model) {
+  const auto& sigma = model.sigma;
+  double sum = 0;
+  for (int64_t j = 0; j < model.k; ++j) {
+    const double square = sigma[j] * sigma[j];
+    for (int64_t i = model.k; i < model.n; ++i) sum += 1 / (square - sigma[i] * sigma[i]);
+    sum += static_cast<double>(model.m - model.n) / 2 / square;
+  }
+  return model.noise() * model.noise() / static_cast<double>(model.k) * sum;
+}
+
+double median_spacing(const std::vector<double>& sigma, int64_t k) {
+  if (k < 2) return sigma[0];
+  std::vector<double> gaps;
+  for (int64_t j = 0; j + 1 < k; ++j) gaps.push_back(sigma[j] - sigma[j + 1]);
+  const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2);
+  std::nth_element(gaps.begin(), middle, gaps.end());
+  return *middle;
+}
+
+// G += RᵀR (lower), R the upper-trapezoidal Bartlett factor of (rows x n) gaussian noise, a block of rows at a time.
+void add_bartlett_gram(Matrix& g, int64_t rows, double deviation, Random& random) {
+  constexpr int64_t kBlock = 128;
+  const int64_t n = g.rows();
+  const int64_t height = std::min(rows, n);
+  for (int64_t begin = 0; begin < height; begin += kBlock) {
+    const int64_t count = std::min(kBlock, height - begin);
+    Matrix block = Matrix::zeros(count, n - begin);
+    for (int64_t j = 0; j < block.cols(); ++j) {
+      const int64_t above = std::min(j, count);
+      random.normals({block.col(j), static_cast<size_t>(above)}, deviation);
+      if (j < count) block(j, j) = deviation * random.chi(static_cast<double>(rows - begin - j));
+    }
+    linalg::syrk(Op::Transpose, 1, block, 1, g.view().block(begin, begin, n - begin, n - begin));
+  }
+}
+
+struct Draw {
+  Matrix top;   // cΣ + Z
+  Matrix gram;  // lower triangle of topᵀ top + RᵀR
+};
+
+Draw draw_null(const NullModel& model, double scale, Random& random) {
+  const double deviation = model.noise() * std::abs(model.scale);
+  Draw draw{Matrix(model.n, model.n), Matrix(model.n, model.n)};
+  random.normals({draw.top.data(), static_cast<size_t>(model.n * model.n)}, deviation);
+  for (int64_t j = 0; j < model.n; ++j) draw.top(j, j) += scale * model.sigma[static_cast<size_t>(j)];
+  linalg::syrk(Op::Transpose, 1, draw.top, 0, draw.gram);
+  add_bartlett_gram(draw.gram, model.m - model.n, deviation, random);
+  return draw;
+}
+
+Moments alpha_moments(const NullModel& model, const std::vector<double>& eigenvalues) {
+  Moments moments;
+  for (int64_t j = 0; j < model.k; ++j) {
+    moments.add(std::sqrt(std::max(eigenvalues[j], 0.0)) / model.sigma[static_cast<size_t>(j)]);
+  }
+  return moments;
+}
+
+// In the base's coordinates Q_short is the draw's eigenvectors V and Q_long = (cΣ + Z) V / σ.
+void add_nf(const NullModel& model, const Draw& draw, const linalg::Eigh& e, Moments& nf, Moments& nf_robust) {
+  const int64_t n = model.n, k = model.k;
+  Matrix d(n, n);
+  linalg::gemm(Op::None, Op::None, 1, draw.top, e.vectors, 0, d);
+  for (int64_t j = 0; j < n; ++j) {
+    const double inverse = 1 / std::sqrt(std::max(e.values[j], 0.0));
+    for (int64_t i = 0; i < n; ++i) d(i, j) = d(i, j) * inverse - e.vectors(i, j);
+  }
+  nf.add(linalg::norm(d) / static_cast<double>(n));
+  nf_robust.add(leading_block_norm(d, e.vectors, k) / static_cast<double>(k));
+}
+
+}  // namespace
+
+double NullModel::noise() const {
+  return residual_norm / (std::abs(scale) * std::sqrt(static_cast<double>(m) * static_cast<double>(n)));
+}
+
+double nf_chance(int64_t m, int64_t k) { return std::sqrt(1.0 / static_cast<double>(m) + 1.0 / static_cast<double>(k)); }
+
+NullClosedForm null_closed_form(const NullModel& model) {
+  const double s = model.noise();
+  const double n = static_cast<double>(model.n), k = static_cast<double>(model.k);
+  NullClosedForm out;
+  const InverseSums all = inverse_sums(model.sigma, model.n);
+  const InverseSums leading = inverse_sums(model.sigma, model.k);
+  out.nf = s / n * std::sqrt(2 * all.second);
+  out.nf_robust = s / k * std::sqrt(2 * leading.second);
+  out.nf_robust_sd = 2 * s * s / (k * k * out.nf_robust) * std::sqrt(leading.fourth);
+  out.nf_valid = model.scale > 0 && out.nf <= 0.3 * nf_chance(model.m, model.n);
+  double inverse_squares = 0;
+  for (int64_t j = 0; j < model.k; ++j) inverse_squares += 1 / (model.sigma[j] * model.sigma[j]);
+  out.alpha_mean = std::abs(model.scale) * (1 + mean_shift(model));
+  out.alpha_std = std::abs(model.scale) * s * std::sqrt(inverse_squares / k);
+  out.alpha_valid = s < 0.1 * median_spacing(model.sigma, model.k) && std::isfinite(out.alpha_mean);
+  for (double* value : {&out.nf, &out.nf_robust, &out.nf_robust_sd, &out.alpha_mean, &out.alpha_std}) {
+    if (!std::isfinite(*value)) *value = kNaN;
+  }
+  return out;
+}
+
+NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed) {
+  Moments means, deviations, nf, nf_robust;
+  for (int64_t i = 0; i < std::max(draws, nf_draws); ++i) {
+    Random random(mix64(mix64(seed) ^ static_cast<uint64_t>(i)));
+    const bool vectors = i < nf_draws;
+    // α is the same for c and |c| in law; NF is of the true sign.
+    Draw draw = draw_null(model, vectors ? model.scale : std::abs(model.scale), random);
+    linalg::Eigh e;
+    if (vectors) {
+      e = linalg::eigh(std::move(draw.gram));
+      add_nf(model, draw, e, nf, nf_robust);
+    } else {
+      e.values = linalg::eigvalsh(std::move(draw.gram));
+    }
+    const Moments alpha = alpha_moments(model, e.values);
+    means.add(alpha.mean());
+    deviations.add(alpha.deviation());
+  }
+  NullSample out;
+  out.alpha_draws = means.count();
+  out.alpha_mean = means.mean();
+  out.alpha_std = deviations.mean();
+  out.alpha_std_sd = deviations.sample_deviation();
+  out.nf_draws = nf.count();
+  out.nf = nf.mean();
+  out.nf_sd = nf.sample_deviation();
+  out.nf_robust = nf_robust.mean();
+  out.nf_robust_sd = nf_robust.sample_deviation();
+  return out;
+}
+
+}  // namespace gyro

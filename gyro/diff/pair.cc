@@ -1,0 +1,382 @@
+#include "gyro/diff/pair.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <stdexcept>
+
+#include "gyro/base/clones.h"
+#include "gyro/diff/moments.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+/// The Gram path is kept while its bounds are below this share of what is printed.
+constexpr double kTolerance = 1e-6;
+
+// What one pass over base and post yields.
+struct Change {
+  Matrix gram;   // ΔᵀΔ, lower, Δ = A_p − A_b
+  Matrix cross;  // A_bᵀ Δ
+  double norm_squared = 0, inner = 0, post_norm_squared = 0;  // ‖Δ‖², ⟨A_b, Δ⟩, ‖A_p‖²
+  int64_t unchanged = 0;
+};
+
+struct PanelSums {
+  double inner = 0, change = 0, post = 0;
+  int64_t unchanged = 0;
+};
+
+GYRO_CLONES PanelSums subtract(const double* base, double* post, int64_t count) {
+  PanelSums sums;
+  double inner[8] = {}, change[8] = {}, square[8] = {};
+  int64_t same = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    same += std::bit_cast<uint64_t>(base[i]) == std::bit_cast<uint64_t>(post[i]) ? 1 : 0;
+  }
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int l = 0; l < 8; ++l) {
+      const double p = post[i + l], b = base[i + l], d = p - b;
+      inner[l] += b * d;
+      change[l] += d * d;
+      square[l] += p * p;
+      post[i + l] = d;
+    }
+  }
+  for (; i < count; ++i) {
+    const double p = post[i], d = p - base[i];
+    inner[0] += base[i] * d;
+    change[0] += d * d;
+    square[0] += p * p;
+    post[i] = d;
+  }
+  for (int l = 0; l < 8; ++l) {
+    sums.inner += inner[l];
+    sums.change += change[l];
+    sums.post += square[l];
+  }
+  sums.unchanged = same;
+  return sums;
+}
+
+Change measure_change(const TallWeight& base, const TallWeight& post) {
+  Change change{Matrix::zeros(base.n, base.n), Matrix::zeros(base.n, base.n)};
+  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    const PanelSums sums = subtract(b.data.data, p.data.data, p.count * base.n);
+    change.norm_squared += sums.change;
+    change.inner += sums.inner;
+    change.post_norm_squared += sums.post;
+    change.unchanged += sums.unchanged;
+    add_gram(p, change.gram);
+    add_cross(b, p, change.cross);
+  });
+  check_finite(*post.weight, change.post_norm_squared);
+  return change;
+}
+
+struct ResidualSums {
+  double residual = 0;   // Σ (p − c b)²
+  double magnitude = 0;  // Σ 4^floor(log2 |p|)
+};
+
+GYRO_CLONES void add_residual(const double* base, const double* post, int64_t count, double c, ResidualSums& sums) {
+  double residual = 0, magnitude = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double e = post[i] - c * base[i];
+    const double power = std::bit_cast<double>(std::bit_cast<uint64_t>(post[i]) & 0x7ff0000000000000u);
+    residual += e * e;
+    magnitude += power * power;
+  }
+  sums.residual += residual;
+  sums.magnitude += magnitude;
+}
+
+// A second pass: ‖E‖² to full relative accuracy, and A_bᵀ Y for the probe of Q_long.
+ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, double c, const Matrix* y, Matrix* base_y) {
+  ResidualSums sums;
+  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    add_residual(b.data.data, p.data.data, p.count * base.n, c, sums);
+    if (y != nullptr) add_adjoint(b, y->view().block(b.begin, 0, b.count, y->cols()), *base_y);
+  });
+  return sums;
+}
+
+// x(i, j) *= row[i] or / column[j].
+template <typename F>
+void for_each_entry(Matrix& x, F f) {
+  for (int64_t j = 0; j < x.cols(); ++j) {
+    double* column = x.col(j);
+    for (int64_t i = 0; i < x.rows(); ++i) column[i] = f(column[i], i, j);
+  }
+}
+
+Matrix product(Op op, ConstMatrixView a, ConstMatrixView b) {
+  Matrix c(op == Op::None ? a.rows : a.cols, b.cols);
+  linalg::gemm(op, Op::None, 1, a, b, 0, c);
+  return c;
+}
+
+// The rotation between two decompositions, on the long and the short side, and E in the base's coordinates.
+struct Rotation {
+  Matrix q_long, q_short, x;
+  double q_long_error = 0;  // bound on the Frobenius norm of q_long's error, beyond what the decompositions are wrong by
+};
+
+// Gram path, design §1 'Numerics', written in Δ so that a small change keeps its digits:
+// Q_long = Σ_b Q_short Σ_p⁻¹ + Σ_b⁻¹ (S_bᵀ A_bᵀΔ) S_p Σ_p⁻¹,   X = (1 − c) Σ_b + Σ_b⁻¹ (S_bᵀ A_bᵀΔ) S_b.
+Rotation rotation_from_cross(const Decomposition& b, const Decomposition& p, Matrix cross, double c) {
+  const auto at = [](const std::vector<double>& s, int64_t i) { return s[static_cast<size_t>(i)]; };
+  Rotation r;
+  Matrix projected = product(Op::Transpose, b.short_vectors, cross);
+  cross = Matrix();
+  for_each_entry(projected, [&](double v, int64_t i, int64_t) { return v / at(b.sigma, i); });
+  r.x = product(Op::None, projected, b.short_vectors);
+  for (int64_t j = 0; j < b.n; ++j) r.x(j, j) += (1 - c) * at(b.sigma, j);
+  r.q_short = product(Op::Transpose, b.short_vectors, p.short_vectors);
+  r.q_long = product(Op::None, projected, p.short_vectors);
+  for_each_entry(r.q_long, [&](double v, int64_t i, int64_t j) {
+    return (at(b.sigma, i) * r.q_short(i, j) + v) / at(p.sigma, j);
+  });
+  return r;
+}
+
+// ‖(L_bᵀ L_p − Q_long) Z‖, L_p Z = y and A_bᵀ y given.
+double q_long_error(const Decomposition& b, const Matrix& base_y, const Matrix& q_long) {
+  const Matrix z = probe_columns(b.n);
+  Matrix r = product(Op::Transpose, b.short_vectors, base_y);
+  for_each_entry(r, [&](double v, int64_t i, int64_t) { return v / b.sigma[static_cast<size_t>(i)]; });
+  linalg::gemm(Op::None, Op::None, -1, q_long, z, 1, r);
+  return probed_norm(r);
+}
+
+Rotation rotation_direct(const Decomposition& b, const Decomposition& p, const TallWeight& post, double c) {
+  Rotation r;
+  r.q_long = product(Op::Transpose, b.long_vectors, p.long_vectors);
+  r.q_short = product(Op::Transpose, b.short_vectors, p.short_vectors);
+  Matrix image(post.m, post.n);
+  for_each_panel(post, [&](const Panel& panel) {
+    Matrix part(panel.count, post.n);
+    apply(panel, b.short_vectors, part);
+    for (int64_t j = 0; j < post.n; ++j) std::copy_n(part.col(j), panel.count, image.col(j) + panel.begin);
+  });
+  r.x = product(Op::Transpose, b.long_vectors, image);
+  for (int64_t j = 0; j < b.n; ++j) r.x(j, j) -= c * b.sigma[static_cast<size_t>(j)];
+  return r;
+}
+
+// Gap-relative rotation of post's leading k-dimensional subspace that its errors allow; at most 1.
+double subspace_error(const Decomposition& d, int64_t k) {
+  if (k >= d.n) return 0;
+  const double a = d.sigma[static_cast<size_t>(k - 1)], b = d.sigma[static_cast<size_t>(k)];
+  if (d.method == Method::Svd) return std::min(1.0, 2 * d.residual / std::max(a - b, 1e-300));
+  return std::min(1.0, d.eta / std::max(a * a - b * b, 1e-300));
+}
+
+void fill_alpha(const Decomposition& b, const Decomposition& p, PairMeasure& out) {
+  out.sigma = p.sigma;
+  if (b.rank() < out.k) {
+    out.alpha_mean = out.alpha_std = out.alpha_error = kNaN;
+    return;
+  }
+  Moments alpha;
+  double error = 0;
+  for (int64_t j = 0; j < out.k; ++j) {
+    const double pj = p.sigma[static_cast<size_t>(j)], bj = b.sigma[static_cast<size_t>(j)];
+    alpha.add(pj / bj);
+    // A post that lost the direction has no relative error there, only an absolute one.
+    const double post_error = pj > 0 ? pj * p.relative_error(j) : p.residual;
+    const double delta = (post_error + pj * b.relative_error(j)) / bj;
+    error += delta * delta;
+  }
+  out.alpha_mean = alpha.mean();
+  out.alpha_std = alpha.deviation();
+  out.alpha_error = std::sqrt(error / static_cast<double>(out.k));  // bounds the error of the mean and of the deviation
+}
+
+void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotation& r, bool transposed, int64_t corner,
+                   PairMeasure& out) {
+  const auto n = static_cast<double>(b.n), k = static_cast<double>(out.k);
+  std::vector<double>& turn_long = transposed ? out.turn_v : out.turn_u;
+  std::vector<double>& turn_short = transposed ? out.turn_u : out.turn_v;
+  for (int64_t j = 0; j < b.n; ++j) {
+    turn_long.push_back(1 - r.q_long(j, j) * r.q_long(j, j));
+    turn_short.push_back(1 - r.q_short(j, j) * r.q_short(j, j));
+  }
+  Matrix d = r.q_long.clone();
+  double inner = 0;
+  for (int64_t j = 0; j < b.n; ++j) {
+    inner += cblas_ddot(static_cast<int>(b.n), r.q_long.col(j), 1, r.q_short.col(j), 1);
+    cblas_daxpy(static_cast<int>(b.n), -1, r.q_short.col(j), 1, d.col(j), 1);
+  }
+  const double d_norm = linalg::norm(d);
+  const double error = p.polar_error() + b.polar_error() + r.q_long_error;
+  out.nf = d_norm / n;  // ‖Q_1ᵀQ_2 − I‖ = ‖Q_1 − Q_2‖: the short side's Q is orthogonal
+  out.nf_error = error / n;
+  out.nf_robust = leading_block_norm(d, r.q_short, out.k) / k;
+  out.nf_robust_error = (error + 2 * subspace_error(p, out.k) * d_norm) / k;
+  out.polar_inner = inner / n;
+  const double long_departure = orthogonality_departure(r.q_long);
+  const double short_departure = orthogonality_departure(r.q_short);
+  out.q1_orthogonality = transposed ? short_departure : long_departure;
+  out.q2_orthogonality = transposed ? long_departure : short_departure;
+  if (corner > 0) {
+    out.corner = transposed ? rotation_corner(r.q_short, r.q_long, corner) : rotation_corner(r.q_long, r.q_short, corner);
+  }
+}
+
+void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& out) {
+  out.null_seed = options.seed;
+  out.nf_chance = nf_chance(model.m, model.n);
+  out.nf_robust_chance = nf_chance(model.m, model.k);
+  if (!(model.sigma.back() > 0) || !(model.scale != 0)) {
+    out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, false};
+    return;
+  }
+  out.null = null_closed_form(model);
+  if (options.null_draws > 0 || options.null_nf_draws > 0) {
+    out.sampled = sample_null(model, options.null_draws, options.null_nf_draws, options.seed);
+  }
+}
+
+bool has_cluster(const Decomposition& d, int64_t k) {
+  for (int64_t j = 0; j + 1 < k; ++j) {
+    const double a = d.sigma[static_cast<size_t>(j)], b = d.sigma[static_cast<size_t>(j + 1)];
+    const double error = d.method == Method::Svd ? 2 * d.residual : d.eta / std::max(a, 1e-300);
+    if (a - b <= error) return true;
+  }
+  return false;
+}
+
+// What does not need singular vectors.
+void fill_change(const Change& change, double base_norm_squared, int64_t entries, PairMeasure& out) {
+  out.scale = 1 + change.inner / base_norm_squared;
+  out.relative_change = std::sqrt(change.norm_squared / base_norm_squared);
+  out.cosine = (base_norm_squared + change.inner) / std::sqrt(base_norm_squared * change.post_norm_squared);
+  out.unchanged = static_cast<double>(change.unchanged) / static_cast<double>(entries);
+  if (change.unchanged == entries) out.flags.push_back("unchanged");
+}
+
+// ‖Δ‖_F² / ‖Δ‖_2², the latter to 1e-8.
+double stable_rank(const Change& change) {
+  if (change.norm_squared == 0) return kNaN;
+  return change.norm_squared / linalg::largest_eigenvalue(change.gram, 1e-8);
+}
+
+// Gram matrix of the post, A_pᵀA_p = G_b + C + Cᵀ + ΔᵀΔ (lower triangle; takes the place of change.gram).
+Matrix post_gram(const Matrix& base_gram, Change& change) {
+  Matrix g = std::move(change.gram);
+  for (int64_t j = 0; j < g.cols(); ++j) {
+    for (int64_t i = j; i < g.rows(); ++i) g(i, j) += base_gram(i, j) + (change.cross(i, j) + change.cross(j, i));
+  }
+  return g;
+}
+
+bool within_tolerance(const PairMeasure& m) {
+  return m.alpha_error <= kTolerance * m.alpha_mean && m.nf_error <= kTolerance * std::max(m.nf, 1e-4 * m.nf_chance);
+}
+
+struct PairInput {
+  const TallWeight& base;
+  const TallWeight& post;
+  const PairOptions& options;
+};
+
+void fill_energy(const Rotation& r, const ResidualSums& sums, double base_norm_squared, const Weight& post,
+                 PairMeasure& out) {
+  out.rounding_norm = std::sqrt(sums.magnitude / 12) * std::ldexp(1.0, -dtype_mantissa_bits(post.dtype));
+  const bool negligible = sums.residual <= 1e-24 * base_norm_squared;
+  if (negligible) out.flags.push_back("no_residual");
+  if (!negligible && r.x.rows() > 0) out.energy = energy_budget(r.x, sums.residual);
+  out.energy.total = negligible ? 0 : sums.residual;
+}
+
+std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gram, const Decomposition& b, Change change,
+                                     PairMeasure out) {
+  if (!b.resolved()) return std::nullopt;
+  const double reach = b.norm + std::sqrt(change.norm_squared);
+  Decomposition p = decompose_gram(post_gram(base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
+  if (!p.resolved()) return std::nullopt;
+  Matrix y, base_y = Matrix::zeros(b.n, kProbes);
+  measure_long_side(in.post, p, &y);
+  const ResidualSums sums = measure_residual(in.base, in.post, out.scale, &y, &base_y);
+  Rotation r = rotation_from_cross(b, p, std::move(change.cross), out.scale);
+  r.q_long_error = q_long_error(b, base_y, r.q_long);
+  out.rank = b.n;
+  fill_alpha(b, p, out);
+  fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
+  if (!within_tolerance(out)) return std::nullopt;
+  fill_energy(r, sums, b.norm * b.norm, *in.post.weight, out);
+  return out;
+}
+
+PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure out) {
+  const Decomposition p = decompose_direct(in.post);
+  out.method = Method::Svd;
+  out.rank = std::min(b.rank(), p.rank());
+  fill_alpha(b, p, out);
+  const Rotation r = rotation_direct(b, p, in.post, out.scale);
+  fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
+  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr, nullptr), b.norm * b.norm, *in.post.weight, out);
+  if (out.rank < b.n) {
+    // A missing direction's vectors are arbitrary, and everything that sums over all directions with them.
+    out.flags.push_back("rank_deficient");
+    out.energy = {.total = out.energy.total, .scaling = kNaN, .co_rotation = kNaN, .counter_rotation = kNaN};
+    for (double* value : {&out.nf, &out.nf_error, &out.nf_robust, &out.nf_robust_error, &out.polar_inner,
+                          &out.q1_orthogonality, &out.q2_orthogonality}) {
+      *value = kNaN;
+    }
+  } else if (!within_tolerance(out)) {
+    out.flags.push_back("loose_bound");
+  }
+  return out;
+}
+
+}  // namespace
+
+BaseMatrix::BaseMatrix(const Weight& weight)
+    : weight_(weight), tall_(as_tall(weight_)), gram_matrix_(Matrix::zeros(tall_.n, tall_.n)) {
+  for_each_panel(tall_, [&](const Panel& panel) {
+    for (int64_t j = 0; j < panel.data.cols; ++j) {
+      norm_squared_ += cblas_ddot(static_cast<int>(panel.data.rows), panel.data.col(j), 1, panel.data.col(j), 1);
+    }
+    add_gram(panel, gram_matrix_);
+  });
+  check_finite(weight_, norm_squared_);
+  gram_ = decompose_gram(gram_matrix_, tall_.m, std::sqrt(norm_squared_), norm_squared_);
+  if (gram_.resolved()) measure_long_side(tall_, gram_, nullptr);
+}
+
+const Decomposition& BaseMatrix::direct() {
+  if (!direct_) direct_ = decompose_direct(tall_);
+  return *direct_;
+}
+
+PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& options) {
+  const TallWeight post = as_tall(post_weight);
+  if (post.m != tall_.m || post.n != tall_.n || post.transposed != tall_.transposed) {
+    throw std::logic_error("compare: shapes differ");
+  }
+  const PairInput in{tall_, post, options};
+  PairMeasure out;
+  out.n = tall_.n;
+  out.k = std::max<int64_t>(1, out.n * 9 / 10);
+  Change change = measure_change(tall_, post);
+  fill_change(change, norm_squared_, tall_.m * tall_.n, out);
+  out.stable_rank = stable_rank(change);
+  std::optional<PairMeasure> by_gram = gram_path(in, gram_matrix_, gram_, std::move(change), out);
+  out = by_gram ? *std::move(by_gram) : direct_path(in, direct(), std::move(out));
+
+  const Decomposition& base = out.method == Method::Gram ? gram_ : *direct_;
+  if (has_cluster(base, out.k)) out.flags.push_back("degenerate_cluster");
+  fill_null({base.m, base.n, out.k, out.scale, std::sqrt(out.energy.total), base.sigma}, options, out);
+  return out;
+}
+
+}  // namespace gyro

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <array>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gyro/diff/decomposition.h"
+#include "gyro/diff/null_model.h"
+#include "gyro/diff/rotation.h"
+
+namespace gyro {
+
+/// What is measured on one matrix of base and post (design §1 and §4; the names are result.json's). NaN: not valid.
+/// `*_error` are absolute bounds.
+struct PairMeasure {
+  Method method = Method::Gram;
+  int64_t n = 0, k = 0, rank = 0;
+  std::vector<std::string> flags;
+  double alpha_mean = 0, alpha_std = 0, alpha_error = 0;
+  double nf = 0, nf_error = 0, nf_robust = 0, nf_robust_error = 0, nf_chance = 0, nf_robust_chance = 0;
+  double scale = 0, relative_change = 0, cosine = 0, polar_inner = 0;
+  double q1_orthogonality = 0, q2_orthogonality = 0;
+  EnergyBudget energy;
+  double unchanged = 0;      ///< share of weights bit-equal to the base's
+  double stable_rank = 0;    ///< ‖ΔW‖_F² / ‖ΔW‖_2²
+  double rounding_norm = 0;  ///< what storing W_p in its dtype costs in Frobenius norm, √(Σ ulp² / 12)
+  NullClosedForm null;
+  std::optional<NullSample> sampled;
+  uint64_t null_seed = 0;
+
+  std::vector<double> sigma;  ///< post's, n
+  std::vector<double> turn_u, turn_v;
+  RotationCorner corner;  ///< size 0 unless asked for
+};
+
+struct PairOptions {
+  int64_t null_draws = 1;
+  int64_t null_nf_draws = 0;
+  uint64_t seed = 0;
+  int64_t corner = 0;  ///< size of the rotation corner, 0: none
+};
+
+/// One matrix of the base, decomposed once for all posts. Throws Error naming the tensor for NaN and Inf.
+class BaseMatrix {
+ public:
+  explicit BaseMatrix(const Weight& weight);
+  const std::vector<double>& sigma() const { return gram_.sigma; }
+  /// Compares with a post of the same shape. Uses the Gram path where its bounds suffice (relative 1e-6 of α and NF),
+  /// else the direct SVD.
+  PairMeasure compare(const Weight& post, const PairOptions& options);
+  const Weight& weight() const { return weight_; }
+
+ private:
+  const Decomposition& direct();
+
+  Weight weight_;
+  TallWeight tall_;
+  double norm_squared_ = 0;
+  Matrix gram_matrix_;  ///< AᵀA, lower triangle
+  Decomposition gram_;
+  std::optional<Decomposition> direct_;
+};
+
+}  // namespace gyro

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gyro/tensor/matrix.h"
+
+namespace gyro {
+
+/// ‖E‖_F² by what it does to the base's singular coordinates, X = U_bᵀ E V_b (design §1, 'energy budget').
+struct EnergyBudget {
+  double total = 0;             ///< ‖E‖²
+  double scaling = 0;           ///< ‖diag X‖²
+  double co_rotation = 0;       ///< ‖off-diagonal symmetric part of X‖²
+  double counter_rotation = 0;  ///< ‖antisymmetric part of X‖²
+  double leakage() const;       ///< the rest: out of the base's span
+};
+/// Splits X (n x n, either orientation of the pair); `total` is given.
+EnergyBudget energy_budget(ConstMatrixView x, double total);
+
+/// Standard deviation of counter/co under chance, √(8 / (n(n−1))); infinite for n = 1.
+double counter_over_co_sd(int64_t n);
+
+/// ‖(Dᵀ Q)[:k, :k]‖_F for an orthogonal Q: D = Q_1 − Q_2 and Q = Q_2 give the leading block of I_orth − I. Costs
+/// 2nk(n − k) flops: what falls outside the block is taken from ‖D[:, :k]‖_F.
+double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k);
+
+/// ‖QᵀQ − I‖_F / √n, the departure from orthogonality.
+double orthogonality_departure(ConstMatrixView q);
+
+/// The first `size` dimensions of the matrices of eqs. 5, 7 and 13: each size x size in F32, row-major, row = base's index,
+/// column = post's (i_orth, delta: both post's).
+struct RotationCorner {
+  int64_t size = 0;
+  std::vector<float> sim_u, sim_v, sim_diff, i_orth, delta_q1, delta_q2;
+};
+/// From Q_1 = U_bᵀU_p and Q_2 = V_bᵀV_p (n x n each). Costs an eigenproblem of size n for polar(Q_1 + Q_2).
+RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t size);
+
+}  // namespace gyro

@@ -1,0 +1,286 @@
+#include "gyro/diff/runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <set>
+
+#include "gyro/base/error.h"
+#include "gyro/base/parallel.h"
+#include "gyro/base/progress.h"
+#include "gyro/base/random.h"
+#include "gyro/base/sha256.h"
+#include "gyro/diff/journal.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+constexpr std::string_view kNoise = "noise";
+constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
+
+// One model beside the base. A noise control has no checkpoint.
+struct Other {
+  std::string role;
+  std::unique_ptr<Checkpoint> checkpoint;
+  ModelMap map;
+};
+
+struct Run {
+  std::unique_ptr<Checkpoint> base;
+  ModelMap map;
+  std::vector<Other> others;       // posts, then controls
+  std::vector<MatrixSite> sites;   // the selected ones: the units of work
+  int64_t first_layer = 0, last_layer = 0;
+};
+
+std::vector<MatrixSite> select_sites(const Run& run, const DiffRequest& request) {
+  const int64_t layers = run.base->config().num_hidden_layers;
+  std::set<int64_t> wanted;
+  for (const int64_t layer : request.layers) {
+    const int64_t index = layer < 0 ? layer + layers : layer;
+    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
+    wanted.insert(index);
+  }
+  std::vector<MatrixSite> sites;
+  for (const MatrixSite& site : run.map.sites) {
+    const bool type_wanted = request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
+    if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
+  }
+  if (sites.empty()) fail("--types", "the model has no such matrices");
+  return sites;
+}
+
+void add_other(Run& run, const DiffRequest& request, const std::string& path, const char* role) {
+  Other other{role, nullptr, {}};
+  if (!(path == kNoise && other.role == "control")) {
+    other.checkpoint = std::make_unique<Checkpoint>(path);
+    other.map = map_model(*other.checkpoint);
+    check_same_shape(*run.base, run.map, *other.checkpoint, other.map);
+    for (const std::string& warning : other.map.warnings) request.warn(path + ": " + warning);
+  }
+  run.others.push_back(std::move(other));
+}
+
+Run open_run(const DiffRequest& request) {
+  Run run;
+  run.base = std::make_unique<Checkpoint>(request.base);
+  run.map = map_model(*run.base);
+  for (const std::string& warning : run.map.warnings) request.warn(request.base + ": " + warning);
+  for (const std::string& post : request.posts) add_other(run, request, post, "post");
+  for (const std::string& control : request.controls) add_other(run, request, control, "control");
+  run.sites = select_sites(run, request);
+  run.last_layer = run.base->config().num_hidden_layers - 1;
+  return run;
+}
+
+Json options_json(const DiffRequest& request) {
+  Json types = Json::array();
+  for (const MatrixType type : request.types) types.push_back(type_name(type));
+  return {{"layers", request.layers.empty() ? Json("all") : Json(request.layers)},
+          {"types", request.types.empty() ? Json("all") : types},
+          {"null_draws", request.null_draws},
+          {"null_nf_draws", request.null_nf_draws},
+          {"seed", request.seed}};
+}
+
+Json describe_noise(const Run& run) {
+  Json model = describe_model(*run.base);
+  for (auto& [key, value] : model.items()) {
+    if (key == "path" || key == "revision" || key == "sha256") value = nullptr;
+  }
+  model["id"] = kNoise;
+  model["dtypes"] = {"F64"};
+  return model;
+}
+
+// A page in sixteen places of each tensor: tells apart checkpoints of one layout without reading them whole.
+void hash_content(const Checkpoint& checkpoint, Sha256& hash) {
+  for (const auto& [name, entry] : checkpoint.tensors()) {
+    const std::span<const std::byte> bytes = entry.bytes();
+    for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
+      const size_t at = bytes.size() / 16 * i;
+      hash.update(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
+    }
+  }
+}
+
+std::string fingerprint_of(const Run& run, const Json& head) {
+  Sha256 hash;
+  const std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace);
+  hash.update(std::as_bytes(std::span(text)));
+  hash_content(*run.base, hash);
+  for (const Other& other : run.others) {
+    if (other.checkpoint) hash_content(*other.checkpoint, hash);
+  }
+  return hash.hex();
+}
+
+Json document_head(const Run& run, const DiffRequest& request) {
+  Json comparisons = Json::array();
+  for (const Other& other : run.others) {
+    comparisons.push_back({{"post", other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(run)},
+                           {"role", other.role}});
+  }
+  return {{"schema", "gyro.diff/1"},
+          {"gyro", {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}}},
+          {"options", options_json(request)},
+          {"base", describe_model(*run.base)},
+          {"comparisons", comparisons}};
+}
+
+// c W_b + E with E gaussian of the given norm, in the stored layout (d_in x d_out column-major).
+Matrix noise_weight(const Weight& base, double c, double residual_norm, uint64_t seed) {
+  Matrix out(base.cols, base.rows);
+  Random random(seed);
+  random.normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
+  const double factor = residual_norm / linalg::norm(out);
+  std::vector<double> row(static_cast<size_t>(base.cols));
+  for (int64_t r = 0; r < base.rows; ++r) {
+    widen(base, r, r + 1, 0, base.cols, row.data(), base.cols);
+    for (int64_t i = 0; i < base.cols; ++i) out(i, r) = factor * out(i, r) + c * row[static_cast<size_t>(i)];
+  }
+  return out;
+}
+
+template <typename T>
+ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
+}
+
+void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& result) {
+  const auto add = [&](const char* name, const std::vector<double>& v) { result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v); };
+  add("sigma", m.sigma);
+  add("turn_u", m.turn_u);
+  add("turn_v", m.turn_v);
+  const RotationCorner& c = m.corner;
+  if (c.size == 0) return;
+  const auto add_corner = [&](const char* name, const std::vector<float>& v) {
+    result.arrays[prefix + name] = array_of(DType::F32, {c.size, c.size}, v);
+  };
+  add_corner("sim_u", c.sim_u);
+  add_corner("sim_v", c.sim_v);
+  add_corner("sim_diff", c.sim_diff);
+  add_corner("i_orth", c.i_orth);
+  add_corner("delta_q1", c.delta_q1);
+  add_corner("delta_q2", c.delta_q2);
+}
+
+uint64_t matrix_seed(uint64_t seed, const MatrixSite& site, size_t comparison) {
+  uint64_t key = mix64(seed);
+  for (const uint64_t part : {static_cast<uint64_t>(site.layer), static_cast<uint64_t>(site.type), uint64_t{comparison}}) {
+    key = mix64(key ^ part);
+  }
+  return key;
+}
+
+UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite& site) {
+  const Weight base_weight = load_weight(*run.base, site);
+  BaseMatrix base(base_weight);
+  UnitResult result;
+  const std::string where = fmt::format("{}.{}.", site.layer, type_name(site.type));
+  const bool keep_arrays = !request.out.empty();
+  if (keep_arrays) result.arrays["base." + where + "sigma"] = array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
+  PairOptions options{request.null_draws, request.null_nf_draws, 0, 0};
+  if (keep_arrays && (site.layer == run.first_layer || site.layer == run.last_layer)) options.corner = kCorner;
+  PairMeasure first;
+  for (size_t i = 0; i < run.others.size(); ++i) {
+    options.seed = matrix_seed(request.seed, site, i);
+    PairMeasure measure;
+    if (run.others[i].checkpoint) {
+      const MatrixSite& post_site = *std::find_if(run.others[i].map.sites.begin(), run.others[i].map.sites.end(), [&](const MatrixSite& s) {
+        return s.layer == site.layer && s.type == site.type;
+      });
+      measure = base.compare(load_weight(*run.others[i].checkpoint, post_site), options);
+    } else {
+      const Matrix noise = noise_weight(base_weight, first.scale, std::sqrt(first.energy.total), mix64(options.seed));
+      measure = base.compare({.name = std::string(kNoise) + " for " + base_weight.name,
+                              .dtype = DType::F64,
+                              .data = reinterpret_cast<const std::byte*>(noise.data()),
+                              .rows = base_weight.rows,
+                              .cols = base_weight.cols,
+                              .scale = {}},
+                             options);
+    }
+    result.rows.push_back(matrix_row(site, measure));
+    if (keep_arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
+    if (i == 0) first = std::move(measure);
+  }
+  return result;
+}
+
+double work_of(const MatrixSite& site) {
+  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)), n = static_cast<double>(std::min(site.d_in, site.d_out));
+  return 4 * m * n * n + 20 * n * n * n;
+}
+
+Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
+  for (size_t i = 0; i < document["comparisons"].size(); ++i) {
+    Json& comparison = document["comparisons"][i];
+    Json rows = Json::array();
+    for (const auto& [unit, result] : units) rows.push_back(result.rows[i]);
+    comparison["matrices"] = std::move(rows);
+    comparison["types"] = pool_types(comparison["matrices"]);
+    comparison["findings"] = find_findings(comparison["matrices"], comparison["types"]);
+  }
+  return document;
+}
+
+}  // namespace
+
+DiffOutcome run_diff(const DiffRequest& request) {
+  const Run run = open_run(request);
+  const Json head = document_head(run, request);
+  std::unique_ptr<OutputFolder> folder;
+  std::map<int64_t, UnitResult> units;
+  DiffOutcome outcome{nullptr, 0, static_cast<int64_t>(run.sites.size()), false};
+  if (!request.out.empty()) {
+    folder = std::make_unique<OutputFolder>(request.out, fingerprint_of(run, head), request.force);
+    if (!folder->finished().is_null()) return {folder->finished(), outcome.total, outcome.total, true};
+    units = folder->take_kept();
+    outcome.resumed = !units.empty();
+  }
+
+  std::vector<int64_t> order;
+  double total_work = 0;
+  for (int64_t unit = 0; unit < outcome.total; ++unit) {
+    if (units.contains(unit)) continue;
+    order.push_back(unit);
+    total_work += work_of(run.sites[static_cast<size_t>(unit)]);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return work_of(run.sites[static_cast<size_t>(a)]) > work_of(run.sites[static_cast<size_t>(b)]);
+  });
+  bool complete = false;
+  {
+    Progress progress("matrices", static_cast<int>(order.size()), total_work, request.progress);
+    std::mutex mutex;
+    const int threads = request.threads > 0 ? request.threads : available_processors();
+    complete = parallel_for(
+        static_cast<int>(order.size()), threads,
+        [&](int i) {
+          const int64_t unit = order[static_cast<size_t>(i)];
+          const MatrixSite& site = run.sites[static_cast<size_t>(unit)];
+          UnitResult result = run_unit(run, request, site);
+          if (folder) folder->keep(unit, result);
+          const std::lock_guard lock(mutex);
+          units.insert_or_assign(unit, std::move(result));
+          progress.advance(1, work_of(site));
+        },
+        request.stop);
+  }
+  outcome.done = static_cast<int64_t>(units.size());
+  if (!complete) return outcome;
+  outcome.document = assemble(head, units);
+  if (folder) {
+    std::map<std::string, ResultArray> arrays;
+    for (auto& [unit, result] : units) arrays.merge(result.arrays);
+    folder->finish(outcome.document, arrays);
+  }
+  return outcome;
+}
+
+}  // namespace gyro

@@ -1,0 +1,104 @@
+#include "gyro/diff/tall.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+
+int64_t panel_rows(int64_t n) { return std::clamp<int64_t>((int64_t{6} << 20) / (8 * std::max<int64_t>(n, 1)), 64, 512); }
+
+Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, double* buffer) {
+  if (a.transposed) {
+    widen(*a.weight, begin, begin + count, 0, a.n, buffer, a.n);
+    return {{buffer, a.n, count, a.n}, true, begin, count};
+  }
+  widen(*a.weight, 0, a.n, begin, begin + count, buffer, count);
+  return {{buffer, count, a.n, count}, false, begin, count};
+}
+
+void release(const TallWeight& a) {
+  if (a.weight->mapped) release_pages({a.weight->data, a.weight->byte_size()});
+}
+
+}  // namespace
+
+TallWeight as_tall(const Weight& weight) {
+  const bool transposed = weight.cols < weight.rows;  // d_in < d_out
+  return {&weight, transposed, std::max(weight.rows, weight.cols), std::min(weight.rows, weight.cols)};
+}
+
+void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit) {
+  const int64_t step = panel_rows(a.n);
+  Matrix buffer(std::min(step, a.m), a.n);
+  for (int64_t begin = 0; begin < a.m; begin += step) {
+    visit(load_panel(a, begin, std::min(step, a.m - begin), buffer.data()));
+  }
+  release(a);
+}
+
+void for_each_panel(const TallWeight& a, const TallWeight& b,
+                    const std::function<void(const Panel&, const Panel&)>& visit) {
+  const int64_t step = panel_rows(a.n);
+  Matrix buffer_a(std::min(step, a.m), a.n), buffer_b(std::min(step, a.m), a.n);
+  for (int64_t begin = 0; begin < a.m; begin += step) {
+    const int64_t count = std::min(step, a.m - begin);
+    const Panel panel_a = load_panel(a, begin, count, buffer_a.data());
+    visit(panel_a, load_panel(b, begin, count, buffer_b.data()));
+  }
+  release(a);
+  release(b);
+}
+
+void add_gram(const Panel& panel, MatrixView g) {
+  linalg::syrk(panel.transposed ? Op::None : Op::Transpose, 1, panel.data, 1, g);
+}
+
+void add_cross(const Panel& a, const Panel& b, MatrixView c) {
+  if (a.transposed) {
+    linalg::gemm(Op::None, Op::Transpose, 1, a.data, b.data, 1, c);
+  } else {
+    linalg::gemm(Op::Transpose, Op::None, 1, a.data, b.data, 1, c);
+  }
+}
+
+void apply(const Panel& panel, ConstMatrixView x, MatrixView y) {
+  linalg::gemm(panel.transposed ? Op::Transpose : Op::None, Op::None, 1, panel.data, x, 0, y);
+}
+
+void add_adjoint(const Panel& panel, ConstMatrixView y, MatrixView z) {
+  linalg::gemm(panel.transposed ? Op::None : Op::Transpose, Op::None, 1, panel.data, y, 1, z);
+}
+
+Matrix to_dense(const TallWeight& a) {
+  Matrix dense(a.m, a.n);
+  for_each_panel(a, [&](const Panel& panel) {
+    for (int64_t j = 0; j < a.n; ++j) {
+      for (int64_t i = 0; i < panel.count; ++i) {
+        dense(panel.begin + i, j) = panel.transposed ? panel.data(j, i) : panel.data(i, j);
+      }
+    }
+  });
+  return dense;
+}
+
+void check_finite(const Weight& weight, double norm_squared) {
+  if (std::isfinite(norm_squared)) return;
+  int64_t nan = 0, inf = 0;
+  std::vector<double> row(static_cast<size_t>(weight.cols));
+  for (int64_t r = 0; r < weight.rows; ++r) {
+    widen(weight, r, r + 1, 0, weight.cols, row.data(), weight.cols);
+    nan += std::count_if(row.begin(), row.end(), [](double x) { return std::isnan(x); });
+    inf += std::count_if(row.begin(), row.end(), [](double x) { return std::isinf(x); });
+  }
+  if (nan + inf == 0) fail(weight.name, "its values are too large: their squares overflow FP64");
+  fail(weight.name, "holds {} NaN and {} infinite values of {}", nan, inf, weight.rows * weight.cols);
+}
+
+}  // namespace gyro

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+
+#include "gyro/linalg/linalg.h"
+#include "gyro/tensor/matrix.h"
+#include "gyro/tensor/weight.h"
+
+namespace gyro {
+
+/// A weight seen as the tall matrix A (m x n, m >= n) on which the analysis works: A = W (paper's d_in x d_out) when
+/// d_in >= d_out, else A = Wᵀ. So the long-side vectors are the paper's U in the first case and V in the second.
+struct TallWeight {
+  const Weight* weight = nullptr;
+  bool transposed = false;  ///< A = Wᵀ
+  int64_t m = 0;
+  int64_t n = 0;
+};
+TallWeight as_tall(const Weight& weight);
+
+/// Rows [begin, begin + count) of A in FP64, kept as A's rows (count x n) or, for a transposed weight, as columns of W
+/// (n x count): whichever the stored bytes are.
+struct Panel {
+  MatrixView data;
+  bool transposed = false;
+  int64_t begin = 0;
+  int64_t count = 0;
+};
+
+/// Converts A panel by panel, in order, in a buffer of a few megabytes. The mapped pages are released afterwards.
+void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit);
+/// The same over two weights of one shape, panels in step.
+void for_each_panel(const TallWeight& a, const TallWeight& b, const std::function<void(const Panel&, const Panel&)>& visit);
+
+/// G += panelᵀ panel (lower triangle), as rows of A.
+void add_gram(const Panel& panel, MatrixView g);
+/// C += aᵀ b.
+void add_cross(const Panel& a, const Panel& b, MatrixView c);
+/// y = panel x: (count x s) from (n x s).
+void apply(const Panel& panel, ConstMatrixView x, MatrixView y);
+/// z += panelᵀ y: (n x s) from (count x s).
+void add_adjoint(const Panel& panel, ConstMatrixView y, MatrixView z);
+
+/// All of A in FP64 (m x n): for the direct SVD only.
+Matrix to_dense(const TallWeight& a);
+
+/// ‖A‖_F² of what `panel_norm_squared` summed, checked: throws Error naming the tensor with the number of NaN and Inf.
+void check_finite(const Weight& weight, double norm_squared);
+
+}  // namespace gyro

@@ -1,0 +1,145 @@
+#include <cblas.h>
+#include <lapacke.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "gyro/base/error.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro::linalg {
+namespace {
+
+// A = Q T Qᵀ with T tridiagonal; the reflectors of Q stay in A below its first subdiagonal (LAPACK's dsytrd, lower).
+struct Tridiagonal {
+  std::vector<double> diagonal, off_diagonal, tau;
+};
+
+void check(int info, const char* routine) {
+  if (info > 0) fail("eigh", "{} did not converge (info {})", routine, info);
+  if (info < 0) throw std::logic_error(std::string(routine) + ": bad argument");
+}
+
+Tridiagonal tridiagonalize(MatrixView a) {
+  if (a.rows != a.cols) throw std::logic_error("eigh: not square");
+  const int n = static_cast<int>(a.rows);
+  Tridiagonal t{std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
+  std::vector<double> work(static_cast<size_t>(64) * n + 1);
+  check(LAPACKE_dsytrd_work(LAPACK_COL_MAJOR, 'L', n, a.data, n, t.diagonal.data(), t.off_diagonal.data(),
+                            t.tau.data(), work.data(), static_cast<int>(work.size())),
+        "dsytrd");
+  return t;
+}
+
+// Z = Q Z, reflectors taken kBlock at a time: LAPACK's dormtr takes 32, too few for gemm to reach its speed.
+void apply_reflectors(ConstMatrixView a, const std::vector<double>& tau, Matrix& z) {
+  constexpr int64_t kBlock = 96;
+  const int64_t n = a.rows;
+  const int64_t count = n - 1;
+  std::vector<double> t(kBlock * kBlock), work(static_cast<size_t>(n * kBlock));
+  for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0 && count > 0; begin -= kBlock) {
+    const int64_t k = std::min(kBlock, count - begin);
+    const int rows = static_cast<int>(count - begin);
+    const double* v = &a(begin + 1, begin);
+    LAPACKE_dlarft_work(LAPACK_COL_MAJOR, 'F', 'C', rows, static_cast<int>(k), v, static_cast<int>(a.ld),
+                        tau.data() + begin, t.data(), static_cast<int>(kBlock));
+    LAPACKE_dlarfb_work(LAPACK_COL_MAJOR, 'L', 'N', 'F', 'C', rows, static_cast<int>(n), static_cast<int>(k), v,
+                        static_cast<int>(a.ld), t.data(), static_cast<int>(kBlock), &z(begin + 1, 0),
+                        static_cast<int>(n), work.data(), static_cast<int>(n));
+  }
+}
+
+void reverse_columns(Matrix& m) {
+  for (int64_t i = 0, j = m.cols() - 1; i < j; ++i, --j) std::swap_ranges(m.col(i), m.col(i) + m.rows(), m.col(j));
+}
+
+}  // namespace
+
+Eigh eigh(Matrix&& input) {
+  Matrix a = std::move(input);
+  const int n = static_cast<int>(a.rows());
+  if (n == 0) return {};
+  Tridiagonal t = tridiagonalize(a);
+  Matrix z(n, n);
+  {
+    std::vector<double> work(1 + 4 * static_cast<size_t>(n) + static_cast<size_t>(n) * n);
+    std::vector<int> iwork(3 + 5 * static_cast<size_t>(n));
+    check(LAPACKE_dstedc_work(LAPACK_COL_MAJOR, 'I', n, t.diagonal.data(), t.off_diagonal.data(), z.data(), n,
+                              work.data(), static_cast<int>(work.size()), iwork.data(),
+                              static_cast<int>(iwork.size())),
+          "dstedc");
+  }
+  apply_reflectors(a, t.tau, z);
+  reverse_columns(z);
+  std::reverse(t.diagonal.begin(), t.diagonal.end());
+  return {std::move(t.diagonal), std::move(z)};
+}
+
+std::vector<double> eigvalsh(Matrix&& input) {
+  Matrix a = std::move(input);
+  if (a.rows() == 0) return {};
+  Tridiagonal t = tridiagonalize(a);
+  check(LAPACKE_dsterf_work(static_cast<int>(a.rows()), t.diagonal.data(), t.off_diagonal.data()), "dsterf");
+  std::reverse(t.diagonal.begin(), t.diagonal.end());
+  return std::move(t.diagonal);
+}
+
+Svd svd(Matrix&& input) {
+  Matrix a = std::move(input);
+  if (a.rows() < a.cols()) throw std::logic_error("svd: not tall");
+  const int m = static_cast<int>(a.rows()), n = static_cast<int>(a.cols());
+  if (n == 0) return {};
+  Svd out{std::vector<double>(n), Matrix(m, n), Matrix(n, n)};
+  Matrix vt(n, n);
+  std::vector<int> iwork(8 * static_cast<size_t>(n));
+  double size = 0;
+  LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', m, n, a.data(), m, out.values.data(), out.u.data(), m, vt.data(), n, &size,
+                      -1, iwork.data());
+  std::vector<double> work(static_cast<size_t>(size));
+  const int info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', m, n, a.data(), m, out.values.data(), out.u.data(), m,
+                                       vt.data(), n, work.data(), static_cast<int>(work.size()), iwork.data());
+  if (info != 0) fail("svd", "dgesdd did not converge (info {})", info);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < n; ++i) out.v(i, j) = vt(j, i);
+  }
+  return out;
+}
+
+double largest_eigenvalue(ConstMatrixView a, double tolerance) {
+  const int n = static_cast<int>(a.rows);
+  if (n == 0) return 0;
+  const int limit = n;
+  std::vector<double> basis, diagonal, off, next(n);
+  // A fixed start with no structure: digits of the golden ratio's multiples.
+  std::vector<double> v(n);
+  for (int i = 0; i < n; ++i) v[i] = std::fmod((i + 1) * 0.6180339887498949, 1.0) - 0.5;
+  double beta = cblas_dnrm2(n, v.data(), 1);
+  for (int step = 0; step < limit; ++step) {
+    for (double& x : v) x /= beta;
+    basis.insert(basis.end(), v.begin(), v.end());
+    cblas_dsymv(CblasColMajor, CblasLower, n, 1, a.data, static_cast<int>(a.ld), v.data(), 1, 0, next.data(), 1);
+    diagonal.push_back(cblas_ddot(n, v.data(), 1, next.data(), 1));
+    std::vector<double> overlap(step + 1);
+    for (int pass = 0; pass < 2; ++pass) {  // twice is enough
+      cblas_dgemv(CblasColMajor, CblasTrans, n, step + 1, 1, basis.data(), n, next.data(), 1, 0, overlap.data(), 1);
+      cblas_dgemv(CblasColMajor, CblasNoTrans, n, step + 1, -1, basis.data(), n, overlap.data(), 1, 1, next.data(), 1);
+    }
+    beta = cblas_dnrm2(n, next.data(), 1);
+    const bool exhausted = beta <= std::numeric_limits<double>::min() || step + 1 == limit;
+    if (step % 4 == 3 || exhausted) {  // the top Ritz pair and its residual |beta * last component|
+      const int k = step + 1;
+      std::vector<double> d = diagonal, e = off, z(static_cast<size_t>(k) * k), work(2 * static_cast<size_t>(k) + 2);
+      e.resize(k);
+      check(LAPACKE_dsteqr_work(LAPACK_COL_MAJOR, 'I', k, d.data(), e.data(), z.data(), k, work.data()), "dsteqr");
+      const double residual = std::abs(beta * z[static_cast<size_t>(k) * k - 1]);
+      if (exhausted || residual <= tolerance * std::abs(d[k - 1])) return std::max(0.0, d[k - 1]);
+    }
+    off.push_back(beta);
+    v = next;
+  }
+  return 0;  // not reached: the last step is exhausted
+}
+
+}  // namespace gyro::linalg

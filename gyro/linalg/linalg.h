@@ -1,0 +1,58 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gyro/tensor/matrix.h"
+
+/// Dense FP64 linear algebra on host matrices: the operations that the analysis is made of. Each call uses one thread;
+/// many calls may run at once. Sizes that do not agree are a programming error (std::logic_error).
+namespace gyro::linalg {
+
+enum class Op { None, Transpose };
+
+/// C = alpha op(A) op(B) + beta C. With beta = 0, C may hold anything.
+void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c);
+
+/// Lower triangle of C = alpha A Aᵀ + beta C (Op::None) or alpha Aᵀ A + beta C (Op::Transpose); the strict upper
+/// triangle is not touched.
+void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c);
+
+/// Copies the strict lower triangle of the square C to its upper one.
+void symmetrize_from_lower(MatrixView c);
+
+/// Eigenvalues, descending, and orthonormal eigenvectors (columns, same order) of a symmetric matrix.
+struct Eigh {
+  std::vector<double> values;
+  Matrix vectors;
+};
+
+/// Decomposes the symmetric matrix whose lower triangle is `a` (destroyed): A V = V diag(values). Backward stable:
+/// ‖AV − VΛ‖_F ≲ n u ‖A‖_F. Throws Error("eigh", ...) if the iteration does not converge.
+Eigh eigh(Matrix&& a);
+
+/// Eigenvalues only, descending.
+std::vector<double> eigvalsh(Matrix&& a);
+
+/// The largest eigenvalue of a positive semi-definite symmetric matrix (full storage), by Lanczos with full
+/// reorthogonalisation from a fixed start; relative error below `tolerance` (the residual of the Ritz pair is the test).
+double largest_eigenvalue(ConstMatrixView a, double tolerance);
+
+/// Reduced SVD A = U diag(values) Vᵀ, values descending, U m x n, V n x n.
+struct Svd {
+  std::vector<double> values;
+  Matrix u;
+  Matrix v;
+};
+
+/// Direct SVD of a tall m x n matrix, m >= n (destroyed). Backward stable: |δσ_j| ≤ p(m,n) u σ_1. Throws
+/// Error("svd", ...) if it does not converge.
+Svd svd(Matrix&& a);
+
+/// Frobenius norm, safe against overflow of single squares only in the range of the weights (no scaling).
+double norm(ConstMatrixView a);
+
+/// "OpenBLAS 0.3.21 (SkylakeX)".
+std::string library();
+
+}  // namespace gyro::linalg
