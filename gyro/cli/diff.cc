@@ -63,7 +63,9 @@ void complete_request(DiffArguments& arguments) {
   for (const std::string& text : arguments.layers) add_layers(text, request.layers);
   for (const std::string& text : arguments.types) {
     const auto type = type_from_name(text);
-    if (!type) throw CLI::ValidationError("--types", "'" + text + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
+    if (!type)
+      throw CLI::ValidationError(
+          "--types", "'" + text + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
     request.types.push_back(*type);
   }
   request.out = arguments.out;
@@ -80,7 +82,8 @@ int run(DiffArguments& arguments) {
   catch_interrupts();
   const DiffOutcome outcome = run_diff(arguments.request);
   if (outcome.document.is_null()) {
-    const std::string next = arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
+    const std::string next =
+        arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
     fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
     return kInterrupted;
   }
@@ -102,18 +105,26 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   DiffRequest& request = arguments->request;
   command->add_option("BASE", request.base, "Folder of the base checkpoint (Hugging Face layout)")->required();
   command->add_option("POST", request.posts, "Folders of post-trained checkpoints")->required();
-  command->add_option("--control", request.controls, "Controls compared in the same way: another base's folder, or 'noise'");
-  command->add_option("-o,--out", arguments->out, "Folder for result.json and arrays.safetensors; without it nothing is kept");
+  command->add_option("--control", request.controls,
+                      "Controls compared in the same way: another base's folder, or 'noise'");
+  command->add_option("-o,--out", arguments->out,
+                      "Folder for result.json and arrays.safetensors; without it nothing is kept");
   command->add_flag("--force", request.force, "Overwrite a folder that holds something else");
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');
   command->add_option("--null-draws", request.null_draws, "Samples of the null model a matrix, singular values only")
-      ->check(CLI::Range(0, 10000))->capture_default_str();
-  command->add_option("--null-nf-draws", request.null_nf_draws, "Samples of the null model with singular vectors, for NF")
-      ->check(CLI::Range(0, 10000))->capture_default_str();
+      ->check(CLI::Range(0, 10000))
+      ->capture_default_str();
+  command
+      ->add_option("--null-nf-draws", request.null_nf_draws, "Samples of the null model with singular vectors, for NF")
+      ->check(CLI::Range(0, 10000))
+      ->capture_default_str();
   command->add_option("--seed", request.seed, "Seed of every draw")->capture_default_str();
-  command->add_option("--device", arguments->device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")->check(CLI::Range(1, 4096));
+  command->add_option("--device", arguments->device, "Where to compute")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
+      ->check(CLI::Range(1, 4096));
   command->add_flag("--json", arguments->json, "Print result.json's content instead of the table");
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
   command->footer(

@@ -15,7 +15,9 @@ using std::string;
 
 constexpr size_t kLabel = 16;
 
-string text_of(const Json& value) { return value.is_string() ? printable(value.get<string>(), 60) : "-"; }
+string text_of(const Json& value) {
+  return value.is_string() ? printable(value.get<string>(), 60) : "-";
+}
 
 // Last part of a path or id: what tells the models of a table apart.
 string short_name(const Json& model) {
@@ -44,8 +46,12 @@ string significant(double value) {
   return fmt::format("{:.4f}", value);
 }
 
-string times(double ratio) { return std::isnan(ratio) ? "-" : fmt::format("x{:.2f}", ratio); }
-string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.1f} %", 100 * share); }
+string times(double ratio) {
+  return std::isnan(ratio) ? "-" : fmt::format("x{:.2f}", ratio);
+}
+string percent(double share) {
+  return std::isnan(share) ? "-" : fmt::format("{:.1f} %", 100 * share);
+}
 
 const Json* find_type(const Json& comparison, const string& type) {
   for (const Json& item : comparison["types"]) {
@@ -90,7 +96,9 @@ string scaling_block(const Json& document, const std::vector<string>& types) {
       });
     });
     out += row("  ratio to null", types, kWidth, [&](const string& type) {
-      return cell(type, [](const Json& t) { return times(number(t, "alpha_mean_over_null")) + "  " + times(number(t, "alpha_std_over_null")); });
+      return cell(type, [](const Json& t) {
+        return times(number(t, "alpha_mean_over_null")) + "  " + times(number(t, "alpha_std_over_null"));
+      });
     });
   }
   return out;
@@ -129,7 +137,8 @@ string method_line(const Json& comparison) {
     error = std::isnan(relative) ? error : std::max(error, relative);
     for (const Json& flag : item["flags"]) flags.insert(flag.get<string>());
   }
-  string line = fmt::format("{} matrices in FP64; alpha is right to {:.0e} relative", comparison["matrices"].size(), error);
+  string line =
+      fmt::format("{} matrices in FP64; alpha is right to {:.0e} relative", comparison["matrices"].size(), error);
   if (direct > 0) line += fmt::format("; {} by direct SVD", direct);
   if (!flags.empty()) line += fmt::format("; flagged: {}", fmt::join(flags, ", "));
   return line + "\n";
@@ -173,8 +182,8 @@ string findings_block(const Json& comparison) {
 
 string diff_table(const Json& document) {
   std::vector<string> types = types_of(document, false);
-  string out = fmt::format("Base {} ({}, {} layers)\n\n", text_of(document["base"]["id"]), text_of(document["base"]["model_type"]),
-                           document["base"]["layers"].get<int64_t>());
+  string out = fmt::format("Base {} ({}, {} layers)\n\n", text_of(document["base"]["id"]),
+                           text_of(document["base"]["model_type"]), document["base"]["layers"].get<int64_t>());
   out += "Scaling of the top 90 % singular values, alpha mean ± std over layers (the paper's Table 3)\n";
   const std::vector<string> all = [&] {
     auto joined = types;
@@ -187,8 +196,8 @@ string diff_table(const Json& document) {
     out += scaling_block(document, part) + "\n";
   }
   for (const Json& comparison : document["comparisons"]) {
-    out += fmt::format("{} {} (null: a structureless change of the same size)\n", comparison["role"] == "control" ? "Control" : "Post",
-                       text_of(comparison["post"]["id"]));
+    out += fmt::format("{} {} (null: a structureless change of the same size)\n",
+                       comparison["role"] == "control" ? "Control" : "Post", text_of(comparison["post"]["id"]));
     out += metrics_block(comparison, all);
     out += method_line(comparison) + findings_block(comparison) + "\n";
   }

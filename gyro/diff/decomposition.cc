@@ -18,32 +18,24 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 void fix_signs(Matrix& s, Matrix& other) {
   for (int64_t j = 0; j < s.cols(); ++j) {
     double* column = s.col(j);
-    const double* top = std::max_element(column, column + s.rows(), [](double a, double b) { return std::abs(a) < std::abs(b); });
+    const double* top =
+        std::max_element(column, column + s.rows(), [](double a, double b) { return std::abs(a) < std::abs(b); });
     if (*top >= 0) continue;
     for (int64_t i = 0; i < s.rows(); ++i) column[i] = -column[i];
     for (int64_t i = 0; i < other.rows(); ++i) other(i, j) = -other(i, j);
   }
 }
 
-// ‖QᵀQ − I‖_F, probed.
-double orthogonality_of(ConstMatrixView q) {
-  const Matrix z = probe_columns(q.cols);
-  Matrix qz(q.rows, kProbes), r = z.clone();
-  linalg::gemm(Op::None, Op::None, 1, q, z, 0, qz);
-  linalg::gemm(Op::Transpose, Op::None, 1, q, qz, -1, r);
-  return probed_norm(r);
-}
-
 // ‖G V − V Λ‖_F, probed.
-double eigen_residual(const Matrix& g_full, const linalg::Eigh& e) {
-  Matrix z = probe_columns(g_full.rows());
+double eigen_residual(const Matrix& g, const linalg::Eigh& e) {
+  Matrix z = probe_columns(g.rows());
   Matrix vz(z.rows(), kProbes), r(z.rows(), kProbes);
   linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, vz);
   for (int64_t j = 0; j < kProbes; ++j) {
     for (int64_t i = 0; i < z.rows(); ++i) z(i, j) *= e.values[static_cast<size_t>(i)];
   }
   linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, r);
-  linalg::gemm(Op::None, Op::None, 1, g_full, vz, -1, r);
+  linalg::symm(g, vz, -1, r);
   return probed_norm(r);
 }
 
@@ -63,7 +55,17 @@ Matrix probe_columns(int64_t n) {
   return z;
 }
 
-double probed_norm(ConstMatrixView rz) { return kProbeFactor * linalg::norm(rz) / std::sqrt(double{kProbes}); }
+double orthogonality_of(ConstMatrixView q) {
+  const Matrix z = probe_columns(q.cols);
+  Matrix qz(q.rows, kProbes), r = z.clone();
+  linalg::gemm(Op::None, Op::None, 1, q, z, 0, qz);
+  linalg::gemm(Op::Transpose, Op::None, 1, q, qz, -1, r);
+  return probed_norm(r);
+}
+
+double probed_norm(ConstMatrixView rz) {
+  return kProbeFactor * linalg::norm(rz) / std::sqrt(double{kProbes});
+}
 
 int64_t Decomposition::rank() const {
   if (sigma.empty()) return 0;
@@ -71,7 +73,9 @@ int64_t Decomposition::rank() const {
   return std::count_if(sigma.begin(), sigma.end(), [&](double s) { return s > threshold; });
 }
 
-bool Decomposition::resolved() const { return n > 0 && sigma.back() * sigma.back() > 4 * eta; }
+bool Decomposition::resolved() const {
+  return n > 0 && sigma.back() * sigma.back() > 4 * eta;
+}
 
 double Decomposition::relative_error(int64_t j) const {
   const double s = sigma[static_cast<size_t>(j)];
@@ -96,9 +100,7 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
   linalg::Eigh e = linalg::eigh(g.clone());
   const double top = std::max(e.values.front(), 0.0);
   d.orthogonality = orthogonality_of(e.vectors);
-  Matrix full = g.clone();
-  linalg::symmetrize_from_lower(full);
-  d.eta = eigen_residual(full, e) + top * d.orthogonality +
+  d.eta = eigen_residual(g, e) + top * d.orthogonality +
           2 * std::sqrt(static_cast<double>(m)) * kUnitRoundoff * gram_norm_squared;
   d.sigma = std::move(e.values);
   for (double& s : d.sigma) s = std::sqrt(std::max(s, 0.0));

@@ -9,8 +9,8 @@ namespace gyro {
 /// How singular values and vectors were got: from the eigenproblem of the Gram matrix, or by a direct SVD.
 enum class Method { Gram, Svd };
 
-/// The SVD of one tall matrix, A = L diag(sigma) Sᵀ, with bounds on what it is wrong by. Signs: the largest entry of each
-/// column of S is positive; L follows.
+/// The SVD of one tall matrix, A = L diag(sigma) Sᵀ, with bounds on what it is wrong by. Signs: the largest entry of
+/// each column of S is positive; L follows.
 struct Decomposition {
   Method method = Method::Gram;
   int64_t m = 0;
@@ -40,8 +40,8 @@ struct Decomposition {
   double polar_error() const;
 };
 
-/// Bounds come from residuals that are measured, not assumed: ‖R‖_F is estimated from R Z with kProbes gaussian columns and
-/// multiplied by kProbeFactor. The estimate falls short of the truth with probability below 1e-7, whatever R is
+/// Bounds come from residuals that are measured, not assumed: ‖R‖_F is estimated from R Z with kProbes gaussian columns
+/// and multiplied by kProbeFactor. The estimate falls short of the truth with probability below 1e-7, whatever R is
 /// (χ²_16 < 1; SLATE's and LAPACK's testers use the same idea with one column).
 inline constexpr int64_t kProbes = 16;
 inline constexpr double kProbeFactor = 4;
@@ -49,9 +49,11 @@ inline constexpr double kProbeFactor = 4;
 Matrix probe_columns(int64_t n);
 /// kProbeFactor ‖rz‖_F / √kProbes for rz = R Z: the bound on ‖R‖_F.
 double probed_norm(ConstMatrixView rz);
+/// The bound on ‖QᵀQ − I‖_F, probed.
+double orthogonality_of(ConstMatrixView q);
 
-/// From the lower triangle of G = AᵀA (kept). `gram_norm_squared` is the sum of squares whose rounding went into G: ‖A‖_F²
-/// if G was summed from A. `long_side` is left infinite.
+/// From the lower triangle of G = AᵀA (kept). `gram_norm_squared` is the sum of squares whose rounding went into G:
+/// ‖A‖_F² if G was summed from A. `long_side` is left infinite.
 Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gram_norm_squared);
 
 /// Measures long_side with one pass over A. Writes L Z (m x kProbes) to `lz` if not null.

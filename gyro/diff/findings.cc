@@ -12,15 +12,15 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Thresholds of design §1.5 and §4.
-constexpr double kUniformSpread = 0.05;   // α std over α mean
-constexpr double kRatioMargin = 0.05;     // a ratio to the null
-constexpr double kCommonScalar = 0.002;   // largest departure of a type's c from the mean c
-constexpr double kWoAnomaly = 0.2;        // W_O's α above the other types'
-constexpr double kCoRotation = 0.02;      // counter/co below 1
-constexpr double kSignificance = 4;       // |z|
-constexpr double kUnrelated = 0.8;        // NF over chance
-constexpr double kLowRank = 0.1;          // stable rank over that of noise
-constexpr double kSparse = 0.25;          // share of weights left as they were
+constexpr double kUniformSpread = 0.05;  // α std over α mean
+constexpr double kRatioMargin = 0.05;    // a ratio to the null
+constexpr double kCommonScalar = 0.002;  // largest departure of a type's c from the mean c
+constexpr double kWoAnomaly = 0.2;       // W_O's α above the other types'
+constexpr double kCoRotation = 0.02;     // counter/co below 1
+constexpr double kSignificance = 4;      // |z|
+constexpr double kUnrelated = 0.8;       // NF over chance
+constexpr double kLowRank = 0.1;         // stable rank over that of noise
+constexpr double kSparse = 0.25;         // share of weights left as they were
 
 Json finding(const char* id, const char* verdict, double value, double null, double threshold, double z, Json types,
              std::string text) {
@@ -68,14 +68,20 @@ Json uniform_scaling(const std::vector<Json>& types) {
     text = fmt::format("Singular values do not scale uniformly: within a type α spreads by up to {:.1f} % of its mean.",
                        100 * spread);
   } else {
-    text = fmt::format("Singular values scale near-uniformly: within a type α spreads by at most {:.2g} % of its mean", 100 * spread);
-    text += std::isnan(ratio)    ? "."
-            : beyond             ? fmt::format("; a structureless change of the same size spreads more ({:.2g} %).", 100 * null)
-                                 : fmt::format("; a structureless change of the same size gives {:.2g} %, so the uniformity is no "
-                                               "evidence of structure.", 100 * null);
+    text = fmt::format("Singular values scale near-uniformly: within a type α spreads by at most {:.2g} % of its mean",
+                       100 * spread);
+    text += std::isnan(ratio) ? "."
+            : beyond ? fmt::format("; a structureless change of the same size spreads more ({:.2g} %).", 100 * null)
+                     : fmt::format(
+                           "; a structureless change of the same size gives {:.2g} %, so the uniformity is no "
+                           "evidence of structure.",
+                           100 * null);
   }
-  return finding("uniform_scaling", !uniform ? "no" : beyond ? "yes" : "as_chance", spread, null, kUniformSpread, kNaN,
-                 type_names(types), text);
+  return finding("uniform_scaling",
+                 !uniform ? "no"
+                 : beyond ? "yes"
+                          : "as_chance",
+                 spread, null, kUniformSpread, kNaN, type_names(types), text);
 }
 
 Json common_scalar(const std::vector<Json>& types) {
@@ -86,13 +92,20 @@ Json common_scalar(const std::vector<Json>& types) {
   const bool one = std::abs(mean - 1) <= 2e-4;
   std::string text;
   if (!shared) {
-    text = fmt::format("No common scalar: the best c of W_post ≈ c·W_base differs between types by up to {:.4f} from the mean {:.4f}.", departure, mean);
+    text = fmt::format(
+        "No common scalar: the best c of W_post ≈ c·W_base differs between types by up to {:.4f} from the mean {:.4f}.",
+        departure, mean);
   } else if (one) {
     text = fmt::format("All types keep their scale: c = {:.5f} (training without weight decay leaves 1).", mean);
   } else {
-    text = fmt::format("One scalar c = {:.4f} ± {:.4f} explains the scaling of every type, as decoupled weight decay leaves "
-                       "it: exp(−wd·Σlr) with wd·Σlr = {:.2g}.", mean, departure, -std::log(mean));
-    if (mean > 1) text = fmt::format("One scalar c = {:.4f} ± {:.4f} explains the scaling of every type (weight decay would give less than 1).", mean, departure);
+    text = fmt::format(
+        "One scalar c = {:.4f} ± {:.4f} explains the scaling of every type, as decoupled weight decay leaves "
+        "it: exp(−wd·Σlr) with wd·Σlr = {:.2g}.",
+        mean, departure, -std::log(mean));
+    if (mean > 1)
+      text = fmt::format(
+          "One scalar c = {:.4f} ± {:.4f} explains the scaling of every type (weight decay would give less than 1).",
+          mean, departure);
   }
   return finding("common_scalar", shared ? "yes" : "no", mean, 1, kCommonScalar, kNaN, type_names(types), text);
 }
@@ -111,8 +124,10 @@ Json w_o_anomaly(const std::vector<Json>& types) {
   const double rest = mean_of(others, "alpha_mean");
   const bool found = w_o - rest > kWoAnomaly;
   const std::string text =
-      found ? fmt::format("W_O stands out: its α is {:.4f} where the other types have {:.4f}, as the paper finds for "
-                          "reasoning models.", w_o, rest)
+      found ? fmt::format(
+                  "W_O stands out: its α is {:.4f} where the other types have {:.4f}, as the paper finds for "
+                  "reasoning models.",
+                  w_o, rest)
             : fmt::format("No W_O anomaly: its α is {:.4f}, the other types' {:.4f}.", w_o, rest);
   return finding("w_o_anomaly", found ? "yes" : "no", w_o - rest, 0, kWoAnomaly, kNaN, Json::array({"W_O"}), text);
 }
@@ -137,11 +152,16 @@ Json co_rotation(const std::vector<Json>& types) {
   if (std::isnan(ratio)) {
     text = "No residual change to test for co-rotation.";
   } else if (beyond) {
-    text = fmt::format("Both sides turn together more than chance: counter-rotation over co-rotation is {:.3f} (chance 1 ± {:.2g}, z = {:.0f}).", ratio, sd, z);
+    text = fmt::format(
+        "Both sides turn together more than chance: counter-rotation over co-rotation is {:.3f} (chance 1 ± {:.2g}, z "
+        "= {:.0f}).",
+        ratio, sd, z);
   } else if (!low.empty()) {
-    text = fmt::format("Over all types no co-rotation beyond chance ({:.3f}, chance 1 ± {:.2g}), but some types show it.", ratio, sd);
+    text = fmt::format(
+        "Over all types no co-rotation beyond chance ({:.3f}, chance 1 ± {:.2g}), but some types show it.", ratio, sd);
   } else {
-    text = fmt::format("No co-rotation beyond chance: counter-rotation over co-rotation is {:.3f} (chance 1 ± {:.2g}).", ratio, sd);
+    text = fmt::format("No co-rotation beyond chance: counter-rotation over co-rotation is {:.3f} (chance 1 ± {:.2g}).",
+                       ratio, sd);
   }
   const char* verdict = std::isnan(ratio) ? "undefined" : beyond ? "yes" : low.empty() ? "as_chance" : "some_types";
   return finding("co_rotation", verdict, ratio, 1, kCoRotation, z, std::move(low), text);
@@ -154,8 +174,9 @@ Json unrelated(const std::vector<Json>& rows, const std::vector<Json>& types) {
   const double share = static_cast<double>(above) / static_cast<double>(ratios.size());
   const double middle = median(ratios);
   const bool found = share > 0.5;
-  const std::string text = found ? fmt::format("The two models are unrelated: NF is {:.2f} of what independent matrices give.", middle)
-                                 : fmt::format("The two models are related: NF is {:.2g} of what independent matrices give.", middle);
+  const std::string text =
+      found ? fmt::format("The two models are unrelated: NF is {:.2f} of what independent matrices give.", middle)
+            : fmt::format("The two models are related: NF is {:.2g} of what independent matrices give.", middle);
   return finding("unrelated", found ? "yes" : "no", middle, 1, kUnrelated, kNaN, type_names(types), text);
 }
 
@@ -171,22 +192,28 @@ Json low_rank_update(const std::vector<Json>& rows, const std::vector<Json>& typ
   const bool found = ratio < kLowRank;
   const std::string text =
       std::isnan(ratio) ? "No change to take the rank of."
-      : found ? fmt::format("The update is of low rank, as a LoRA leaves it: its median stable rank is {:.1f}, {:.1f} % of noise's.", median(ranks), 100 * ratio)
-              : fmt::format("The update is not of low rank: its median stable rank is {:.1f}, {:.0f} % of noise's.", median(ranks), 100 * ratio);
+      : found           ? fmt::format(
+                              "The update is of low rank, as a LoRA leaves it: its median stable rank is {:.1f}, {:.1f} % of "
+                                        "noise's.",
+                              median(ranks), 100 * ratio)
+              : fmt::format("The update is not of low rank: its median stable rank is {:.1f}, {:.0f} % of noise's.",
+                            median(ranks), 100 * ratio);
   return finding("low_rank_update", found ? "yes" : "no", ratio, 1, kLowRank, kNaN, type_names(types), text);
 }
 
 Json sparse_update(const std::vector<Json>& types) {
   const double share = mean_of(types, "unchanged");
   const bool found = share > kSparse;
-  const std::string text = fmt::format("{} % of the weights are bit for bit the base's{}.", fmt::format("{:.3g}", 100 * share),
-                                       found ? ": a sparse update, as reinforcement learning at low precision leaves it" : "");
+  const std::string text =
+      fmt::format("{} % of the weights are bit for bit the base's{}.", fmt::format("{:.3g}", 100 * share),
+                  found ? ": a sparse update, as reinforcement learning at low precision leaves it" : "");
   return finding("sparse_update", found ? "yes" : "no", share, 0, kSparse, kNaN, type_names(types), text);
 }
 
 std::vector<Json> without_fused(const Json& items) {
   std::vector<Json> out;
-  std::copy_if(items.begin(), items.end(), std::back_inserter(out), [](const Json& item) { return !item["fused"].get<bool>(); });
+  std::copy_if(items.begin(), items.end(), std::back_inserter(out),
+               [](const Json& item) { return !item["fused"].get<bool>(); });
   return out;
 }
 
@@ -196,8 +223,8 @@ Json find_findings(const Json& all_rows, const Json& all_types) {
   const std::vector<Json> rows = without_fused(all_rows), types = without_fused(all_types);
   Json findings = Json::array();
   if (rows.empty()) return findings;
-  for (Json f : {unrelated(rows, types), uniform_scaling(types), common_scalar(types), w_o_anomaly(types), co_rotation(types),
-                 low_rank_update(rows, types), sparse_update(types)}) {
+  for (Json f : {unrelated(rows, types), uniform_scaling(types), common_scalar(types), w_o_anomaly(types),
+                 co_rotation(types), low_rank_update(rows, types), sparse_update(types)}) {
     if (!f.is_null()) findings.push_back(std::move(f));
   }
   return findings;

@@ -68,14 +68,14 @@ OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
   const fs::file_status status = fs::status(dir_, error);
   if (!fs::exists(status)) return;
   if (!fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
-  if (fs::is_empty(dir_, error)) return;
+  if (force || fs::is_empty(dir_, error)) return;
   if (fs::exists(dir_ / "result.json")) {
     Json document = read_result(dir_ / "result.json");
     if (document.is_object() && document.value("fingerprint", "") == fingerprint_) finished_ = std::move(document);
   } else if (fs::exists(dir_ / kJournalName)) {
     load_journal(dir_ / kJournalName);
   }
-  if (force || !finished_.is_null() || journal_end_ > 0) return;
+  if (!finished_.is_null() || journal_end_ > 0) return;
   fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
 }
 

@@ -30,7 +30,8 @@ struct UnitResult {
 class OutputFolder {
  public:
   /// Looks at `dir` and decides (design §4): a new or empty folder is taken; one whose result or journal is of the same
-  /// `fingerprint` is finished or resumed; anything else throws Error unless `force`. Creates nothing yet.
+  /// `fingerprint` is finished or resumed; anything else throws Error. `force` takes any folder and starts
+  /// anew in it. Creates nothing yet.
   OutputFolder(std::filesystem::path dir, std::string fingerprint, bool force);
   /// Closes the journal; removes it, and the folder if it was made here, if nothing was kept in it.
   ~OutputFolder();

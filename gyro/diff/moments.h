@@ -19,7 +19,8 @@ class Moments {
     if (other.count_ == 0) return;
     const auto total = static_cast<double>(count_ + other.count_);
     const double delta = other.mean_ - mean_;
-    squares_ += other.squares_ + delta * delta * static_cast<double>(count_) * static_cast<double>(other.count_) / total;
+    squares_ +=
+        other.squares_ + delta * delta * static_cast<double>(count_) * static_cast<double>(other.count_) / total;
     mean_ += delta * static_cast<double>(other.count_) / total;
     count_ += other.count_;
   }
@@ -38,7 +39,8 @@ class Moments {
   double deviation() const { return std::sqrt(squares_ / static_cast<double>(count_)); }
   /// With n − 1; NaN below two values.
   double sample_deviation() const {
-    return count_ > 1 ? std::sqrt(squares_ / static_cast<double>(count_ - 1)) : std::numeric_limits<double>::quiet_NaN();
+    return count_ > 1 ? std::sqrt(squares_ / static_cast<double>(count_ - 1))
+                      : std::numeric_limits<double>::quiet_NaN();
   }
 
  private:

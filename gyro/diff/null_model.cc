@@ -39,7 +39,8 @@ InverseSums inverse_sums(const std::vector<double>& sigma, int64_t n) {
   return sums;
 }
 
-// Second-order shift of the mean of α over the top k: level repulsion from the tail and the noise of the m − n other rows.
+// Second-order shift of the mean of α over the top k: level repulsion from the tail and the noise of the m − n other
+// rows.
 double mean_shift(const NullModel& model) {
   const auto& sigma = model.sigma;
   double sum = 0;
@@ -119,7 +120,9 @@ double NullModel::noise() const {
   return residual_norm / (std::abs(scale) * std::sqrt(static_cast<double>(m) * static_cast<double>(n)));
 }
 
-double nf_chance(int64_t m, int64_t k) { return std::sqrt(1.0 / static_cast<double>(m) + 1.0 / static_cast<double>(k)); }
+double nf_chance(int64_t m, int64_t k) {
+  return std::sqrt(1.0 / static_cast<double>(m) + 1.0 / static_cast<double>(k));
+}
 
 NullClosedForm null_closed_form(const NullModel& model) {
   const double s = model.noise();

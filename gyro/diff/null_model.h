@@ -10,9 +10,9 @@ namespace gyro {
 struct NullModel {
   int64_t m = 0;
   int64_t n = 0;
-  int64_t k = 0;               ///< leading singular values that α and robust NF look at
-  double scale = 1;            ///< c
-  double residual_norm = 0;    ///< ‖E‖_F
+  int64_t k = 0;             ///< leading singular values that α and robust NF look at
+  double scale = 1;          ///< c
+  double residual_norm = 0;  ///< ‖E‖_F
   std::vector<double> sigma;
 
   /// s = ‖E‖_F / (|c| √(mn)).
@@ -27,8 +27,8 @@ struct NullClosedForm {
   double nf = 0;
   double nf_robust = 0;
   double nf_robust_sd = 0;
-  bool nf_valid = false;     ///< c > 0 and nf ≤ 0.3 of chance
-  double alpha_mean = 0;     ///< second order in s
+  bool nf_valid = false;  ///< c > 0 and nf ≤ 0.3 of chance
+  double alpha_mean = 0;  ///< second order in s
   double alpha_std = 0;
   bool alpha_valid = false;  ///< s below a tenth of the median spacing of σ_1 ... σ_k
 };
@@ -48,8 +48,8 @@ struct NullSample {
 };
 
 /// Draws from the null in the base's singular coordinates, where W_p is [cΣ + Z; R] with Z n x n gaussian of deviation
-/// s|c| and R the Bartlett factor of the other m − n rows. The first `nf_draws` of the draws also yield singular vectors.
-/// Seeded by `seed` and the number of the draw alone.
+/// s|c| and R the Bartlett factor of the other m − n rows. The first `nf_draws` of the draws also yield singular
+/// vectors. Seeded by `seed` and the number of the draw alone.
 NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed);
 
 }  // namespace gyro

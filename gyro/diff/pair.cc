@@ -22,8 +22,8 @@ constexpr double kTolerance = 1e-6;
 
 // What one pass over base and post yields.
 struct Change {
-  Matrix gram;   // ΔᵀΔ, lower, Δ = A_p − A_b
-  Matrix cross;  // A_bᵀ Δ
+  Matrix gram;                                                // ΔᵀΔ, lower, Δ = A_p − A_b
+  Matrix cross;                                               // A_bᵀ Δ
   double norm_squared = 0, inner = 0, post_norm_squared = 0;  // ‖Δ‖², ⟨A_b, Δ⟩, ‖A_p‖²
   int64_t unchanged = 0;
 };
@@ -99,7 +99,8 @@ GYRO_CLONES void add_residual(const double* base, const double* post, int64_t co
 }
 
 // A second pass: ‖E‖² to full relative accuracy, and A_bᵀ Y for the probe of Q_long.
-ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, double c, const Matrix* y, Matrix* base_y) {
+ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, double c, const Matrix* y,
+                              Matrix* base_y) {
   ResidualSums sums;
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
     add_residual(b.data.data, p.data.data, p.count * base.n, c, sums);
@@ -126,7 +127,8 @@ Matrix product(Op op, ConstMatrixView a, ConstMatrixView b) {
 // The rotation between two decompositions, on the long and the short side, and E in the base's coordinates.
 struct Rotation {
   Matrix q_long, q_short, x;
-  double q_long_error = 0;  // bound on the Frobenius norm of q_long's error, beyond what the decompositions are wrong by
+  double q_long_error =
+      0;  // bound on the Frobenius norm of q_long's error, beyond what the decompositions are wrong by
 };
 
 // Gram path, design §1 'Numerics', written in Δ so that a small change keeps its digits:
@@ -222,12 +224,15 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
   out.nf_robust = leading_block_norm(d, r.q_short, out.k) / k;
   out.nf_robust_error = (error + 2 * subspace_error(p, out.k) * d_norm) / k;
   out.polar_inner = inner / n;
-  const double long_departure = orthogonality_departure(r.q_long);
-  const double short_departure = orthogonality_departure(r.q_short);
+  // Where both bases are complete Q is orthogonal up to rounding, and its departure is a probed estimate of that.
+  const auto rounding = [&](const Matrix& q) { return orthogonality_of(q) / kProbeFactor / std::sqrt(n); };
+  const double long_departure = b.m > b.n ? orthogonality_departure(r.q_long) : rounding(r.q_long);
+  const double short_departure = rounding(r.q_short);
   out.q1_orthogonality = transposed ? short_departure : long_departure;
   out.q2_orthogonality = transposed ? long_departure : short_departure;
   if (corner > 0) {
-    out.corner = transposed ? rotation_corner(r.q_short, r.q_long, corner) : rotation_corner(r.q_long, r.q_short, corner);
+    out.corner =
+        transposed ? rotation_corner(r.q_short, r.q_long, corner) : rotation_corner(r.q_long, r.q_short, corner);
   }
 }
 
@@ -297,11 +302,12 @@ void fill_energy(const Rotation& r, const ResidualSums& sums, double base_norm_s
   out.energy.total = negligible ? 0 : sums.residual;
 }
 
-std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gram, const Decomposition& b, Change change,
-                                     PairMeasure out) {
+std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gram, const Decomposition& b,
+                                     Change change, PairMeasure out) {
   if (!b.resolved()) return std::nullopt;
   const double reach = b.norm + std::sqrt(change.norm_squared);
-  Decomposition p = decompose_gram(post_gram(base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
+  Decomposition p =
+      decompose_gram(post_gram(base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
   if (!p.resolved()) return std::nullopt;
   Matrix y, base_y = Matrix::zeros(b.n, kProbes);
   measure_long_side(in.post, p, &y);
@@ -323,7 +329,8 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
   fill_alpha(b, p, out);
   const Rotation r = rotation_direct(b, p, in.post, out.scale);
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
-  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr, nullptr), b.norm * b.norm, *in.post.weight, out);
+  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr, nullptr), b.norm * b.norm, *in.post.weight,
+              out);
   if (out.rank < b.n) {
     // A missing direction's vectors are arbitrary, and everything that sums over all directions with them.
     out.flags.push_back("rank_deficient");

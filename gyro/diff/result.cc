@@ -71,7 +71,6 @@ struct Pool {
   Json json(std::string_view type) const;
 };
 
-
 void Pool::add(const Json& row) {
   const Json& null = row["null"];
   const Json& energy = row["energy"];
@@ -143,7 +142,9 @@ double number(const Json& object, std::string_view key) {
   return it != object.end() && it->is_number() ? it->get<double>() : kNaN;
 }
 
-Json finite_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+Json finite_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json(nullptr);
+}
 
 Json matrix_row(const MatrixSite& site, const PairMeasure& m) {
   Json slice = nullptr;

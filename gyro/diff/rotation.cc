@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "gyro/linalg/linalg.h"
 
@@ -30,26 +31,119 @@ std::vector<float> corner_of(const Matrix& m) {
   return corner_of(m.cols(), [&](int64_t i, int64_t j) { return m(i, j); });
 }
 
-// The first `size` columns of polar(M) = M (MᵀM)^-½. Directions in which M vanishes have no polar factor and give zero.
-Matrix polar_columns(ConstMatrixView m, int64_t size) {
-  const int64_t n = m.cols;
-  Matrix gram(n, n);
+// Krylov step of every column at once: next = H v_step − (what lies along the earlier vectors), H = MᵀM.
+struct Lanczos {
+  std::vector<Matrix> basis;                  // step → n x size
+  std::vector<std::vector<double>> diagonal;  // column → step
+  std::vector<std::vector<double>> beta;      // column → step
+};
+
+double column_dot(const Matrix& a, const Matrix& b, int64_t j) {
+  double sum = 0;
+  for (int64_t i = 0; i < a.rows(); ++i) sum += a(i, j) * b(i, j);
+  return sum;
+}
+
+void extend(Lanczos& l, ConstMatrixView m) {
+  const Matrix& v = l.basis.back();
+  Matrix next = product(Op::Transpose, m, product(Op::None, m, v));
+  for (int64_t j = 0; j < v.cols(); ++j) {
+    l.diagonal[static_cast<size_t>(j)].push_back(column_dot(v, next, j));
+    for (int pass = 0; pass < 2; ++pass) {  // twice is enough
+      for (const Matrix& earlier : l.basis) {
+        const double overlap = column_dot(earlier, next, j);
+        for (int64_t i = 0; i < v.rows(); ++i) next(i, j) -= overlap * earlier(i, j);
+      }
+    }
+    const double beta = std::sqrt(column_dot(next, next, j));
+    l.beta[static_cast<size_t>(j)].push_back(beta);
+    for (int64_t i = 0; i < v.rows(); ++i) next(i, j) = beta > 1e-13 ? next(i, j) / beta : 0;
+  }
+  l.basis.push_back(std::move(next));
+}
+
+// (T^-½ e_1) of the steps' tridiagonal matrix of column j: the coefficients of H^-½ e_j in the basis.
+std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j) {
+  const auto k = static_cast<int64_t>(l.diagonal[j].size());
+  Matrix t = Matrix::zeros(k, k);
+  for (int64_t i = 0; i < k; ++i) {
+    t(i, i) = l.diagonal[j][static_cast<size_t>(i)];
+    if (i + 1 < k) t(i + 1, i) = l.beta[j][static_cast<size_t>(i)];
+  }
+  const linalg::Eigh e = linalg::eigh(std::move(t));
+  std::vector<double> out(static_cast<size_t>(k));
+  const double floor = std::max(e.values[0], 0.0) * 1e-15;
+  for (int64_t p = 0; p < k; ++p) {
+    const double value = e.values[static_cast<size_t>(p)];
+    if (value <= floor) continue;
+    for (int64_t i = 0; i < k; ++i) out[static_cast<size_t>(i)] += e.vectors(i, p) * e.vectors(0, p) / std::sqrt(value);
+  }
+  return out;
+}
+
+// H^-½ E for the first `size` columns E of the identity, H = MᵀM, by Lanczos: a few steps where M is near a multiple of
+// an orthogonal matrix, as it is for related models. Nothing if F32 accuracy is not reached soon.
+std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
+  constexpr int kSteps = 40, kCheckEvery = 4;
+  constexpr double kAccuracy = 1e-9;
+  Lanczos l;
+  l.diagonal.resize(static_cast<size_t>(size));
+  l.beta.resize(static_cast<size_t>(size));
+  l.basis.push_back(Matrix::zeros(m.cols, size));
+  for (int64_t j = 0; j < size; ++j) l.basis[0](j, j) = 1;
+  std::vector<std::vector<double>> previous(static_cast<size_t>(size));
+  for (int step = 1; step <= std::min<int64_t>(kSteps, m.cols); ++step) {
+    extend(l, m);
+    if (step % kCheckEvery != 0) continue;
+    double change = 0;
+    std::vector<std::vector<double>> coefficients;
+    for (size_t j = 0; j < previous.size(); ++j) {
+      coefficients.push_back(inverse_root_coefficients(l, j));
+      previous[j].resize(coefficients[j].size());
+      for (size_t i = 0; i < previous[j].size(); ++i)
+        change = std::max(change, std::abs(coefficients[j][i] - previous[j][i]));
+    }
+    previous = std::move(coefficients);
+    if (change > kAccuracy) continue;
+    Matrix root = Matrix::zeros(m.cols, size);
+    for (size_t i = 0; i < previous[0].size(); ++i) {
+      for (int64_t j = 0; j < size; ++j) {
+        for (int64_t r = 0; r < m.cols; ++r) root(r, j) += previous[static_cast<size_t>(j)][i] * l.basis[i](r, j);
+      }
+    }
+    return root;
+  }
+  return std::nullopt;
+}
+
+// The same by an eigenproblem of size n. Directions in which M vanishes have no polar factor and give zero.
+Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size) {
+  Matrix gram(m.cols, m.cols);
   linalg::syrk(Op::Transpose, 1, m, 0, gram);
   const linalg::Eigh e = linalg::eigh(std::move(gram));
-  Matrix weighted(n, size);  // Λ^-½ Vᵀ restricted to the first columns
+  Matrix weighted(m.cols, size);  // Λ^-½ Vᵀ E
   const double floor = std::max(e.values[0], 0.0) * 1e-15;
   for (int64_t j = 0; j < size; ++j) {
-    for (int64_t i = 0; i < n; ++i) {
+    for (int64_t i = 0; i < m.cols; ++i) {
       const double value = e.values[static_cast<size_t>(i)];
       weighted(i, j) = value > floor ? e.vectors(j, i) / std::sqrt(value) : 0.0;
     }
   }
-  return product(Op::None, m, product(Op::None, e.vectors, weighted));
+  return product(Op::None, e.vectors, weighted);
+}
+
+// The first `size` columns of polar(M) = M (MᵀM)^-½.
+Matrix polar_columns(ConstMatrixView m, int64_t size) {
+  std::optional<Matrix> root = inverse_root_by_lanczos(m, size);
+  if (!root) root = inverse_root_by_eigh(m, size);
+  return product(Op::None, m, *root);
 }
 
 }  // namespace
 
-double EnergyBudget::leakage() const { return std::max(0.0, total - scaling - co_rotation - counter_rotation); }
+double EnergyBudget::leakage() const {
+  return std::max(0.0, total - scaling - co_rotation - counter_rotation);
+}
 
 EnergyBudget energy_budget(ConstMatrixView x, double total) {
   EnergyBudget budget;
@@ -100,7 +194,8 @@ RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t s
   corner.size = size = std::min(size, q1.cols);
   corner.sim_u = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(q1(i, j)); });
   corner.sim_v = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(q2(i, j)); });
-  corner.sim_diff = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(std::abs(q1(i, j)) - std::abs(q2(i, j))); });
+  corner.sim_diff =
+      corner_of(size, [&](int64_t i, int64_t j) { return std::abs(std::abs(q1(i, j)) - std::abs(q2(i, j))); });
   const ConstMatrixView first1 = q1.block(0, 0, q1.rows, size), first2 = q2.block(0, 0, q2.rows, size);
   corner.i_orth = corner_of(product(Op::Transpose, first1, first2));
   Matrix sum(q1.rows, q1.cols);

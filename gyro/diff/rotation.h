@@ -28,13 +28,14 @@ double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k);
 /// ‖QᵀQ − I‖_F / √n, the departure from orthogonality.
 double orthogonality_departure(ConstMatrixView q);
 
-/// The first `size` dimensions of the matrices of eqs. 5, 7 and 13: each size x size in F32, row-major, row = base's index,
-/// column = post's (i_orth, delta: both post's).
+/// The first `size` dimensions of the matrices of eqs. 5, 7 and 13: each size x size in F32, row-major, row = base's
+/// index, column = post's (i_orth, delta: both post's).
 struct RotationCorner {
   int64_t size = 0;
   std::vector<float> sim_u, sim_v, sim_diff, i_orth, delta_q1, delta_q2;
 };
-/// From Q_1 = U_bᵀU_p and Q_2 = V_bᵀV_p (n x n each). Costs an eigenproblem of size n for polar(Q_1 + Q_2).
+/// From Q_1 = U_bᵀU_p and Q_2 = V_bᵀV_p (n x n each). Costs some products with n x size matrices, or for models far
+/// from each other an eigenproblem of size n, for polar(Q_1 + Q_2).
 RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t size);
 
 }  // namespace gyro

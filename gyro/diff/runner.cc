@@ -8,6 +8,7 @@
 #include <set>
 
 #include "gyro/base/error.h"
+#include "gyro/base/file.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
 #include "gyro/base/random.h"
@@ -31,8 +32,8 @@ struct Other {
 struct Run {
   std::unique_ptr<Checkpoint> base;
   ModelMap map;
-  std::vector<Other> others;       // posts, then controls
-  std::vector<MatrixSite> sites;   // the selected ones: the units of work
+  std::vector<Other> others;      // posts, then controls
+  std::vector<MatrixSite> sites;  // the selected ones: the units of work
   int64_t first_layer = 0, last_layer = 0;
 };
 
@@ -46,7 +47,8 @@ std::vector<MatrixSite> select_sites(const Run& run, const DiffRequest& request)
   }
   std::vector<MatrixSite> sites;
   for (const MatrixSite& site : run.map.sites) {
-    const bool type_wanted = request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
+    const bool type_wanted =
+        request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
     if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
   }
   if (sites.empty()) fail("--types", "the model has no such matrices");
@@ -104,6 +106,7 @@ void hash_content(const Checkpoint& checkpoint, Sha256& hash) {
       const size_t at = bytes.size() / 16 * i;
       hash.update(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
     }
+    release_pages(bytes);
   }
 }
 
@@ -121,8 +124,8 @@ std::string fingerprint_of(const Run& run, const Json& head) {
 Json document_head(const Run& run, const DiffRequest& request) {
   Json comparisons = Json::array();
   for (const Other& other : run.others) {
-    comparisons.push_back({{"post", other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(run)},
-                           {"role", other.role}});
+    comparisons.push_back(
+        {{"post", other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(run)}, {"role", other.role}});
   }
   return {{"schema", "gyro.diff/1"},
           {"gyro", {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}}},
@@ -152,7 +155,9 @@ ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<
 }
 
 void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& result) {
-  const auto add = [&](const char* name, const std::vector<double>& v) { result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v); };
+  const auto add = [&](const char* name, const std::vector<double>& v) {
+    result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v);
+  };
   add("sigma", m.sigma);
   add("turn_u", m.turn_u);
   add("turn_v", m.turn_v);
@@ -171,7 +176,8 @@ void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& res
 
 uint64_t matrix_seed(uint64_t seed, const MatrixSite& site, size_t comparison) {
   uint64_t key = mix64(seed);
-  for (const uint64_t part : {static_cast<uint64_t>(site.layer), static_cast<uint64_t>(site.type), uint64_t{comparison}}) {
+  for (const uint64_t part :
+       {static_cast<uint64_t>(site.layer), static_cast<uint64_t>(site.type), uint64_t{comparison}}) {
     key = mix64(key ^ part);
   }
   return key;
@@ -183,7 +189,9 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   UnitResult result;
   const std::string where = fmt::format("{}.{}.", site.layer, type_name(site.type));
   const bool keep_arrays = !request.out.empty();
-  if (keep_arrays) result.arrays["base." + where + "sigma"] = array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
+  if (keep_arrays)
+    result.arrays["base." + where + "sigma"] =
+        array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
   PairOptions options{request.null_draws, request.null_nf_draws, 0, 0};
   if (keep_arrays && (site.layer == run.first_layer || site.layer == run.last_layer)) options.corner = kCorner;
   PairMeasure first;
@@ -191,9 +199,9 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
     options.seed = matrix_seed(request.seed, site, i);
     PairMeasure measure;
     if (run.others[i].checkpoint) {
-      const MatrixSite& post_site = *std::find_if(run.others[i].map.sites.begin(), run.others[i].map.sites.end(), [&](const MatrixSite& s) {
-        return s.layer == site.layer && s.type == site.type;
-      });
+      const MatrixSite& post_site =
+          *std::find_if(run.others[i].map.sites.begin(), run.others[i].map.sites.end(),
+                        [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
       measure = base.compare(load_weight(*run.others[i].checkpoint, post_site), options);
     } else {
       const Matrix noise = noise_weight(base_weight, first.scale, std::sqrt(first.energy.total), mix64(options.seed));
@@ -213,7 +221,8 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
 }
 
 double work_of(const MatrixSite& site) {
-  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)), n = static_cast<double>(std::min(site.d_in, site.d_out));
+  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)),
+             n = static_cast<double>(std::min(site.d_in, site.d_out));
   return 4 * m * n * n + 20 * n * n * n;
 }
 

@@ -13,30 +13,30 @@ namespace gyro {
 struct DiffRequest {
   std::string base;
   std::vector<std::string> posts;
-  std::vector<std::string> controls;   ///< paths, or "noise": the first post's change replaced by gaussian noise
-  std::vector<int64_t> layers;         ///< empty: all; negative counts from the end
-  std::vector<MatrixType> types;       ///< empty: all
+  std::vector<std::string> controls;  ///< paths, or "noise": the first post's change replaced by gaussian noise
+  std::vector<int64_t> layers;        ///< empty: all; negative counts from the end
+  std::vector<MatrixType> types;      ///< empty: all
   int64_t null_draws = 1;
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
-  std::filesystem::path out;           ///< empty: keep nothing
+  std::filesystem::path out;  ///< empty: keep nothing
   bool force = false;
-  int threads = 0;                     ///< 0: all processors
+  int threads = 0;  ///< 0: all processors
   bool progress = false;
-  std::function<bool()> stop;          ///< asked between matrices
+  std::function<bool()> stop;  ///< asked between matrices
   std::function<void(const std::string&)> warn;
 };
 
 /// The document of a run, or how far it came when `stop` ended it.
 struct DiffOutcome {
-  Json document;          ///< null if stopped
-  int64_t done = 0;       ///< matrices finished, earlier runs' included
+  Json document;     ///< null if stopped
+  int64_t done = 0;  ///< matrices finished, earlier runs' included
   int64_t total = 0;
-  bool resumed = false;   ///< some or all of it was there already
+  bool resumed = false;  ///< some or all of it was there already
 };
 
-/// Runs a comparison (design §1, §4): one base, its posts and controls, each matrix of the base decomposed once, largest
-/// matrices first over the threads. Throws Error for bad input, before anything is written.
+/// Runs a comparison (design §1, §4): one base, its posts and controls, each matrix of the base decomposed once,
+/// largest matrices first over the threads. Throws Error for bad input, before anything is written.
 DiffOutcome run_diff(const DiffRequest& request);
 
 }  // namespace gyro

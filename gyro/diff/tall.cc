@@ -12,7 +12,9 @@ namespace {
 
 using linalg::Op;
 
-int64_t panel_rows(int64_t n) { return std::clamp<int64_t>((int64_t{6} << 20) / (8 * std::max<int64_t>(n, 1)), 64, 512); }
+int64_t panel_rows(int64_t n) {
+  return std::clamp<int64_t>((int64_t{6} << 20) / (8 * std::max<int64_t>(n, 1)), 64, 512);
+}
 
 Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, double* buffer) {
   if (a.transposed) {

@@ -30,7 +30,8 @@ struct Panel {
 /// Converts A panel by panel, in order, in a buffer of a few megabytes. The mapped pages are released afterwards.
 void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit);
 /// The same over two weights of one shape, panels in step.
-void for_each_panel(const TallWeight& a, const TallWeight& b, const std::function<void(const Panel&, const Panel&)>& visit);
+void for_each_panel(const TallWeight& a, const TallWeight& b,
+                    const std::function<void(const Panel&, const Panel&)>& visit);
 
 /// G += panelᵀ panel (lower triangle), as rows of A.
 void add_gram(const Panel& panel, MatrixView g);

@@ -18,8 +18,8 @@ void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, 
 /// triangle is not touched.
 void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c);
 
-/// Copies the strict lower triangle of the square C to its upper one.
-void symmetrize_from_lower(MatrixView c);
+/// C = A B + beta C for a symmetric A given by its lower triangle.
+void symm(ConstMatrixView a_lower, ConstMatrixView b, double beta, MatrixView c);
 
 /// Eigenvalues, descending, and orthonormal eigenvectors (columns, same order) of a symmetric matrix.
 struct Eigh {
@@ -34,8 +34,9 @@ Eigh eigh(Matrix&& a);
 /// Eigenvalues only, descending.
 std::vector<double> eigvalsh(Matrix&& a);
 
-/// The largest eigenvalue of a positive semi-definite symmetric matrix (full storage), by Lanczos with full
-/// reorthogonalisation from a fixed start; relative error below `tolerance` (the residual of the Ritz pair is the test).
+/// The largest eigenvalue of a positive semi-definite symmetric matrix (lower triangle), by Lanczos with full
+/// reorthogonalisation from a fixed start; relative error below `tolerance` (the residual of the Ritz pair is the
+/// test).
 double largest_eigenvalue(ConstMatrixView a, double tolerance);
 
 /// Reduced SVD A = U diag(values) Vᵀ, values descending, U m x n, V n x n.

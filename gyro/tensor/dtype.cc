@@ -19,14 +19,16 @@ struct Row {
 };
 
 constexpr std::array kTable = {
-    Row{DType::F64, "F64", 8, 52},      Row{DType::F32, "F32", 4, 23},        Row{DType::F16, "F16", 2, 10},
-    Row{DType::BF16, "BF16", 2, 7},     Row{DType::F8_E4M3, "F8_E4M3", 1, 3}, Row{DType::F8_E5M2, "F8_E5M2", 1, 2},
-    Row{DType::I64, "I64", 8, 0},       Row{DType::I32, "I32", 4, 0},         Row{DType::I16, "I16", 2, 0},
-    Row{DType::I8, "I8", 1, 0},         Row{DType::U64, "U64", 8, 0},         Row{DType::U32, "U32", 4, 0},
-    Row{DType::U16, "U16", 2, 0},       Row{DType::U8, "U8", 1, 0},           Row{DType::BOOL, "BOOL", 1, 0},
+    Row{DType::F64, "F64", 8, 52},  Row{DType::F32, "F32", 4, 23},        Row{DType::F16, "F16", 2, 10},
+    Row{DType::BF16, "BF16", 2, 7}, Row{DType::F8_E4M3, "F8_E4M3", 1, 3}, Row{DType::F8_E5M2, "F8_E5M2", 1, 2},
+    Row{DType::I64, "I64", 8, 0},   Row{DType::I32, "I32", 4, 0},         Row{DType::I16, "I16", 2, 0},
+    Row{DType::I8, "I8", 1, 0},     Row{DType::U64, "U64", 8, 0},         Row{DType::U32, "U32", 4, 0},
+    Row{DType::U16, "U16", 2, 0},   Row{DType::U8, "U8", 1, 0},           Row{DType::BOOL, "BOOL", 1, 0},
 };
 
-const Row& row_of(DType dtype) { return kTable[static_cast<size_t>(dtype)]; }
+const Row& row_of(DType dtype) {
+  return kTable[static_cast<size_t>(dtype)];
+}
 
 template <typename T>
 T load(const std::byte* at) {
@@ -83,10 +85,18 @@ void widen_table(const std::array<double, 256>& table, const std::byte* data, si
 
 }  // namespace
 
-size_t dtype_size(DType dtype) { return row_of(dtype).size; }
-std::string_view dtype_name(DType dtype) { return row_of(dtype).name; }
-bool dtype_is_float(DType dtype) { return row_of(dtype).mantissa_bits > 0; }
-int dtype_mantissa_bits(DType dtype) { return row_of(dtype).mantissa_bits; }
+size_t dtype_size(DType dtype) {
+  return row_of(dtype).size;
+}
+std::string_view dtype_name(DType dtype) {
+  return row_of(dtype).name;
+}
+bool dtype_is_float(DType dtype) {
+  return row_of(dtype).mantissa_bits > 0;
+}
+int dtype_mantissa_bits(DType dtype) {
+  return row_of(dtype).mantissa_bits;
+}
 
 std::optional<DType> dtype_from_name(std::string_view name) {
   for (const Row& row : kTable) {

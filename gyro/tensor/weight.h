@@ -8,8 +8,8 @@
 
 namespace gyro {
 
-/// Scales of a block-quantised FP8 weight: the value of element (r, c) is fp8(r, c) * scale[r / block_rows][c / block_cols],
-/// the scale table row-major with `cols` columns. `data == nullptr`: no scales.
+/// Scales of a block-quantised FP8 weight: the value of element (r, c) is fp8(r, c) * scale[r / block_rows][c /
+/// block_cols], the scale table row-major with `cols` columns. `data == nullptr`: no scales.
 struct BlockScale {
   const std::byte* data = nullptr;
   DType dtype = DType::F32;

@@ -19,8 +19,12 @@ void require(bool condition, const char* what) {
   if (!condition) throw std::logic_error(what);
 }
 
-CBLAS_TRANSPOSE cblas_op(Op op) { return op == Op::None ? CblasNoTrans : CblasTrans; }
-int narrow(int64_t size) { return static_cast<int>(size); }
+CBLAS_TRANSPOSE cblas_op(Op op) {
+  return op == Op::None ? CblasNoTrans : CblasTrans;
+}
+int narrow(int64_t size) {
+  return static_cast<int>(size);
+}
 
 // Our workers are the threads: OpenBLAS itself must not start any.
 [[maybe_unused]] const bool kSingleThreaded = (openblas_set_num_threads(1), true);
@@ -45,16 +49,11 @@ void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) {
               a.data, narrow(a.ld), beta, c.data, narrow(c.ld));
 }
 
-void symmetrize_from_lower(MatrixView c) {
-  require(c.rows == c.cols, "symmetrize_from_lower: not square");
-  constexpr int64_t kTile = 32;  // two tiles fit in the first-level cache
-  for (int64_t j0 = 0; j0 < c.cols; j0 += kTile) {
-    for (int64_t i0 = j0; i0 < c.rows; i0 += kTile) {
-      for (int64_t j = j0; j < std::min(j0 + kTile, c.cols); ++j) {
-        for (int64_t i = std::max(i0, j + 1); i < std::min(i0 + kTile, c.rows); ++i) c(j, i) = c(i, j);
-      }
-    }
-  }
+void symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) {
+  require(a.rows == a.cols && a.cols == b.rows && c.rows == a.rows && c.cols == b.cols, "symm: sizes do not agree");
+  if (c.rows == 0 || c.cols == 0) return;
+  cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, narrow(c.rows), narrow(c.cols), 1, a.data, narrow(a.ld), b.data,
+              narrow(b.ld), beta, c.data, narrow(c.ld));
 }
 
 double norm(ConstMatrixView a) {
