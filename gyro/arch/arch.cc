@@ -340,6 +340,22 @@ ModelMap map_model(const Checkpoint& checkpoint) {
   return map;
 }
 
+namespace {
+
+// gemma3 and gemma3_text are one architecture, with and without its image tower.
+std::string_view family(const Checkpoint& checkpoint) {
+  const std::string_view type = checkpoint.config().model_type;
+  return type.ends_with("_text") ? type.substr(0, type.size() - 5) : type;
+}
+
+void check_same_family(const Checkpoint& base, const Checkpoint& post) {
+  if (family(base) == family(post)) return;
+  fail(post.path().string(), "is of the architecture '{}', and the base {} of '{}'", post.config().model_type,
+       base.path().string(), base.config().model_type);
+}
+
+}  // namespace
+
 void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
                       const ModelMap& post_map) {
   const auto key = [](const MatrixSite& site) { return std::tuple(site.layer, site.type, site.d_out, site.d_in); };
@@ -348,7 +364,7 @@ void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Ch
                     [&](const auto& x, const auto& y) { return key(x) == key(y); });
   const bool base_ends = b == base_map.sites.end();
   const bool post_ends = p == post_map.sites.end();
-  if (base_ends && post_ends) return;
+  if (base_ends && post_ends) return check_same_family(base, post);
   fail(post.path().string(), "does not have the matrices of {}: {} where the base has {}", base.path().string(),
        post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
 }
@@ -363,7 +379,7 @@ Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
     fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
          fmt::join(info.shape, ", "), site.row_begin, site.row_end, site.d_in);
   }
-  Weight whole{.name = site.tensor,
+  Weight whole{.name = checkpoint.path().string() + ": " + site.tensor,
                .dtype = info.dtype,
                .data = entry->bytes().data(),
                .rows = info.shape[0],

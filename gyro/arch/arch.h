@@ -52,7 +52,7 @@ ModelConfig complete_config(const Checkpoint& checkpoint);
 /// type when it is unknown and its tensors are not named as Llama's are.
 ModelMap map_model(const Checkpoint& checkpoint);
 
-/// Throws Error unless `post` has the same matrices (layer, type, shape) as `base`.
+/// Throws Error unless `post` has the same matrices (layer, type, shape) as `base` and is of its architecture.
 void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
                       const ModelMap& post_map);
 

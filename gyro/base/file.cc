@@ -77,6 +77,16 @@ std::string read_file(const std::filesystem::path& path, size_t limit) {
   return content;
 }
 
+bool write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = write(fd, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return false;
+    bytes = bytes.subspan(static_cast<size_t>(wrote));
+  }
+  return true;
+}
+
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::span<const std::byte>>& pieces) {
   const std::string temporary = path.string() + ".tmp." + std::to_string(getpid());
   Descriptor file{open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
@@ -87,12 +97,7 @@ void write_file_atomically(const std::filesystem::path& path, const std::vector<
     fail(path.string(), "cannot {}: {}", action, reason);
   };
   for (const std::span<const std::byte> piece : pieces) {
-    for (size_t done = 0; done < piece.size();) {
-      const ssize_t wrote = write(file.fd, piece.data() + done, piece.size() - done);
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) give_up("write");
-      done += static_cast<size_t>(wrote);
-    }
+    if (!write_all(file.fd, piece)) give_up("write");
   }
   if (fsync(file.fd) != 0) give_up("sync to disk");
   if (rename(temporary.c_str(), path.c_str()) != 0) give_up("rename into place");

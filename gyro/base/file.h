@@ -33,6 +33,9 @@ void release_pages(std::span<const std::byte> bytes);
 /// The whole of a regular file of at most `limit` bytes. Throws Error naming the path.
 std::string read_file(const std::filesystem::path& path, size_t limit);
 
+/// Writes all of `bytes` to a descriptor. On failure returns false with errno set; a part may then be written.
+bool write_all(int fd, std::span<const std::byte> bytes);
+
 /// Writes `content` to a temporary name beside `path`, syncs it to disk and renames it into place: `path` holds either
 /// what it held before or all of `content`. Throws Error naming the path; the temporary file is then gone.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> content);

@@ -83,8 +83,14 @@ OutputFolder::~OutputFolder() {
   if (fd_ < 0) return;
   close(fd_);
   std::error_code ignored;
-  if (records_ == 0) fs::remove(dir_ / kJournalName, ignored);
-  if (records_ == 0 && made_dir_) fs::remove(dir_, ignored);  // only if empty
+  const bool empty = records_ == 0 || discarded_;
+  if (empty) fs::remove(dir_ / kJournalName, ignored);
+  if (empty && made_dir_) fs::remove(dir_, ignored);  // only if empty
+}
+
+void OutputFolder::discard() {
+  const std::lock_guard lock(mutex_);
+  discarded_ = true;
 }
 
 void OutputFolder::load_journal(const fs::path& path) {
@@ -120,7 +126,7 @@ void OutputFolder::open_journal() {
   }
   if (journal_end_ > 0) return;
   const std::string head = std::string(kMagic) + fingerprint_;
-  if (write(fd_, head.data(), head.size()) != static_cast<ssize_t>(head.size())) {
+  if (!write_all(fd_, std::as_bytes(std::span(head)))) {
     fail(path.string(), "cannot write: {}", std::strerror(errno));
   }
 }
@@ -136,7 +142,7 @@ void OutputFolder::keep(int64_t unit, const UnitResult& result) {
 
   const std::lock_guard lock(mutex_);
   open_journal();
-  if (write(fd_, record.data(), record.size()) != static_cast<ssize_t>(record.size())) {
+  if (!write_all(fd_, std::as_bytes(std::span(record)))) {
     fail((dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
   }
   ++records_;

@@ -44,6 +44,8 @@ class OutputFolder {
   std::map<int64_t, UnitResult> take_kept() { return std::move(kept_); }
   /// Keeps a unit. Thread-safe. Throws Error if it cannot be written.
   void keep(int64_t unit, const UnitResult& result);
+  /// Lets the destructor remove what was kept: an input turned out to be bad, so that no run can make use of it.
+  void discard();
   /// Writes arrays.safetensors, then result.json (both atomically; the fingerprint goes in), and removes the journal.
   void finish(const Json& document, const std::map<std::string, ResultArray>& arrays);
 
@@ -58,6 +60,7 @@ class OutputFolder {
   uint64_t journal_end_ = 0;  ///< where the last whole record ends
   int64_t records_ = 0;
   bool made_dir_ = false;
+  bool discarded_ = false;
   int fd_ = -1;
   std::mutex mutex_;
 };

@@ -273,7 +273,13 @@ DiffOutcome run_diff(const DiffRequest& request) {
         [&](int i) {
           const int64_t unit = order[static_cast<size_t>(i)];
           const MatrixSite& site = run.sites[static_cast<size_t>(unit)];
-          UnitResult result = run_unit(run, request, site);
+          UnitResult result;
+          try {
+            result = run_unit(run, request, site);
+          } catch (const Error&) {
+            if (folder) folder->discard();
+            throw;
+          }
           if (folder) folder->keep(unit, result);
           const std::lock_guard lock(mutex);
           units.insert_or_assign(unit, std::move(result));
