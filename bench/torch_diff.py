@@ -53,7 +53,7 @@ def main():
                 i_orth = (ub.T @ up).T @ (vb.T @ vp)
                 nf = torch.linalg.norm(i_orth - torch.eye(len(sb))) / len(sb)
                 rows.append(dict(layer=layer, tensor=key, alpha_mean=alpha.mean().item(),
-                                 alpha_std=alpha.std(unbiased=False).item(), nf=nf.item()))
+                                 alpha_std=alpha.std(unbiased=False).item(), nf=nf.item(), alpha=alpha.tolist()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = dict(seconds=time.time() - start, peak_kb=peak, torch=torch.__version__, rows=rows)
     if args.out:

@@ -291,7 +291,8 @@ TEST(LoadWeight, SlicesOfAFusedTensor) {
   EXPECT_EQ(values_of(checkpoint, map, MatrixType::K), rows(16, 24));
   EXPECT_EQ(values_of(checkpoint, map, MatrixType::V), rows(24, 32));
   EXPECT_EQ(values_of(checkpoint, map, MatrixType::QKV), rows(0, 32));
-  EXPECT_TRUE(load_weight(checkpoint, map.sites[1]).name.ends_with(": model.layers.0.self_attn.qkv_proj.weight[16:24]"));
+  EXPECT_TRUE(
+      load_weight(checkpoint, map.sites[1]).name.ends_with(": model.layers.0.self_attn.qkv_proj.weight[16:24]"));
   EXPECT_TRUE(load_weight(checkpoint, map.sites[7]).name.ends_with(": model.layers.0.self_attn.qkv_proj.weight"));
 }
 

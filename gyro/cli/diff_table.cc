@@ -114,9 +114,11 @@ string metrics_block(const Json& comparison, const std::vector<string>& types) {
   const auto plain = [](const char* key) { return [key](const Json& t) { return significant(number(t, key)); }; };
   const auto ratio = [](const char* key) { return [key](const Json& t) { return times(number(t, key)); }; };
   string out = metric("", [](const Json& t) { return text_of(t["type"]); });
-  out += metric("alpha'", [](const Json& t) { return decimals(number(t, "alpha_prime"), 1); });
+  out += metric("α'", [](const Json& t) { return decimals(number(t, "alpha_prime"), 1); });
   out += metric("NF", plain("nf_mean"));
   out += metric("  over null", ratio("nf_mean_over_null"));
+  out +=
+      metric("  of chance", [](const Json& t) { return decimals(number(t, "nf_mean") / number(t, "nf_chance"), 3); });
   out += metric("robust NF", plain("nf_robust_mean"));
   out += metric("  over null", ratio("nf_robust_mean_over_null"));
   out += metric("counter/co", [](const Json& t) { return decimals(number(t, "counter_over_co"), 3); });
@@ -138,7 +140,7 @@ string method_line(const Json& comparison) {
     for (const Json& flag : item["flags"]) flags.insert(flag.get<string>());
   }
   string line =
-      fmt::format("{} matrices in FP64; alpha is right to {:.0e} relative", comparison["matrices"].size(), error);
+      fmt::format("{} matrices in FP64; α is right to {:.0e} relative", comparison["matrices"].size(), error);
   if (direct > 0) line += fmt::format("; {} by direct SVD", direct);
   if (!flags.empty()) line += fmt::format("; flagged: {}", fmt::join(flags, ", "));
   return line + "\n";
@@ -184,7 +186,7 @@ string diff_table(const Json& document) {
   std::vector<string> types = types_of(document, false);
   string out = fmt::format("Base {} ({}, {} layers)\n\n", text_of(document["base"]["id"]),
                            text_of(document["base"]["model_type"]), document["base"]["layers"].get<int64_t>());
-  out += "Scaling of the top 90 % singular values, alpha mean ± std over layers (the paper's Table 3)\n";
+  out += "Scaling of the top 90 % singular values, α mean ± std over layers (the paper's Table 3)\n";
   const std::vector<string> all = [&] {
     auto joined = types;
     for (const string& type : types_of(document, true)) joined.push_back(type);

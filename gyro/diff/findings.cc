@@ -15,6 +15,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kUniformSpread = 0.05;  // α std over α mean
 constexpr double kRatioMargin = 0.05;    // a ratio to the null
 constexpr double kCommonScalar = 0.002;  // largest departure of a type's c from the mean c
+constexpr double kLeastScalar = 0.5;      // below it there is hardly anything left of the base to scale
 constexpr double kWoAnomaly = 0.2;       // W_O's α above the other types'
 constexpr double kCoRotation = 0.02;     // counter/co below 1
 constexpr double kSignificance = 4;      // |z|
@@ -54,41 +55,46 @@ double mean_of(const std::vector<Json>& types, const char* key) {
   return sum / static_cast<double>(types.size());
 }
 
-Json uniform_scaling(const std::vector<Json>& types) {
-  double spread = 0, null = 0;
+// The largest spread of α within a type, relative to its mean; NaN if a type has none.
+double largest_spread(const std::vector<Json>& types, const std::function<const Json&(const Json&)>& part) {
+  double largest = 0;
   for (const Json& type : types) {
-    spread = std::max(spread, number(type, "alpha_std") / number(type, "alpha_mean"));
-    null = std::max(null, number(type["null"], "alpha_std") / number(type["null"], "alpha_mean"));
+    const double spread = number(part(type), "alpha_std") / number(part(type), "alpha_mean");
+    if (std::isnan(spread)) return kNaN;
+    largest = std::max(largest, spread);
   }
-  const double ratio = spread / null;
-  const bool uniform = spread < kUniformSpread;
-  const bool beyond = uniform && ratio < 1 - kRatioMargin;
-  std::string text;
-  if (!uniform) {
-    text = fmt::format("Singular values do not scale uniformly: within a type α spreads by up to {:.1f} % of its mean.",
-                       100 * spread);
-  } else {
+  return largest;
+}
+
+Json uniform_scaling(const std::vector<Json>& types) {
+  const double spread = largest_spread(types, [](const Json& type) -> const Json& { return type; });
+  const double null = largest_spread(types, [](const Json& type) -> const Json& { return type["null"]; });
+  const bool beyond = spread / null < 1 - kRatioMargin;
+  const char* verdict = "no";
+  std::string text = fmt::format(
+      "Singular values do not scale uniformly: within a type α spreads by up to {:.2g} % of its mean.", 100 * spread);
+  if (std::isnan(spread)) {
+    verdict = "undefined";
+    text = "α is not defined for some matrices: the base lacks leading directions.";
+  } else if (spread < kUniformSpread) {
+    verdict = std::isnan(null) ? "unclear" : beyond ? "yes" : "as_chance";
     text = fmt::format("Singular values scale near-uniformly: within a type α spreads by at most {:.2g} % of its mean",
                        100 * spread);
-    text += std::isnan(ratio) ? "."
+    text += std::isnan(null) ? "; without draws of the null it stays open what chance would give."
             : beyond ? fmt::format("; a structureless change of the same size spreads more ({:.2g} %).", 100 * null)
                      : fmt::format(
-                           "; a structureless change of the same size gives {:.2g} %, so the uniformity is no "
-                           "evidence of structure.",
+                           "; a structureless change of the same size gives {:.2g} %, so the uniformity is no evidence "
+                           "of structure.",
                            100 * null);
   }
-  return finding("uniform_scaling",
-                 !uniform ? "no"
-                 : beyond ? "yes"
-                          : "as_chance",
-                 spread, null, kUniformSpread, kNaN, type_names(types), text);
+  return finding("uniform_scaling", verdict, spread, null, kUniformSpread, kNaN, type_names(types), text);
 }
 
 Json common_scalar(const std::vector<Json>& types) {
   const double mean = mean_of(types, "scale_mean");
   double departure = 0;
   for (const Json& type : types) departure = std::max(departure, std::abs(number(type, "scale_mean") - mean));
-  const bool shared = departure <= kCommonScalar && mean > 0;
+  const bool shared = departure <= kCommonScalar && mean > kLeastScalar;
   const bool one = std::abs(mean - 1) <= 2e-4;
   std::string text;
   if (!shared) {
@@ -132,6 +138,12 @@ Json w_o_anomaly(const std::vector<Json>& types) {
   return finding("w_o_anomaly", found ? "yes" : "no", w_o - rest, 0, kWoAnomaly, kNaN, Json::array({"W_O"}), text);
 }
 
+std::string joined(const Json& names) {
+  std::string out;
+  for (const Json& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  return out;
+}
+
 Json co_rotation(const std::vector<Json>& types) {
   double co = 0, counter = 0, variance = 0;
   Json low = Json::array();
@@ -157,8 +169,9 @@ Json co_rotation(const std::vector<Json>& types) {
         "= {:.0f}).",
         ratio, sd, z);
   } else if (!low.empty()) {
-    text = fmt::format(
-        "Over all types no co-rotation beyond chance ({:.3f}, chance 1 ± {:.2g}), but some types show it.", ratio, sd);
+    text =
+        fmt::format("Over all types no co-rotation beyond chance ({:.3f}, chance 1 ± {:.2g}), but {} do turn together.",
+                    ratio, sd, joined(low));
   } else {
     text = fmt::format("No co-rotation beyond chance: counter-rotation over co-rotation is {:.3f} (chance 1 ± {:.2g}).",
                        ratio, sd);

@@ -62,7 +62,7 @@ Json energy_json(const EnergyBudget& e, int64_t n) {
 
 // Sums over the layers of one type.
 struct Pool {
-  Moments alpha, null_alpha, nf, nf_robust, null_nf, null_nf_robust, scale, relative_change, unchanged;
+  Moments alpha, null_alpha, chance, nf, nf_robust, null_nf, null_nf_robust, scale, relative_change, unchanged;
   double nf_max = kNaN;
   double co = 0, counter = 0, variance = 0, total = 0, scaling = 0, leakage = 0;
   bool null_valid = true;
@@ -77,6 +77,7 @@ void Pool::add(const Json& row) {
   const auto k = row["k"].get<int64_t>();
   alpha.add(Moments::of(k, number(row, "alpha_mean"), number(row, "alpha_std")));
   null_alpha.add(Moments::of(k, number(null, "alpha_mean"), number(null, "alpha_std")));
+  chance.add(number(row, "nf_chance"));
   nf.add(number(row, "nf"));
   nf_robust.add(number(row, "nf_robust"));
   null_nf.add(number(null, "nf"));
@@ -111,6 +112,7 @@ Json Pool::json(std::string_view type) const {
           {"alpha_prime", finite_or_null(std::round(alpha.mean() * 10) / 10)},
           {"nf_mean", finite_or_null(nf.mean())},
           {"nf_max", finite_or_null(nf_max)},
+          {"nf_chance", finite_or_null(chance.mean())},
           {"nf_robust_mean", finite_or_null(nf_robust.mean())},
           {"counter_over_co", finite_or_null(counter_over_co)},
           {"counter_over_co_sd", finite_or_null(sd)},

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Times `gyro diff` against the torch script that people write, whole processes in turn, and prints the ratios.
+
+  bench/compare.py [--shape qwen2.5-1.5b] [--layers 2] [--threads 2] [--rounds 3] [--check]
+
+Makes the synthetic pair in build/compare (bench/make_pair.py), installs torch from PyPI into build/compare/venv (large, the
+first time only), then runs in each round: gyro with everything on (--out, bounds, energy budget, one null draw), the
+plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
+are cleared so that OpenBLAS takes the kernels of this processor. --check also compares each side's α with FP64 LAPACK.
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+WORK = os.path.join(ROOT, "build", "compare")
+PYTHON = os.path.join(WORK, "venv", "bin", "python")
+REQUIREMENTS = ["numpy==2.4.6", "safetensors==0.8.0", "torch==2.15.0"]
+
+CHECK = r"""
+import json, struct, sys
+import numpy as np
+from safetensors.numpy import load_file
+base, post, result, scripts = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+def weights(folder):
+    f = open(folder + "/model.safetensors", "rb")
+    (n,) = struct.unpack("<Q", f.read(8))
+    header = json.loads(f.read(n))
+    for name, info in header.items():
+        begin, end = info["data_offsets"]
+        f.seek(8 + n + begin)
+        bits = np.frombuffer(f.read(end - begin), "<u2").astype(np.uint32) << 16
+        yield name, bits.view(np.float32).reshape(info["shape"]).astype(np.float64)
+document = json.load(open(result + "/result.json"))
+arrays = load_file(result + "/arrays.safetensors")
+sides = {"gyro": {}}
+for m in document["comparisons"][0]["matrices"]:
+    where = f"{m['layer']}.{m['type']}.sigma"
+    sides["gyro"][m["tensor"]] = arrays["0." + where] / arrays["base." + where]
+for script in scripts:
+    sides[script.split("/")[-1][:-5]] = {m["tensor"]: np.array(m["alpha"]) for m in json.load(open(script))["rows"]}
+worst = dict.fromkeys(sides, 0.0)
+for (name, b), (_, p) in zip(weights(base), weights(post)):
+    if ".0." not in name:
+        continue
+    sb, sp = np.linalg.svd(b, compute_uv=False), np.linalg.svd(p, compute_uv=False)
+    k = max(1, int(0.9 * len(sb)))
+    alpha = sp[:k] / sb[:k]
+    for side, values in sides.items():
+        worst[side] = max(worst[side], np.max(np.abs(values[name][:k] - alpha) / alpha))
+print("alpha_j of the top 90 % against FP64 LAPACK, block 0, largest relative difference:",
+      ", ".join(f"{side} {w:.1e}" for side, w in worst.items()))
+"""
+
+
+def prepare(args):
+    os.makedirs(WORK, exist_ok=True)
+    if not os.path.exists(PYTHON):
+        subprocess.run([sys.executable, "-m", "venv", os.path.join(WORK, "venv")], check=True)
+        subprocess.run([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS], check=True)
+    pair = os.path.join(WORK, f"{args.shape}-{args.layers}")
+    if not os.path.exists(os.path.join(pair, "post", "model.safetensors")):
+        subprocess.run([PYTHON, os.path.join(ROOT, "bench", "make_pair.py"), pair, "--shape", args.shape, "--layers",
+                        str(args.layers)], check=True)
+    return os.path.join(pair, "base"), os.path.join(pair, "post")
+
+
+def timed(command):
+    """Wall seconds and peak resident MB of one process."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+    start = time.monotonic()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"failed: {' '.join(command)}")
+    return time.monotonic() - start, usage.ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", default="qwen2.5-1.5b")
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--gyro", default=os.path.join(ROOT, "build", "release", "bin", "gyro"))
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    base, post = prepare(args)
+    out = os.path.join(WORK, "out")
+    script = [PYTHON, os.path.join(ROOT, "bench", "torch_diff.py"), base, post, "--threads", str(args.threads)]
+    sides = {
+        "gyro": [args.gyro, "diff", base, post, "--out", out, "--force", "--quiet", "--threads", str(args.threads)],
+        "plain": script + ["--out", os.path.join(WORK, "plain.json")],
+        "tuned": script + ["--tuned", "--out", os.path.join(WORK, "tuned.json")],
+    }
+    seconds, memory = {name: [] for name in sides}, {name: [] for name in sides}
+    for number in range(args.rounds):
+        for name, command in sides.items():
+            wall, peak = timed(command)
+            seconds[name].append(wall)
+            memory[name].append(peak)
+            print(f"round {number + 1}  {name:6} {wall:8.2f} s  {wall / args.layers:7.2f} s a block  {peak:7.0f} MB", flush=True)
+    for name in ("plain", "tuned"):
+        ratios = [s / g for s, g in zip(seconds[name], seconds["gyro"])]
+        print(f"{name} / gyro: wall x{statistics.median(ratios):.2f} (of {min(ratios):.2f} to {max(ratios):.2f}), "
+              f"peak memory x{statistics.median(memory[name]) / statistics.median(memory['gyro']):.2f}")
+    if args.check:
+        subprocess.run([PYTHON, "-c", CHECK, base, post, out,
+                        os.path.join(WORK, "plain.json"), os.path.join(WORK, "tuned.json")], check=True)
+    shutil.rmtree(out)
+
+
+if __name__ == "__main__":
+    main()
