@@ -245,7 +245,7 @@ TEST(CheckSameShape, NamesTheFirstDifference) {
   const TempDir a, b;
   const Checkpoint base = open(a, {});
   const ModelMap base_map = map_model(base);
-  check_same_shape(base, base_map, open(b, {.model_type = "qwen2", .prefix = "layers."}), base_map);
+  check_same_shape(base, base_map, open(b, {.prefix = "layers."}), base_map);
   const auto said = [&](const Model& model) {
     const TempDir dir;
     const Checkpoint post = open(dir, model);
@@ -256,6 +256,10 @@ TEST(CheckSameShape, NamesTheFirstDifference) {
                        "nothing where the base has W_Q of layer 1 (16 x 8)"));
   EXPECT_TRUE(contains(said({.model_type = "phi3", .fused = true}),
                        "W_QKV of layer 0 (32 x 8) where the base has W_Q of layer 1 (16 x 8)"));
+  const TempDir c;
+  const Checkpoint other = open(c, {.model_type = "qwen2"});
+  EXPECT_TRUE(contains(error_of([&] { check_same_shape(base, base_map, other, base_map); }),
+                       "is of the architecture 'qwen2', and the base"));
 }
 
 // All elements of a matrix, row by row.

@@ -21,7 +21,9 @@ Progress::Progress(std::string noun, int items, double total_work, bool enabled)
       total_work_(total_work),
       enabled_(enabled && isatty(STDERR_FILENO) == 1),
       start_(std::chrono::steady_clock::now()),
-      drawn_(start_) {}
+      drawn_(start_) {
+  if (enabled_) draw(start_);
+}
 
 Progress::~Progress() {
   if (enabled_) fmt::print(stderr, "\r\033[K");
@@ -43,9 +45,11 @@ void Progress::draw(std::chrono::steady_clock::time_point now) {
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const double share = std::clamp(work_ / std::max(total_work_, 1e-300), 0.0, 1.0);
   const int filled = static_cast<int>(share * kWidth);
-  const double left = share > 0 ? seconds * (1 - share) / share : 0;
-  fmt::print(stderr, "\r\033[K  [{:#<{}}{:.<{}}] {}/{} {}  {:.1f}/s  {} left", "", filled, "", kWidth - filled, done_,
-             items_, noun_, done_ / std::max(seconds, 1e-9), format_duration(left));
+  const std::string left =
+      share > 0 ? fmt::format("{:.1f}/s  {} left", done_ / seconds, format_duration(seconds * (1 - share) / share))
+                : "";
+  fmt::print(stderr, "\r\033[K  [{:#<{}}{:.<{}}] {}/{} {}  {}", "", filled, "", kWidth - filled, done_, items_, noun_,
+             left);
   std::fflush(stderr);
 }
 

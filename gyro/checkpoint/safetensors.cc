@@ -155,7 +155,7 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 }
 
 // The JSON text of a header that lists `tensors` one after the other, padded.
-std::string header_text(const std::string& subject, const std::vector<TensorToWrite>& tensors,
+std::string header_text(const std::string& subject, const std::vector<PlannedTensor>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   const auto json_string = [&](const std::string& text) {
     try {
@@ -172,13 +172,9 @@ std::string header_text(const std::string& subject, const std::vector<TensorToWr
   }
   std::set<std::string_view> names = {kMetadataKey};
   uint64_t offset = 0;
-  for (const TensorToWrite& tensor : tensors) {
+  for (const PlannedTensor& tensor : tensors) {
     if (!names.insert(tensor.name).second) fail(subject, "cannot write {}: the name is taken", named(tensor.name));
-    if (checked_bytes(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
-      fail(subject, "cannot write {}: its shape and dtype do not need {} bytes", named(tensor.name),
-           tensor.bytes.size());
-    }
-    const uint64_t end = offset + tensor.bytes.size();
+    const uint64_t end = offset + tensor.byte_size();
     entries.push_back(fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
                                   json_string(tensor.name), dtype_name(tensor.dtype), fmt::join(tensor.shape, ","),
                                   offset, end));
@@ -233,12 +229,32 @@ std::span<const std::byte> SafetensorsFile::header_bytes() const {
   return mapping_.bytes().first(header_.data_begin);
 }
 
+uint64_t PlannedTensor::byte_size() const {
+  const auto size = checked_bytes(dtype, shape);
+  if (!size) fail(name, "has a shape that no tensor can have");
+  return *size;
+}
+
+std::string safetensors_head(const std::string& subject, const std::vector<PlannedTensor>& tensors,
+                             const std::map<std::string, std::string>& metadata) {
+  const std::string text = header_text(subject, tensors, metadata);
+  std::string head(kLengthBytes, '\0');
+  for (size_t i = 0; i < kLengthBytes; ++i) head[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);
+  return head + text;
+}
+
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  const std::string text = header_text(path.string(), tensors, metadata);
-  std::array<std::byte, kLengthBytes> length{};
-  for (size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(text.size() >> (8 * i));
-  std::vector<std::span<const std::byte>> pieces = {length, std::as_bytes(std::span(text.data(), text.size()))};
+  std::vector<PlannedTensor> plan;
+  for (const TensorToWrite& tensor : tensors) {
+    plan.push_back({tensor.name, tensor.dtype, tensor.shape});
+    if (checked_bytes(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
+      fail(path.string(), "cannot write {}: its shape and dtype do not need {} bytes", named(tensor.name),
+           tensor.bytes.size());
+    }
+  }
+  const std::string head = safetensors_head(path.string(), plan, metadata);
+  std::vector<std::span<const std::byte>> pieces = {std::as_bytes(std::span(head))};
   for (const TensorToWrite& tensor : tensors) pieces.push_back(tensor.bytes);
   write_file_atomically(path, pieces);
 }

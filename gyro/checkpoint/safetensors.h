@@ -55,6 +55,19 @@ class SafetensorsFile {
   SafetensorsHeader header_;
 };
 
+/// A tensor that is going to be written.
+struct PlannedTensor {
+  std::string name;
+  DType dtype = DType::F32;
+  std::vector<int64_t> shape;
+  uint64_t byte_size() const;
+};
+
+/// What a safetensors file begins with, length prefix and header padded with spaces to 8 bytes, for tensors that follow
+/// in the given order. Throws Error naming `subject` for a name that occurs twice or is not UTF-8.
+std::string safetensors_head(const std::string& subject, const std::vector<PlannedTensor>& tensors,
+                             const std::map<std::string, std::string>& metadata);
+
 /// A tensor to be written: its name, type, shape and bytes (shared, not owned).
 struct TensorToWrite {
   std::string name;

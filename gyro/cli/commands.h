@@ -12,5 +12,12 @@ inline constexpr int kInterrupted = 130;
 
 /// Each adds its subcommand to `app`; `exit_code` is what it ends with.
 void add_diff_command(CLI::App& app, int& exit_code);
+void add_report_command(CLI::App& app, int& exit_code);
+void add_build_command(CLI::App& app, int& exit_code);
+void add_init_command(CLI::App& app, int& exit_code);
+void add_lora_command(CLI::App& app, int& exit_code);
+
+/// The command as typed, quoted where a shell needs it. Kept by main.
+const std::string& command_line();
 
 }  // namespace gyro

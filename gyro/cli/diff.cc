@@ -1,76 +1,34 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <string>
 #include <vector>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/diff_table.h"
+#include "gyro/cli/interrupt.h"
+#include "gyro/cli/parse.h"
+#include "gyro/cli/report.h"
 #include "gyro/diff/runner.h"
 
 namespace gyro {
 namespace {
 
-std::atomic<int> interrupts = 0;
-
-// The first Ctrl-C lets the matrices at hand finish; the second ends at once (the journal is whole after each matrix).
-extern "C" void on_interrupt(int) {
-  if (++interrupts > 1) _exit(kInterrupted);
-}
-
-void catch_interrupts() {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-
-int64_t parse_layer(const std::string& text) {
-  size_t used = 0;
-  int64_t layer = 0;
-  try {
-    layer = std::stoll(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  if (used == 0 || used != text.size()) throw CLI::ValidationError("--layers", "'" + text + "' is not a layer number");
-  return layer;
-}
-
-// "0", "-1", "0-3": a dash that does not begin the text separates the ends of a range.
-void add_layers(const std::string& text, std::vector<int64_t>& layers) {
-  const size_t dash = text.find('-', 1);
-  if (dash == std::string::npos) return layers.push_back(parse_layer(text));
-  const int64_t first = parse_layer(text.substr(0, dash)), last = parse_layer(text.substr(dash + 1));
-  if (first < 0 || last < first || last - first > 100000) {
-    throw CLI::ValidationError("--layers", "'" + text + "' is not a range of layers");
-  }
-  for (int64_t layer = first; layer <= last; ++layer) layers.push_back(layer);
-}
-
 struct DiffArguments {
   DiffRequest request;
   std::vector<std::string> layers, types;
-  std::string out, device = "cpu";
+  std::string out, device = "cpu", plotly = "inline";
+  CLI::Option* plotly_option = nullptr;
   bool json = false, quiet = false;
 };
 
 void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
-  for (const std::string& text : arguments.layers) add_layers(text, request.layers);
-  for (const std::string& text : arguments.types) {
-    const auto type = type_from_name(text);
-    if (!type)
-      throw CLI::ValidationError(
-          "--types", "'" + text + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
-    request.types.push_back(*type);
-  }
+  request.layers = parse_layers(arguments.layers);
+  request.types = parse_types(arguments.types);
   request.out = arguments.out;
   request.progress = !arguments.quiet;
-  request.stop = [] { return interrupts > 0; };
+  request.stop = interrupted;
   request.warn = [quiet = arguments.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
   };
@@ -87,11 +45,16 @@ int run(DiffArguments& arguments) {
     fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
     return kInterrupted;
   }
+  if (!arguments.out.empty()) {
+    write_folder_report(arguments.out, arguments.plotly, !outcome.resumed || arguments.plotly_option->count() > 0);
+  }
   if (arguments.json) {
     fmt::print("{}\n", outcome.document.dump(1, ' ', false, Json::error_handler_t::replace));
   } else if (!arguments.quiet) {
     fmt::print("{}", diff_table(outcome.document));
-    if (!arguments.out.empty()) fmt::print("\nWrote {0}/result.json and {0}/arrays.safetensors\n", arguments.out);
+    if (!arguments.out.empty()) {
+      fmt::print("\nWrote {0}/result.json, {0}/arrays.safetensors and {0}/report.html\n", arguments.out);
+    }
   }
   if (std::fflush(stdout) != 0) fail("standard output", "cannot write");
   return kDone;
@@ -108,7 +71,7 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->add_option("--control", request.controls,
                       "Controls compared in the same way: another base's folder, or 'noise'");
   command->add_option("-o,--out", arguments->out,
-                      "Folder for result.json and arrays.safetensors; without it nothing is kept");
+                      "Folder for result.json, arrays.safetensors and report.html; without it nothing is kept");
   command->add_flag("--force", request.force, "Overwrite a folder that holds something else");
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');
@@ -125,6 +88,7 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
       ->check(CLI::Range(1, 4096));
+  arguments->plotly_option = add_plotly_option(*command, arguments->plotly);
   command->add_flag("--json", arguments->json, "Print result.json's content instead of the table");
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
   command->footer(

@@ -31,19 +31,10 @@ double eigen_residual(const Matrix& g, const linalg::Eigh& e) {
   Matrix z = probe_columns(g.rows());
   Matrix vz(z.rows(), kProbes), r(z.rows(), kProbes);
   linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, vz);
-  for (int64_t j = 0; j < kProbes; ++j) {
-    for (int64_t i = 0; i < z.rows(); ++i) z(i, j) *= e.values[static_cast<size_t>(i)];
-  }
+  linalg::multiply_rows(z, e.values);
   linalg::gemm(Op::None, Op::None, 1, e.vectors, z, 0, r);
   linalg::symm(g, vz, -1, r);
   return probed_norm(r);
-}
-
-// Row i of x divided by sigma[i].
-void divide_rows(Matrix& x, const std::vector<double>& sigma) {
-  for (int64_t j = 0; j < x.cols(); ++j) {
-    for (int64_t i = 0; i < x.rows(); ++i) x(i, j) /= sigma[static_cast<size_t>(i)];
-  }
 }
 
 }  // namespace
@@ -114,7 +105,7 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
 void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
   const Matrix z = probe_columns(d.n);
   Matrix scaled = z.clone(), x(d.n, kProbes), adjoint = Matrix::zeros(d.n, kProbes);
-  divide_rows(scaled, d.sigma);
+  linalg::divide_rows(scaled, d.sigma);
   linalg::gemm(Op::None, Op::None, 1, d.short_vectors, scaled, 0, x);
   Matrix y(a.m, kProbes);
   for_each_panel(a, [&](const Panel& panel) {
@@ -124,7 +115,7 @@ void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
   });
   Matrix r(d.n, kProbes);
   linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, adjoint, 0, r);
-  divide_rows(r, d.sigma);
+  linalg::divide_rows(r, d.sigma);
   for (int64_t j = 0; j < kProbes; ++j) {
     for (int64_t i = 0; i < d.n; ++i) r(i, j) -= z(i, j);
   }
@@ -149,9 +140,7 @@ Decomposition decompose_direct(const TallWeight& a) {
   const Matrix z = probe_columns(d.n);
   Matrix x(d.n, kProbes), r(d.m, kProbes);
   linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, z, 0, x);
-  for (int64_t j = 0; j < kProbes; ++j) {
-    for (int64_t i = 0; i < d.n; ++i) x(i, j) *= d.sigma[static_cast<size_t>(i)];
-  }
+  linalg::multiply_rows(x, d.sigma);
   linalg::gemm(Op::None, Op::None, 1, d.long_vectors, x, 0, r);
   for_each_panel(a, [&](const Panel& panel) {
     const MatrixView part = r.view().block(panel.begin, 0, panel.count, kProbes);

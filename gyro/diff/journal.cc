@@ -72,9 +72,9 @@ OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
   if (fs::exists(dir_ / "result.json")) {
     Json document = read_result(dir_ / "result.json");
     if (document.is_object() && document.value("fingerprint", "") == fingerprint_) finished_ = std::move(document);
-  } else if (fs::exists(dir_ / kJournalName)) {
-    load_journal(dir_ / kJournalName);
   }
+  // A forced run that was interrupted has its journal beside the result of the run that it replaces.
+  if (finished_.is_null() && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
   if (!finished_.is_null() || journal_end_ > 0) return;
   fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
 }

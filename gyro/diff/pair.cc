@@ -15,6 +15,7 @@ namespace gyro {
 namespace {
 
 using linalg::Op;
+using linalg::product;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// The Gram path is kept while its bounds are below this share of what is printed.
@@ -109,21 +110,6 @@ ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, do
   return sums;
 }
 
-// x(i, j) *= row[i] or / column[j].
-template <typename F>
-void for_each_entry(Matrix& x, F f) {
-  for (int64_t j = 0; j < x.cols(); ++j) {
-    double* column = x.col(j);
-    for (int64_t i = 0; i < x.rows(); ++i) column[i] = f(column[i], i, j);
-  }
-}
-
-Matrix product(Op op, ConstMatrixView a, ConstMatrixView b) {
-  Matrix c(op == Op::None ? a.rows : a.cols, b.cols);
-  linalg::gemm(op, Op::None, 1, a, b, 0, c);
-  return c;
-}
-
 // The rotation between two decompositions, on the long and the short side, and E in the base's coordinates.
 struct Rotation {
   Matrix q_long, q_short, x;
@@ -136,39 +122,41 @@ struct Rotation {
 Rotation rotation_from_cross(const Decomposition& b, const Decomposition& p, Matrix cross, double c) {
   const auto at = [](const std::vector<double>& s, int64_t i) { return s[static_cast<size_t>(i)]; };
   Rotation r;
-  Matrix projected = product(Op::Transpose, b.short_vectors, cross);
+  Matrix projected = product(Op::Transpose, Op::None, b.short_vectors, cross);
   cross = Matrix();
-  for_each_entry(projected, [&](double v, int64_t i, int64_t) { return v / at(b.sigma, i); });
-  r.x = product(Op::None, projected, b.short_vectors);
+  linalg::divide_rows(projected, b.sigma);
+  r.x = product(Op::None, Op::None, projected, b.short_vectors);
   for (int64_t j = 0; j < b.n; ++j) r.x(j, j) += (1 - c) * at(b.sigma, j);
-  r.q_short = product(Op::Transpose, b.short_vectors, p.short_vectors);
-  r.q_long = product(Op::None, projected, p.short_vectors);
-  for_each_entry(r.q_long, [&](double v, int64_t i, int64_t j) {
-    return (at(b.sigma, i) * r.q_short(i, j) + v) / at(p.sigma, j);
-  });
+  r.q_short = product(Op::Transpose, Op::None, b.short_vectors, p.short_vectors);
+  r.q_long = product(Op::None, Op::None, projected, p.short_vectors);
+  for (int64_t j = 0; j < b.n; ++j) {
+    for (int64_t i = 0; i < b.n; ++i) {
+      r.q_long(i, j) = (at(b.sigma, i) * r.q_short(i, j) + r.q_long(i, j)) / at(p.sigma, j);
+    }
+  }
   return r;
 }
 
 // ‖(L_bᵀ L_p − Q_long) Z‖, L_p Z = y and A_bᵀ y given.
 double q_long_error(const Decomposition& b, const Matrix& base_y, const Matrix& q_long) {
   const Matrix z = probe_columns(b.n);
-  Matrix r = product(Op::Transpose, b.short_vectors, base_y);
-  for_each_entry(r, [&](double v, int64_t i, int64_t) { return v / b.sigma[static_cast<size_t>(i)]; });
+  Matrix r = product(Op::Transpose, Op::None, b.short_vectors, base_y);
+  linalg::divide_rows(r, b.sigma);
   linalg::gemm(Op::None, Op::None, -1, q_long, z, 1, r);
   return probed_norm(r);
 }
 
 Rotation rotation_direct(const Decomposition& b, const Decomposition& p, const TallWeight& post, double c) {
   Rotation r;
-  r.q_long = product(Op::Transpose, b.long_vectors, p.long_vectors);
-  r.q_short = product(Op::Transpose, b.short_vectors, p.short_vectors);
+  r.q_long = product(Op::Transpose, Op::None, b.long_vectors, p.long_vectors);
+  r.q_short = product(Op::Transpose, Op::None, b.short_vectors, p.short_vectors);
   Matrix image(post.m, post.n);
   for_each_panel(post, [&](const Panel& panel) {
     Matrix part(panel.count, post.n);
     apply(panel, b.short_vectors, part);
     for (int64_t j = 0; j < post.n; ++j) std::copy_n(part.col(j), panel.count, image.col(j) + panel.begin);
   });
-  r.x = product(Op::Transpose, b.long_vectors, image);
+  r.x = product(Op::Transpose, Op::None, b.long_vectors, image);
   for (int64_t j = 0; j < b.n; ++j) r.x(j, j) -= c * b.sigma[static_cast<size_t>(j)];
   return r;
 }
@@ -238,8 +226,6 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
 
 void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& out) {
   out.null_seed = options.seed;
-  out.nf_chance = nf_chance(model.m, model.n);
-  out.nf_robust_chance = nf_chance(model.m, model.k);
   if (!(model.sigma.back() > 0) || !(model.scale != 0)) {
     out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, false};
     return;
@@ -261,7 +247,8 @@ bool has_cluster(const Decomposition& d, int64_t k) {
 
 // What does not need singular vectors.
 void fill_change(const Change& change, double base_norm_squared, int64_t entries, PairMeasure& out) {
-  out.scale = 1 + change.inner / base_norm_squared;
+  // 1 + (−1) would leave a rounding of a post that is zero, and a null model around it.
+  out.scale = change.post_norm_squared == 0 && base_norm_squared > 0 ? 0 : 1 + change.inner / base_norm_squared;
   out.relative_change = std::sqrt(change.norm_squared / base_norm_squared);
   out.cosine = (base_norm_squared + change.inner) / std::sqrt(base_norm_squared * change.post_norm_squared);
   out.unchanged = static_cast<double>(change.unchanged) / static_cast<double>(entries);
@@ -374,6 +361,8 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
   PairMeasure out;
   out.n = tall_.n;
   out.k = std::max<int64_t>(1, out.n * 9 / 10);
+  out.nf_chance = nf_chance(tall_.m, out.n);  // within_tolerance looks at it
+  out.nf_robust_chance = nf_chance(tall_.m, out.k);
   Change change = measure_change(tall_, post);
   fill_change(change, norm_squared_, tall_.m * tall_.n, out);
   out.stable_rank = stable_rank(change);

@@ -51,7 +51,7 @@ Json energy_json(const EnergyBudget& e, int64_t n) {
   const bool exists = e.total > 0;
   const auto share = [&](double part) { return finite_or_null(exists ? part / e.total : kNaN); };
   const double ratio = exists ? e.counter_rotation / e.co_rotation : kNaN;
-  return {{"total", e.total},
+  return {{"total", finite_or_null(e.total)},
           {"scaling", share(e.scaling)},
           {"co_rotation", share(e.co_rotation)},
           {"counter_rotation", share(e.counter_rotation)},

@@ -11,12 +11,7 @@ namespace gyro {
 namespace {
 
 using linalg::Op;
-
-Matrix product(Op op, ConstMatrixView a, ConstMatrixView b) {
-  Matrix c(op == Op::None ? a.rows : a.cols, b.cols);
-  linalg::gemm(op, Op::None, 1, a, b, 0, c);
-  return c;
-}
+using linalg::product;
 
 template <typename F>
 std::vector<float> corner_of(int64_t size, F entry) {
@@ -46,7 +41,7 @@ double column_dot(const Matrix& a, const Matrix& b, int64_t j) {
 
 void extend(Lanczos& l, ConstMatrixView m) {
   const Matrix& v = l.basis.back();
-  Matrix next = product(Op::Transpose, m, product(Op::None, m, v));
+  Matrix next = product(Op::Transpose, Op::None, m, product(Op::None, Op::None, m, v));
   for (int64_t j = 0; j < v.cols(); ++j) {
     l.diagonal[static_cast<size_t>(j)].push_back(column_dot(v, next, j));
     for (int pass = 0; pass < 2; ++pass) {  // twice is enough
@@ -129,14 +124,14 @@ Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size) {
       weighted(i, j) = value > floor ? e.vectors(j, i) / std::sqrt(value) : 0.0;
     }
   }
-  return product(Op::None, e.vectors, weighted);
+  return product(Op::None, Op::None, e.vectors, weighted);
 }
 
 // The first `size` columns of polar(M) = M (MᵀM)^-½.
 Matrix polar_columns(ConstMatrixView m, int64_t size) {
   std::optional<Matrix> root = inverse_root_by_lanczos(m, size);
   if (!root) root = inverse_root_by_eigh(m, size);
-  return product(Op::None, m, *root);
+  return product(Op::None, Op::None, m, *root);
 }
 
 }  // namespace
@@ -172,7 +167,7 @@ double counter_over_co_sd(int64_t n) {
 
 double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k) {
   const double all = linalg::norm(d.block(0, 0, d.rows, k));
-  const Matrix rest = product(Op::Transpose, d.block(0, 0, d.rows, k), q.block(0, k, q.rows, q.cols - k));
+  const Matrix rest = product(Op::Transpose, Op::None, d.block(0, 0, d.rows, k), q.block(0, k, q.rows, q.cols - k));
   const double outside = linalg::norm(rest);
   return std::sqrt(std::max(0.0, (all - outside) * (all + outside)));
 }
@@ -197,14 +192,14 @@ RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t s
   corner.sim_diff =
       corner_of(size, [&](int64_t i, int64_t j) { return std::abs(std::abs(q1(i, j)) - std::abs(q2(i, j))); });
   const ConstMatrixView first1 = q1.block(0, 0, q1.rows, size), first2 = q2.block(0, 0, q2.rows, size);
-  corner.i_orth = corner_of(product(Op::Transpose, first1, first2));
+  corner.i_orth = corner_of(product(Op::Transpose, Op::None, first1, first2));
   Matrix sum(q1.rows, q1.cols);
   for (int64_t j = 0; j < q1.cols; ++j) {
     for (int64_t i = 0; i < q1.rows; ++i) sum(i, j) = q1(i, j) + q2(i, j);
   }
   const Matrix polar = polar_columns(sum, size);
-  corner.delta_q1 = corner_of(product(Op::Transpose, polar, first1));
-  corner.delta_q2 = corner_of(product(Op::Transpose, polar, first2));
+  corner.delta_q1 = corner_of(product(Op::Transpose, Op::None, polar, first1));
+  corner.delta_q2 = corner_of(product(Op::Transpose, Op::None, polar, first2));
   return corner;
 }
 

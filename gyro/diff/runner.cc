@@ -55,13 +55,18 @@ std::vector<MatrixSite> select_sites(const Run& run, const DiffRequest& request)
   return sites;
 }
 
+void warn_of(const ModelMap& map, const std::string& path, const DiffRequest& request) {
+  if (!request.warn) return;
+  for (const std::string& warning : map.warnings) request.warn(path + ": " + warning);
+}
+
 void add_other(Run& run, const DiffRequest& request, const std::string& path, const char* role) {
   Other other{role, nullptr, {}};
   if (!(path == kNoise && other.role == "control")) {
     other.checkpoint = std::make_unique<Checkpoint>(path);
     other.map = map_model(*other.checkpoint);
     check_same_shape(*run.base, run.map, *other.checkpoint, other.map);
-    for (const std::string& warning : other.map.warnings) request.warn(path + ": " + warning);
+    warn_of(other.map, path, request);
   }
   run.others.push_back(std::move(other));
 }
@@ -70,7 +75,7 @@ Run open_run(const DiffRequest& request) {
   Run run;
   run.base = std::make_unique<Checkpoint>(request.base);
   run.map = map_model(*run.base);
-  for (const std::string& warning : run.map.warnings) request.warn(request.base + ": " + warning);
+  warn_of(run.map, request.base, request);
   for (const std::string& post : request.posts) add_other(run, request, post, "post");
   for (const std::string& control : request.controls) add_other(run, request, control, "control");
   run.sites = select_sites(run, request);
@@ -204,7 +209,10 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
                         [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
       measure = base.compare(load_weight(*run.others[i].checkpoint, post_site), options);
     } else {
-      const Matrix noise = noise_weight(base_weight, first.scale, std::sqrt(first.energy.total), mix64(options.seed));
+      // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
+      const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
+      const Matrix noise = noise_weight(base_weight, exists ? first.scale : 0,
+                                        exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
       measure = base.compare({.name = std::string(kNoise) + " for " + base_weight.name,
                               .dtype = DType::F64,
                               .data = reinterpret_cast<const std::byte*>(noise.data()),

@@ -14,6 +14,13 @@ enum class Op { None, Transpose };
 /// C = alpha op(A) op(B) + beta C. With beta = 0, C may hold anything.
 void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c);
 
+/// op(A) op(B) as a new matrix.
+Matrix product(Op op_a, Op op_b, ConstMatrixView a, ConstMatrixView b);
+
+/// Row i of x times, or divided by, factors[i].
+void multiply_rows(MatrixView x, const std::vector<double>& factors);
+void divide_rows(MatrixView x, const std::vector<double>& factors);
+
 /// Lower triangle of C = alpha A Aᵀ + beta C (Op::None) or alpha Aᵀ A + beta C (Op::Transpose); the strict upper
 /// triangle is not touched.
 void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c);
@@ -49,6 +56,10 @@ struct Svd {
 /// Direct SVD of a tall m x n matrix, m >= n (destroyed). Backward stable: |δσ_j| ≤ p(m,n) u σ_1. Throws
 /// Error("svd", ...) if it does not converge.
 Svd svd(Matrix&& a);
+
+/// Q^t for an orthogonal Q: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors one direction
+/// there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on the way.
+Matrix orthogonal_power(Matrix&& q, double t);
 
 /// Frobenius norm, safe against overflow of single squares only in the range of the weights (no scaling).
 double norm(ConstMatrixView a);

@@ -13,7 +13,6 @@ namespace {
 class Stored {
  public:
   Stored(int64_t rows, int64_t cols) : bytes_(static_cast<size_t>(rows * cols) * 4 + 1) {
-    weight.name = "w";
     weight.dtype = DType::F32;
     weight.data = bytes_.data() + 1;
     weight.rows = rows;
@@ -38,7 +37,6 @@ struct Scaled {
     const int64_t across = (cols + block_cols - 1) / block_cols;
     const int64_t down = (rows + block_rows - 1) / block_rows;
     for (int64_t i = 0; i < down * across; ++i) table.push_back(0.1f * static_cast<float>(i + 1));
-    weight.name = "w";
     weight.dtype = DType::F8_E4M3;
     weight.data = ones.data();
     weight.rows = rows;

@@ -41,6 +41,24 @@ void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, 
               a.data, narrow(a.ld), b.data, narrow(b.ld), beta, c.data, narrow(c.ld));
 }
 
+Matrix product(Op op_a, Op op_b, ConstMatrixView a, ConstMatrixView b) {
+  Matrix c(op_a == Op::None ? a.rows : a.cols, op_b == Op::None ? b.cols : b.rows);
+  gemm(op_a, op_b, 1, a, b, 0, c);
+  return c;
+}
+
+void multiply_rows(MatrixView x, const std::vector<double>& factors) {
+  for (int64_t j = 0; j < x.cols; ++j) {
+    for (int64_t i = 0; i < x.rows; ++i) x(i, j) *= factors[static_cast<size_t>(i)];
+  }
+}
+
+void divide_rows(MatrixView x, const std::vector<double>& factors) {
+  for (int64_t j = 0; j < x.cols; ++j) {
+    for (int64_t i = 0; i < x.rows; ++i) x(i, j) /= factors[static_cast<size_t>(i)];
+  }
+}
+
 void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) {
   const int64_t n = op == Op::None ? a.rows : a.cols;
   require(c.rows == n && c.cols == n, "syrk: sizes do not agree");

@@ -1,0 +1,157 @@
+#include "gyro/checkpoint/writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <stdexcept>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+void check_entries(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && !entry.is_symlink()) {
+      fail(folder.string(), "holds a folder, '{}': it is not replaced even with --force",
+           entry.path().filename().string());
+    }
+  }
+}
+
+}  // namespace
+
+void check_output_folder(const fs::path& folder, const std::vector<fs::path>& inputs, bool force) {
+  std::error_code error;
+  const fs::path target = fs::weakly_canonical(folder, error);
+  for (const fs::path& input : inputs) {
+    if (fs::weakly_canonical(input, error) == target) fail(folder.string(), "is one of the inputs");
+  }
+  const fs::file_status status = fs::status(folder, error);
+  if (!fs::exists(status)) return;
+  if (!fs::is_directory(status)) fail(folder.string(), "exists and is not a folder");
+  if (fs::is_empty(folder, error)) return;
+  if (!force) fail(folder.string(), "is not empty; choose another folder or say --force");
+  check_entries(folder);
+}
+
+CheckpointWriter::CheckpointWriter(fs::path folder, std::vector<PlannedTensor> plan, uint64_t shard_size, bool force)
+    : folder_(std::move(folder)), force_(force), plan_(std::move(plan)) {
+  fs::path plain = folder_;
+  if (!plain.has_filename()) plain = plain.parent_path();  // "out/"
+  folder_ = plain;
+  check_output_folder(folder_, {}, force_);
+  temporary_ = plain.string() + ".tmp." + std::to_string(getpid());
+  std::error_code error;
+  fs::create_directories(temporary_, error);
+  if (error) fail(folder_.string(), "cannot create the folder: {}", error.message());
+  plan_shards(shard_size);
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  if (fd_ >= 0) close(fd_);
+  std::error_code ignored;
+  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+}
+
+void CheckpointWriter::plan_shards(uint64_t shard_size) {
+  std::vector<std::pair<size_t, size_t>> ranges;
+  uint64_t filled = 0;
+  for (size_t i = 0; i < plan_.size(); ++i) {
+    if (ranges.empty() || (filled > 0 && filled + plan_[i].byte_size() > shard_size)) {
+      ranges.emplace_back(i, i);
+      filled = 0;
+    }
+    filled += plan_[i].byte_size();
+    ranges.back().second = i + 1;
+  }
+  for (size_t s = 0; s < ranges.size(); ++s) {
+    const std::string name = ranges.size() == 1 ? "model.safetensors"
+                                                : fmt::format("model-{:05}-of-{:05}.safetensors", s + 1, ranges.size());
+    shards_.push_back({name, ranges[s].first, ranges[s].second});
+  }
+}
+
+void CheckpointWriter::open_shard() {
+  const fs::path path = temporary_ / shards_[shard_].name;
+  fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail((folder_ / shards_[shard_].name).string(), "cannot create: {}", std::strerror(errno));
+  hash_ = Sha256();
+  const auto first = plan_.begin() + static_cast<std::ptrdiff_t>(shards_[shard_].first);
+  const auto last = plan_.begin() + static_cast<std::ptrdiff_t>(shards_[shard_].last);
+  const std::string head =
+      safetensors_head((folder_ / shards_[shard_].name).string(), {first, last}, {{"format", "pt"}});
+  write(std::as_bytes(std::span(head)));
+}
+
+void CheckpointWriter::close_shard() {
+  if (fsync(fd_) != 0) fail((folder_ / shards_[shard_].name).string(), "cannot sync to disk: {}", std::strerror(errno));
+  close(fd_);
+  fd_ = -1;
+  hashes_[shards_[shard_].name] = hash_.hex();
+  ++shard_;
+}
+
+void CheckpointWriter::write(std::span<const std::byte> bytes) {
+  hash_.update(bytes);
+  if (!write_all(fd_, bytes)) fail((folder_ / shards_[shard_].name).string(), "cannot write: {}", std::strerror(errno));
+}
+
+void CheckpointWriter::append(std::span<const std::byte> bytes) {
+  if (next_ >= plan_.size() || bytes.size() != plan_[next_].byte_size())
+    throw std::logic_error("append: not as planned");
+  if (fd_ < 0) open_shard();
+  write(bytes);
+  if (++next_ == shards_[shard_].last) close_shard();
+}
+
+void CheckpointWriter::add_file(const std::string& name, std::string_view content) {
+  std::error_code ignored;
+  fs::create_directories((temporary_ / name).parent_path(), ignored);  // the write says what is wrong
+  try {
+    write_file_atomically(temporary_ / name, content);
+  } catch (const Error& error) {
+    throw Error((folder_ / name).string(), std::string(error.what()).substr(error.subject().size() + 2));
+  }
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(content)));
+  hashes_[name] = hash.hex();
+}
+
+void CheckpointWriter::write_index() {
+  Json weights = Json::object();
+  uint64_t total = 0;
+  for (const Shard& shard : shards_) {
+    for (size_t i = shard.first; i < shard.last; ++i) {
+      weights[plan_[i].name] = shard.name;
+      total += plan_[i].byte_size();
+    }
+  }
+  const Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", weights}};
+  add_file("model.safetensors.index.json", index.dump(2) + "\n");
+}
+
+void CheckpointWriter::finish() {
+  if (next_ != plan_.size()) throw std::logic_error("finish: tensors are missing");
+  if (shards_.size() > 1) write_index();
+  std::error_code error;
+  const fs::path old = folder_.string() + ".old." + std::to_string(getpid());
+  check_output_folder(folder_, {}, force_);
+  const bool replaces = fs::exists(folder_, error);
+  if (replaces) fs::rename(folder_, old, error);
+  if (!error) fs::rename(temporary_, folder_, error);
+  if (error) fail(folder_.string(), "cannot rename into place: {}", error.message());
+  temporary_.clear();
+  if (replaces) fs::remove_all(old, error);
+}
+
+}  // namespace gyro

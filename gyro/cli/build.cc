@@ -1,0 +1,258 @@
+#include "gyro/edit/build.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "gyro/base/error.h"
+#include "gyro/checkpoint/writer.h"
+#include "gyro/cli/commands.h"
+#include "gyro/cli/interrupt.h"
+#include "gyro/cli/parse.h"
+#include "gyro/diff/runner.h"
+
+namespace gyro {
+namespace {
+
+struct BuildArguments {
+  std::string operation, base, post, out, sibling;
+  std::string side = "out", on = "all", scale = "auto", dtype = "keep", shard_size = "5GB", what = "sigma";
+  std::vector<std::string> layers;
+  double t = 0.5;
+  uint64_t seed = 0;
+  bool align_signs = false, quiet = false;
+  BuildRequest request;
+};
+
+Group group_of(const std::string& on) {
+  return on == "attention" ? Group::Attention : on == "mlp" ? Group::Mlp : Group::All;
+}
+
+// Table 4: each type's mean α rounded to one decimal, from a diff of the two.
+std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
+  DiffRequest request;
+  request.base = arguments.base;
+  request.posts = {arguments.post};
+  request.null_draws = 0;
+  request.threads = arguments.request.threads;
+  request.progress = !arguments.quiet;
+  request.stop = interrupted;
+  request.warn = [](const std::string&) {};
+  const DiffOutcome outcome = run_diff(request);
+  std::map<MatrixType, double> scales;
+  if (outcome.document.is_null()) return scales;
+  for (const Json& type : outcome.document["comparisons"][0]["types"]) {
+    const double alpha = number(type, "alpha_prime");
+    if (!(alpha > 0)) fail("--scale", "{} has no mean α to take; give a number", type["type"].get<std::string>());
+    scales[*type_from_name(type["type"].get<std::string>())] = alpha;
+  }
+  return scales;
+}
+
+// "auto", a number for all types, or W_Q=0.9,W_O=1.4 (types not named keep 1).
+std::map<MatrixType, double> scales_of(const BuildArguments& arguments) {
+  if (arguments.scale == "auto") return automatic_scales(arguments);
+  std::map<MatrixType, double> scales;
+  const std::vector<std::string> parts = CLI::detail::split(arguments.scale, ',');
+  for (const std::string& part : parts) {
+    const size_t equals = part.find('=');
+    if (equals != std::string::npos) {
+      const MatrixType type = parse_types({part.substr(0, equals)}).front();
+      scales[type] = parse_number("--scale", part.substr(equals + 1));
+      continue;
+    }
+    const double scale = parse_number("--scale", part);
+    if (parts.size() > 1) throw CLI::ValidationError("--scale", "takes auto, one number, or W_Q=0.9,W_O=1.4");
+    for (const MatrixType type : kAllMatrixTypes) scales[type] = scale;
+  }
+  return scales;
+}
+
+std::string describe(const Variant& variant) {
+  const Construction& what = variant.what;
+  const bool out = what.side == Side::Out;
+  const char* where = variant.on == Group::Attention ? "every attention matrix"
+                      : variant.on == Group::Mlp     ? "every MLP matrix"
+                                                     : "every attention and MLP matrix";
+  switch (what.operation) {
+    case Operation::Replace: {
+      std::string scales;
+      for (const auto& [type, scale] : variant.scales) {
+        if (!type_is_fused(type))
+          scales += fmt::format("{}{} {:g}", scales.empty() ? "" : ", ", type_name(type), scale);
+      }
+      return fmt::format("{} is U_p (α′ Σ_b) V_pᵀ (eq. 9), α′: {}", where, scales.empty() ? "1 (eq. 14)" : scales);
+    }
+    case Operation::Ablate:
+      return fmt::format("{} is {}{}", where, out ? "U_p Σ_p V_bᵀ (eq. 10)" : "U_b Σ_p V_pᵀ (eq. 15)",
+                         what.align_signs ? ", the base's pairs flipped to agree in sign with the post's" : "");
+    case Operation::Restore:
+      return fmt::format("{} is {}", where,
+                         out ? "U_p Σ_p (V_b U_bᵀ U_p)ᵀ (eq. 11)" : "(U_b V_bᵀ V_p) Σ_p V_pᵀ (eq. 16)");
+    case Operation::TransplantSigma:
+      return fmt::format("{} is U_b Σ_p V_bᵀ: the post's singular values on the base", where);
+    case Operation::TransplantRotation:
+      return fmt::format("{} is U_p Σ_b V_pᵀ: the post's singular vectors with the base's values", where);
+    case Operation::Noise:
+      return fmt::format("{} is the base plus gaussian noise of the norm of post − base (seed {})", where, what.seed);
+    case Operation::Interpolate:
+      return fmt::format(
+          "{} lies at t = {:g} between base (0) and post (1): rotations along the geodesic, singular "
+          "values linearly in log σ",
+          where, what.t);
+  }
+  return where;
+}
+
+Variant variant_of(const BuildArguments& arguments, const std::filesystem::path& folder, Operation operation, Side side,
+                   Group on, std::map<MatrixType, double> scales) {
+  Variant variant{
+      folder, {operation, side, 1, arguments.align_signs, arguments.t, arguments.seed}, on, std::move(scales), ""};
+  variant.description = describe(variant);
+  return variant;
+}
+
+std::vector<Variant> paper_variants(const BuildArguments& arguments) {
+  const std::filesystem::path out = arguments.out;
+  std::vector<Variant> variants;
+  for (const auto& [name, operation] :
+       {std::pair{"restore", Operation::Restore}, std::pair{"ablate", Operation::Ablate}}) {
+    for (const char* group : {"attention", "mlp"}) {
+      for (const char* side : {"out", "in"}) {
+        variants.push_back(variant_of(arguments, out / fmt::format("{}-{}-{}", name, group, side), operation,
+                                      side == std::string("out") ? Side::Out : Side::In, group_of(group), {}));
+      }
+    }
+  }
+  variants.push_back(variant_of(arguments, out / "replace", Operation::Replace, Side::Out, Group::All, {}));
+  variants.push_back(
+      variant_of(arguments, out / "replace-scaled", Operation::Replace, Side::Out, Group::All, scales_of(arguments)));
+  return variants;
+}
+
+std::vector<Variant> variants_of(const BuildArguments& arguments) {
+  if (arguments.operation == "paper") return paper_variants(arguments);
+  const Side side = arguments.side == "out" ? Side::Out : Side::In;
+  const Group on = group_of(arguments.on);
+  const auto one = [&](Operation operation, std::map<MatrixType, double> scales = {}) {
+    return std::vector{variant_of(arguments, arguments.out, operation, side, on, std::move(scales))};
+  };
+  if (arguments.operation == "replace") return one(Operation::Replace, scales_of(arguments));
+  if (arguments.operation == "ablate") return one(Operation::Ablate);
+  if (arguments.operation == "restore") return one(Operation::Restore);
+  if (arguments.operation == "noise") return one(Operation::Noise);
+  if (arguments.operation == "interpolate") return one(Operation::Interpolate);
+  return one(arguments.what == "sigma" ? Operation::TransplantSigma : Operation::TransplantRotation);
+}
+
+void print_rows(const std::vector<BuildRow>& rows, const BuildArguments& arguments) {
+  fmt::print("{:<22}{:<10}{:>9}{:>22}{:>22}\n", "", "type", "matrices", "moved / change", "rounding / change");
+  std::string last;
+  for (const BuildRow& row : rows) {
+    const auto ratio = [&](double norm) {
+      return row.change > 0 ? fmt::format("{:.3g}", norm / row.change) : std::string("-");
+    };
+    fmt::print("{:<22}{:<10}{:>9}{:>22}{:>22}\n", row.variant == last ? "" : row.variant, type_name(row.type),
+               row.matrices, ratio(row.moved), ratio(row.rounding));
+    last = row.variant;
+  }
+  fmt::print(
+      "\nNorms over ‖W_post − W_base‖: how far the built matrices are from the post's, and what storing them rounds "
+      "away.\n");
+  fmt::print("Wrote {}\n", arguments.out);
+}
+
+int run(BuildArguments& arguments) {
+  if (!arguments.sibling.empty() && arguments.operation != "restore") {
+    throw CLI::ValidationError("--sibling", "goes with restore (eq. 12)");
+  }
+  if (arguments.align_signs && arguments.operation != "ablate")
+    throw CLI::ValidationError("--align-signs", "goes with ablate");
+  catch_interrupts();
+  BuildRequest& request = arguments.request;
+  const Checkpoint model(arguments.base);
+  request.base = arguments.sibling.empty() ? arguments.base : arguments.sibling;
+  request.post = arguments.post;
+  request.dtype = parse_dtype(arguments.dtype);
+  request.shard_size = parse_size("--shard-size", arguments.shard_size);
+  for (const int64_t layer : parse_layers(arguments.layers)) {
+    const int64_t layers = model.config().num_hidden_layers, index = layer < 0 ? layer + layers : layer;
+    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
+    request.layers.insert(index);
+  }
+  request.progress = !arguments.quiet;
+  request.stop = interrupted;
+  const bool many = arguments.operation == "paper";
+  check_output_folder(arguments.out, {arguments.base, arguments.post, request.base}, many || request.force);
+  request.variants = variants_of(arguments);
+  const auto rows = interrupted() ? std::nullopt : run_build(request);
+  if (!rows) {
+    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
+    return kInterrupted;
+  }
+  if (!arguments.quiet) print_rows(*rows, arguments);
+  return kDone;
+}
+
+}  // namespace
+
+void add_build_command(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("build", "Build counterfactual checkpoints from a base and its post");
+  auto arguments = std::make_shared<BuildArguments>();
+  BuildRequest& request = arguments->request;
+  command
+      ->add_option(
+          "OP", arguments->operation,
+          "replace, ablate, restore, transplant, interpolate, noise, or paper for the eight variants of the paper")
+      ->required()
+      ->check(CLI::IsMember({"replace", "ablate", "restore", "transplant", "interpolate", "noise", "paper"}));
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
+  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required();
+  command->add_option("-o,--out", arguments->out, "Folder to write")->required();
+  command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
+  command
+      ->add_option("--side", arguments->side,
+                   "Side whose vectors are the base's: out (V, eqs. 10, 11) or in (U, eqs. 15, 16)")
+      ->check(CLI::IsMember({"out", "in"}))
+      ->capture_default_str();
+  command->add_option("--on", arguments->on, "Matrices that are built; the others stay the post's")
+      ->check(CLI::IsMember({"attention", "mlp", "all"}))
+      ->capture_default_str();
+  command
+      ->add_option("--scale", arguments->scale,
+                   "α' of replace: auto (Table 4, from a diff), a number, or W_Q=0.9,W_O=1.4")
+      ->capture_default_str();
+  command->add_option("--sibling", arguments->sibling,
+                      "Restore from this model's factors in the base's place (eq. 12)");
+  command->add_flag("--align-signs", arguments->align_signs,
+                    "Ablate with the base's pairs flipped to agree with the post's");
+  command->add_option("--what", arguments->what, "What transplant puts onto the base: the post's sigma or rotation")
+      ->check(CLI::IsMember({"sigma", "rotation"}))
+      ->capture_default_str();
+  command->add_option("--at", arguments->t, "Where interpolate stands between base (0) and post (1)")
+      ->check(CLI::Range(-1.0, 2.0))
+      ->capture_default_str();
+  command->add_option("--layers", arguments->layers, "Layers to build, such as 0,5-8,-1")->delimiter(',');
+  command->add_option("--dtype", arguments->dtype, "Type of the written tensors: keep, f32, bf16 or f16")
+      ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
+      ->capture_default_str();
+  command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
+  command->add_option("--seed", arguments->seed, "Seed of noise")->capture_default_str();
+  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
+      ->check(CLI::Range(1, 4096));
+  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  command->footer(
+      "Examples:\n"
+      "  gyro build replace base instruct --scale auto --out replaced\n"
+      "  gyro build restore base instruct --side out --on attention --out restored\n"
+      "  gyro build restore base reasoning --sibling instruct --on mlp --out from-instruct\n"
+      "  gyro build paper base instruct --out variants --dtype f32\n"
+      "  gyro build interpolate base instruct --at 0.5 --out halfway");
+  command->callback([arguments, &exit_code] {
+    arguments->request.command = command_line();
+    exit_code = run(*arguments);
+  });
+}
+
+}  // namespace gyro

@@ -1,0 +1,129 @@
+#include "gyro/edit/init.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <memory>
+
+#include "gyro/base/error.h"
+#include "gyro/cli/commands.h"
+#include "gyro/cli/interrupt.h"
+#include "gyro/cli/parse.h"
+
+namespace gyro {
+namespace {
+
+struct InitArguments {
+  std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB";
+  std::vector<std::string> target_modules, types;
+  double by = 1;
+  int64_t rank = 16;
+  double alpha = 0;
+  bool force = false, quiet = false;
+  int threads = 0;
+};
+
+int run_rescaling(const InitArguments& arguments) {
+  if (arguments.types.empty()) throw CLI::ValidationError("--types", "rescale needs the types to scale, such as W_O");
+  RescaleRequest request{arguments.base,
+                         arguments.out,
+                         {},
+                         parse_dtype(arguments.dtype),
+                         parse_size("--shard-size", arguments.shard_size),
+                         arguments.force,
+                         command_line()};
+  for (const MatrixType type : parse_types(arguments.types)) request.by[type] = arguments.by;
+  run_rescale(request);
+  if (!arguments.quiet) fmt::print("Wrote {}\n", arguments.out);
+  return kDone;
+}
+
+// "auto" asks for --diff; a number is the first component.
+void set_band(const InitArguments& arguments, InitRequest& request) {
+  const bool automatic = arguments.band == "auto";
+  if (automatic == arguments.diff.empty()) throw CLI::ValidationError("--band", "auto and --diff go together");
+  if (automatic) {
+    request.diff = arguments.diff;
+  } else if (!arguments.band.empty()) {
+    request.first = static_cast<int64_t>(parse_number("--band", arguments.band));
+  }
+}
+
+int run(const InitArguments& arguments) {
+  const bool middle = arguments.kind == "middle";
+  if (!middle && !(arguments.band.empty() && arguments.diff.empty()))
+    throw CLI::ValidationError("--band", "goes with middle");
+  if (arguments.kind == "rescale") return run_rescaling(arguments);
+  InitRequest request;
+  request.base = arguments.base;
+  request.out = arguments.out;
+  request.band = middle ? Band::Middle : arguments.kind == "minor" ? Band::Bottom : Band::Top;
+  request.adapter_folder = arguments.kind + "_init/";
+  request.rank = arguments.rank;
+  if (arguments.alpha > 0) request.alpha = arguments.alpha;
+  request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
+  if (middle) set_band(arguments, request);
+  request.dtype = parse_dtype(arguments.dtype);
+  request.shard_size = parse_size("--shard-size", arguments.shard_size);
+  request.force = arguments.force;
+  request.threads = arguments.threads;
+  request.progress = !arguments.quiet;
+  request.stop = interrupted;
+  request.command = command_line();
+  catch_interrupts();
+  const auto rows = run_init(request);
+  if (!rows) {
+    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
+    return kInterrupted;
+  }
+  if (arguments.quiet) return kDone;
+  fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
+  for (const InitRow& row : *rows) {
+    fmt::print("{:<42}{:>12}{:>12.1f} %{:>20.2g}\n", row.module,
+               fmt::format("{}-{}", row.first, row.first + request.rank - 1), 100 * row.share, row.rounding);
+  }
+  fmt::print("\nWrote the residual model to {0} and the adapter to {0}/{1}\n", arguments.out, request.adapter_folder);
+  return kDone;
+}
+
+}  // namespace
+
+void add_init_command(CLI::App& app, int& exit_code) {
+  auto* command =
+      app.add_subcommand("init", "Make starting points for fine-tuning: LoRA adapters from singular components");
+  auto arguments = std::make_shared<InitArguments>();
+  command->add_option("KIND", arguments->kind, "pissa (largest components), middle, minor (smallest), or rescale")
+      ->required()
+      ->check(CLI::IsMember({"pissa", "middle", "minor", "rescale"}));
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
+  command->add_option("-o,--out", arguments->out, "Folder to write: the residual model, with the adapter in KIND_init/")
+      ->required();
+  command->add_flag("--force", arguments->force, "Replace the files of a folder that is not empty");
+  command->add_option("-r,--rank", arguments->rank, "Components a matrix")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
+      ->delimiter(',');
+  command->add_option("--band", arguments->band, "Middle: number of the first component, or auto [centred]");
+  command->add_option("--diff", arguments->diff,
+                      "Middle, --band auto: folder of a gyro diff of BASE; takes what turned most");
+  command->add_option("--types", arguments->types, "Rescale: types such as W_O")->delimiter(',');
+  command->add_option("--by", arguments->by, "Rescale: the factor")->capture_default_str();
+  command->add_option("--dtype", arguments->dtype, "Type of the written model: keep, f32, bf16 or f16")
+      ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
+      ->capture_default_str();
+  command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
+  command->add_option("-t,--threads", arguments->threads, "Matrices worked on at once [all processors]")
+      ->check(CLI::Range(1, 4096));
+  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  command->footer(
+      "Examples:\n"
+      "  gyro init pissa base --rank 16 --target-modules q_proj,v_proj --out start\n"
+      "  gyro init middle base --rank 32 --band auto --diff result --out start\n"
+      "  gyro init rescale base --types W_O --by 1.4 --out scaled");
+  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+}  // namespace gyro

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "gyro/base/error.h"
+#include "gyro/cli/commands.h"
+#include "gyro/cli/interrupt.h"
+#include "gyro/edit/init.h"
+
+namespace gyro {
+namespace {
+
+struct LoraArguments {
+  std::string base, post, out;
+  std::vector<std::string> target_modules;
+  double alpha = 0;
+  bool quiet = false;
+  LoraRequest request;
+};
+
+void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
+  fmt::print("{:<42}{:>12}{:>16}{:>10}{:>8}{:>8}\n", "module", "‖ΔW‖", "left / ‖ΔW‖", "rank 50 %", "90 %", "99 %");
+  double change = 0, error = 0;
+  for (const LoraRow& row : outcome.rows) {
+    const std::string left = row.change > 0 ? fmt::format("{:.4f}", row.error / row.change) : "-";
+    fmt::print("{:<42}{:>12.4g}{:>16}{:>10}{:>8}{:>8}\n", row.module, row.change, left, row.rank50, row.rank90,
+               row.rank99);
+    change += row.change * row.change;
+    error += row.error * row.error;
+  }
+  if (change > 0) fmt::print("\nThe adapter holds {:.1f} % of ‖ΔW‖² of these modules.\n", 100 * (1 - error / change));
+  if (!outcome.left_out.empty()) {
+    fmt::print("{} other tensors differ and are not in it, such as {}.\n", outcome.left_out.size(),
+               printable(outcome.left_out.front()));
+  }
+  fmt::print("Wrote {}\n", arguments.out);
+}
+
+int run(LoraArguments& arguments) {
+  LoraRequest& request = arguments.request;
+  request.base = arguments.base;
+  request.post = arguments.post;
+  request.out = arguments.out;
+  if (arguments.alpha > 0) request.alpha = arguments.alpha;
+  request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
+  request.progress = !arguments.quiet;
+  request.stop = interrupted;
+  request.command = command_line();
+  catch_interrupts();
+  const auto outcome = run_lora(request);
+  if (!outcome) {
+    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
+    return kInterrupted;
+  }
+  if (!arguments.quiet) print_outcome(*outcome, arguments);
+  return kDone;
+}
+
+}  // namespace
+
+void add_lora_command(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("lora", "Extract the best LoRA adapter that turns a base into its post");
+  auto arguments = std::make_shared<LoraArguments>();
+  LoraRequest& request = arguments->request;
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
+  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required();
+  command->add_option("-o,--out", arguments->out, "Folder to write, as PEFT saves an adapter")->required();
+  command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
+  command->add_option("-r,--rank", request.rank, "Rank of every module's adapter")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
+      ->delimiter(',');
+  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
+      ->check(CLI::Range(1, 4096));
+  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  command->footer("Example:\n  gyro lora base instruct --rank 32 --out adapter");
+  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+}  // namespace gyro

@@ -1,0 +1,82 @@
+#include "gyro/cli/parse.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
+
+namespace gyro {
+namespace {
+
+int64_t parse_layer(const std::string& text) {
+  int64_t layer = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw CLI::ValidationError("--layers", "'" + text + "' is not a layer number");
+  }
+  return layer;
+}
+
+}  // namespace
+
+std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces) {
+  std::vector<int64_t> layers;
+  for (const std::string& text : pieces) {
+    const size_t dash = text.find('-', 1);  // one at the start is a minus sign
+    if (dash == std::string::npos) {
+      layers.push_back(parse_layer(text));
+      continue;
+    }
+    const int64_t first = parse_layer(text.substr(0, dash)), last = parse_layer(text.substr(dash + 1));
+    if (first < 0 || last < first || last - first > 100000) {
+      throw CLI::ValidationError("--layers", "'" + text + "' is not a range of layers");
+    }
+    for (int64_t layer = first; layer <= last; ++layer) layers.push_back(layer);
+  }
+  return layers;
+}
+
+std::vector<MatrixType> parse_types(const std::vector<std::string>& names) {
+  std::vector<MatrixType> types;
+  for (const std::string& name : names) {
+    const auto type = type_from_name(name);
+    if (!type) {
+      throw CLI::ValidationError(
+          "--types", "'" + name + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
+    }
+    types.push_back(*type);
+  }
+  return types;
+}
+
+double parse_number(const std::string& option, const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
+    throw CLI::ValidationError(option, "'" + text + "' is not a number");
+  }
+  return value;
+}
+
+uint64_t parse_size(const std::string& option, const std::string& text) {
+  const size_t digits = text.find_first_not_of("0123456789.");
+  const std::string unit = digits == std::string::npos ? "" : text.substr(digits);
+  const std::pair<const char*, double> units[] = {{"", 1},         {"B", 1},       {"KB", 1e3},     {"MB", 1e6},
+                                                  {"GB", 1e9},     {"TB", 1e12},   {"KiB", 0x1p10}, {"MiB", 0x1p20},
+                                                  {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  for (const auto& [name, factor] : units) {
+    if (unit != name) continue;
+    const double size = parse_number(option, text.substr(0, digits)) * factor;
+    if (size >= 1 && size < 0x1p62) return static_cast<uint64_t>(size);
+  }
+  throw CLI::ValidationError(option, "'" + text + "' is not a size such as 5GB or 500MB");
+}
+
+std::optional<DType> parse_dtype(const std::string& text) {
+  if (text == "keep") return std::nullopt;
+  if (text == "f32") return DType::F32;
+  if (text == "bf16") return DType::BF16;
+  if (text == "f16") return DType::F16;
+  throw CLI::ValidationError("--dtype", "'" + text + "' is not one of keep, f32, bf16, f16");
+}
+
+}  // namespace gyro

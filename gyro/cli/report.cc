@@ -1,0 +1,77 @@
+#include "gyro/cli/report.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gyro/base/error.h"
+#include "gyro/cli/commands.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReportArguments {
+  std::vector<std::string> folders;
+  std::string out, plotly = "inline", title;
+  bool quiet = false;
+};
+
+int run(const ReportArguments& arguments) {
+  std::vector<ReportInput> inputs;
+  for (const std::string& folder : arguments.folders) inputs.push_back(read_report_input(folder));
+  fs::path out = arguments.out;
+  if (out.empty()) out = fs::path(arguments.folders.front()) / "report.html";
+  if (fs::is_directory(out)) out /= "report.html";
+  write_report(out, inputs, {plotly_mode(arguments.plotly), arguments.title});
+  if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
+  if (std::fflush(stdout) != 0) fail("standard output", "cannot write");
+  return kDone;
+}
+
+}  // namespace
+
+PlotlyMode plotly_mode(const std::string& name) {
+  return name == "directory" ? PlotlyMode::Directory : PlotlyMode::Inline;
+}
+
+CLI::Option* add_plotly_option(CLI::App& command, std::string& name) {
+  return command
+      .add_option("--plotly", name, "plotly.js in the report (inline), or in plotly.min.js beside it (directory)")
+      ->check(CLI::IsMember({"inline", "directory"}))
+      ->capture_default_str();
+}
+
+bool write_folder_report(const fs::path& folder, const std::string& plotly, bool again) {
+  const fs::path page = folder / "report.html";
+  std::error_code error;
+  const auto written = fs::last_write_time(page, error);
+  const bool fresh = !error && written >= fs::last_write_time(folder / "result.json", error) && !error;
+  if (fresh && !again) return false;
+  std::vector<ReportInput> inputs;
+  inputs.push_back(read_report_input(folder));
+  write_report(page, inputs, {plotly_mode(plotly), {}});
+  return true;
+}
+
+void add_report_command(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
+  auto arguments = std::make_shared<ReportArguments>();
+  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required();
+  command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]");
+  add_plotly_option(*command, arguments->plotly);
+  command->add_option("--title", arguments->title, "The page's title [made from the models' names]");
+  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  command->footer(
+      "Results of one base become one comparison side by side; results of several bases are chosen from in the page.\n"
+      "Examples:\n"
+      "  gyro report result\n"
+      "  gyro report instruct reasoning --out both.html --title 'Two ways from one base'");
+  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+}  // namespace gyro

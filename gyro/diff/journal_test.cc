@@ -1,0 +1,196 @@
+#include "gyro/diff/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "gyro/base/file.h"
+#include "gyro/checkpoint/test_util.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kFingerprint(64, 'a');
+const std::string kOther(64, 'b');
+
+UnitResult unit_of(int64_t i) {
+  UnitResult unit;
+  unit.rows = {{{"z", i}, {"a", 0.1 * static_cast<double>(i)}, {"none", nullptr}, {"seed", 0xffffffffffffffffu}},
+               {{"text", "ü"}, {"flags", Json::array({"x"})}}};
+  unit.arrays[fmt::format("v{}", i)] = {DType::F64, {2}, bytes_of<double>({1.0 / 3, -0.0})};
+  unit.arrays[fmt::format("c{}", i)] = {DType::F32, {1, 1}, bytes_of<float>({2.5f})};
+  return unit;
+}
+
+void expect_same(const UnitResult& a, const UnitResult& b) {
+  EXPECT_EQ(Json(a.rows).dump(), Json(b.rows).dump());  // dump keeps the order of keys
+  ASSERT_EQ(a.arrays.size(), b.arrays.size());
+  for (const auto& [name, array] : a.arrays) {
+    ASSERT_TRUE(b.arrays.contains(name));
+    EXPECT_EQ(array.dtype, b.arrays.at(name).dtype);
+    EXPECT_EQ(array.shape, b.arrays.at(name).shape);
+    EXPECT_EQ(array.bytes, b.arrays.at(name).bytes);
+  }
+}
+
+void keep_units(const fs::path& dir, int64_t begin, int64_t end) {
+  OutputFolder folder(dir, kFingerprint, false);
+  for (int64_t i = begin; i < end; ++i) folder.keep(i, unit_of(i));
+}
+
+std::map<int64_t, UnitResult> kept_in(const fs::path& dir) {
+  return OutputFolder(dir, kFingerprint, false).take_kept();
+}
+
+std::string journal_of(const fs::path& dir) {
+  return read_file(dir / ".gyro-journal", 1 << 20);
+}
+
+std::string refusal(const fs::path& dir, const std::string& fingerprint = kFingerprint) {
+  return error_of([&] { OutputFolder(dir, fingerprint, false); });
+}
+
+TEST(OutputFolder, MakesNothingBeforeSomethingIsKept) {
+  const TempDir temp;
+  { const OutputFolder folder(temp / "new", kFingerprint, false); }
+  EXPECT_FALSE(fs::exists(temp / "new"));
+}
+
+TEST(OutputFolder, KeepsUnitsAcrossRuns) {
+  const TempDir temp;
+  keep_units(temp / "out", 0, 2);
+  keep_units(temp / "out", 2, 4);
+  const auto kept = kept_in(temp / "out");
+  ASSERT_EQ(kept.size(), 4u);
+  for (const auto& [i, unit] : kept) expect_same(unit, unit_of(i));
+}
+
+// Whatever byte the writing was cut at, the whole records before it are there, and the next run appends after them.
+TEST(OutputFolder, DropsATornRecord) {
+  const TempDir temp;
+  keep_units(temp / "whole", 0, 3);
+  const std::string whole = journal_of(temp / "whole");
+  keep_units(temp / "two", 0, 2);
+  const size_t two = journal_of(temp / "two").size();
+  for (size_t size = two; size < whole.size(); size += 13) {
+    const fs::path dir = temp / "torn";
+    fs::create_directories(dir);
+    write_text(dir / ".gyro-journal", whole.substr(0, size));
+    EXPECT_EQ(kept_in(dir).size(), 2u) << size;
+    keep_units(dir, 2, 3);
+    EXPECT_EQ(journal_of(dir), whole) << size;
+  }
+}
+
+TEST(OutputFolder, DropsADamagedRecordAndWhatFollows) {
+  const TempDir temp;
+  keep_units(temp / "out", 0, 1);
+  const size_t one = journal_of(temp / "out").size();
+  keep_units(temp / "out", 1, 3);
+  std::string journal = journal_of(temp / "out");
+  journal[one + 100] = static_cast<char>(journal[one + 100] ^ 1);
+  write_text(temp / "out/.gyro-journal", journal);
+  EXPECT_EQ(kept_in(temp / "out").size(), 1u);
+  // A length that points beyond the file, up to overflow.
+  journal = journal.substr(0, one) + std::string(8, '\xff') + std::string(200, 'x');
+  write_text(temp / "out/.gyro-journal", journal);
+  EXPECT_EQ(kept_in(temp / "out").size(), 1u);
+}
+
+TEST(OutputFolder, FinishesWithResultAndArrays) {
+  const TempDir temp;
+  const fs::path dir = temp / "deep/er";
+  {
+    OutputFolder folder(dir, kFingerprint, false);
+    folder.keep(0, unit_of(0));
+    folder.finish({{"schema", "s"}}, unit_of(0).arrays);
+  }
+  EXPECT_FALSE(fs::exists(dir / ".gyro-journal"));
+  const Json document = Json::parse(read_file(dir / "result.json", 1 << 20));
+  EXPECT_EQ(document, (Json{{"schema", "s"}, {"fingerprint", kFingerprint}}));
+  const SafetensorsFile arrays(dir / "arrays.safetensors");
+  EXPECT_EQ(arrays.header().tensors.size(), 2u);
+  EXPECT_EQ(arrays.header().tensors.find("v0")->second.dtype, DType::F64);
+  const OutputFolder again(dir, kFingerprint, false);
+  EXPECT_EQ(again.finished(), document);
+}
+
+TEST(OutputFolder, RefusesWhatIsNotItsOwn) {
+  const TempDir temp;
+  fs::create_directories(temp / "empty");
+  EXPECT_EQ(refusal(temp / "empty"), "no error");
+  fs::create_directories(temp / "foreign");
+  write_text(temp / "foreign/notes.txt", "mine");
+  const std::string line = refusal(temp / "foreign");
+  EXPECT_TRUE(contains(line, "foreign: exists and is not a run of these inputs and options")) << line;
+  write_text(temp / "file", "");
+  EXPECT_TRUE(contains(refusal(temp / "file"), "file: exists and is not a folder"));
+  keep_units(temp / "run", 0, 1);
+  EXPECT_TRUE(contains(refusal(temp / "run", kOther), "not a run of these"));
+  write_text(temp / "run/.gyro-journal", "gyro journal 1\nshort");
+  EXPECT_TRUE(contains(refusal(temp / "run"), "not a run of these"));
+  fs::create_directories(temp / "broken");
+  write_text(temp / "broken/result.json", "{");
+  EXPECT_TRUE(contains(refusal(temp / "broken"), "not a run of these"));
+  write_text(temp / "broken/result.json", "[1]");
+  EXPECT_TRUE(contains(refusal(temp / "broken"), "not a run of these"));
+}
+
+TEST(OutputFolder, ForceStartsAnew) {
+  const TempDir temp;
+  keep_units(temp / "run", 0, 3);
+  {
+    OutputFolder folder(temp / "run", kFingerprint, true);
+    EXPECT_TRUE(folder.take_kept().empty());
+    folder.keep(7, unit_of(7));
+  }
+  const auto kept = kept_in(temp / "run");
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_TRUE(kept.contains(7));
+}
+
+// A forced run over a finished one that is interrupted: its journal lies beside the other's result.json.
+TEST(OutputFolder, AForcedRunResumes) {
+  const TempDir temp;
+  {
+    OutputFolder folder(temp / "run", kOther, false);
+    folder.finish({{"schema", "s"}}, {});
+  }
+  {
+    OutputFolder folder(temp / "run", kFingerprint, true);
+    folder.keep(0, unit_of(0));
+  }
+  EXPECT_EQ(kept_in(temp / "run").size(), 1u);
+}
+
+TEST(OutputFolder, DiscardLeavesNothing) {
+  const TempDir temp;
+  {
+    OutputFolder folder(temp / "made", kFingerprint, false);
+    folder.keep(0, unit_of(0));
+    folder.discard();
+  }
+  EXPECT_FALSE(fs::exists(temp / "made"));
+  fs::create_directories(temp / "there");
+  write_text(temp / "there/notes.txt", "mine");
+  {
+    OutputFolder folder(temp / "there", kFingerprint, true);
+    folder.keep(0, unit_of(0));
+    folder.discard();
+  }
+  EXPECT_FALSE(fs::exists(temp / "there/.gyro-journal"));
+  EXPECT_TRUE(fs::exists(temp / "there/notes.txt"));
+}
+
+TEST(OutputFolder, SaysWhatItCannotWrite) {
+  const TempDir temp;
+  write_text(temp / "file", "");
+  OutputFolder folder(temp / "file/below", kFingerprint, false);
+  const std::string line = error_of([&] { folder.keep(0, unit_of(0)); });
+  EXPECT_TRUE(contains(line, "file/below: cannot create the folder")) << line;
+}
+
+}  // namespace
+}  // namespace gyro

@@ -1,0 +1,175 @@
+// Pairs at the edge of what is defined: tiny, deficient, zero, equal, not finite.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "gyro/diff/pair.h"
+#include "gyro/diff/reference_svd.h"
+#include "gyro/diff/test_util.h"
+
+namespace gyro {
+namespace {
+
+Matrix filled(int64_t rows, int64_t cols, const std::vector<double>& values) {
+  Matrix m(rows, cols);
+  std::copy(values.begin(), values.end(), m.data());
+  return m;
+}
+
+// α, NF, energy: what sums over directions that a deficient matrix lacks is not a number; what does not is.
+void expect_deficient(const PairMeasure& m, int64_t rank) {
+  EXPECT_TRUE(has_flag(m, "rank_deficient"));
+  EXPECT_EQ(m.rank, rank);
+  EXPECT_EQ(m.method, Method::Svd);
+  for (const double value : {m.nf, m.nf_error, m.nf_robust, m.nf_robust_error, m.polar_inner, m.q1_orthogonality,
+                             m.q2_orthogonality, m.energy.scaling, m.energy.co_rotation, m.energy.counter_rotation}) {
+    EXPECT_TRUE(std::isnan(value));
+  }
+  EXPECT_TRUE(std::isfinite(m.nf_chance));
+}
+
+constexpr std::pair<int64_t, int64_t> kShapes[] = {{20, 10}, {10, 20}, {10, 10}};
+
+TEST(RankDeficient, BaseHasNoAlphaBelowK) {
+  std::vector<double> sigma = linear_spectrum(10, 2, 1);
+  sigma[9] = sigma[8] = 0;
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix base = with_spectrum(d_in, d_out, sigma, 1);
+    const Matrix post = combined(1, base, 0.1, gaussian(d_in, d_out, 2));
+    const PairMeasure m = compare(base, post);
+    expect_deficient(m, 8);
+    EXPECT_TRUE(std::isnan(m.alpha_mean) && std::isnan(m.alpha_std) && std::isnan(m.alpha_error));  // k = 9 > 8
+    EXPECT_NEAR(m.energy.total, std::pow(frobenius(combined(1, post, -m.scale, base)), 2), 1e-12);
+    EXPECT_TRUE(std::isfinite(m.relative_change) && std::isfinite(m.stable_rank));
+  }
+}
+
+TEST(RankDeficient, BaseBeyondKKeepsAlpha) {
+  std::vector<double> sigma = linear_spectrum(10, 2, 1);
+  sigma[9] = 0;
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix base = with_spectrum(d_in, d_out, sigma, 3);
+    const Matrix post = combined(1, base, 0.1, gaussian(d_in, d_out, 4));
+    const PairMeasure m = compare(base, post);
+    expect_deficient(m, 9);
+    const ReferencePair exact = reference_pair<Quad>(base, post);
+    EXPECT_NEAR(m.alpha_mean, exact.alpha_mean, m.alpha_error + 1e-15);
+    EXPECT_NEAR(m.alpha_std, exact.alpha_std, m.alpha_error + 1e-15);
+  }
+}
+
+TEST(RankDeficient, PostLosesDirections) {
+  std::vector<double> sigma = linear_spectrum(10, 2, 1);
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix base = with_spectrum(d_in, d_out, linear_spectrum(10, 2, 1), 5);
+    std::vector<double> lost = linear_spectrum(10, 2, 1);
+    for (size_t j = 6; j < 10; ++j) lost[j] = 0;
+    const Matrix post = with_spectrum(d_in, d_out, lost, 5);
+    const PairMeasure m = compare(base, post);
+    expect_deficient(m, 6);
+    EXPECT_NEAR(m.alpha_mean, 6.0 / 9, m.alpha_error + 1e-14);  // k = 9, of which 6 kept
+    EXPECT_LE(m.alpha_error, 1e-12);
+  }
+}
+
+TEST(Zero, BaseOrPostOrBoth) {
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix zero = Matrix::zeros(d_in, d_out), some = gaussian(d_in, d_out, 6);
+    const PairMeasure from_zero = compare(zero, some, {.null_nf_draws = 1});
+    expect_deficient(from_zero, 0);
+    EXPECT_TRUE(std::isnan(from_zero.alpha_mean));
+    EXPECT_FALSE(std::isfinite(from_zero.scale));
+    EXPECT_TRUE(std::isnan(from_zero.null.nf));
+    EXPECT_FALSE(from_zero.sampled);
+    const PairMeasure to_zero = compare(some, zero, {.null_nf_draws = 1});
+    expect_deficient(to_zero, 0);
+    EXPECT_EQ(to_zero.alpha_mean, 0);
+    EXPECT_EQ(to_zero.scale, 0);
+    EXPECT_DOUBLE_EQ(to_zero.relative_change, 1);
+    EXPECT_FALSE(to_zero.null.nf_valid);
+    const PairMeasure both = compare(zero, zero);
+    expect_deficient(both, 0);
+    EXPECT_TRUE(has_flag(both, "unchanged"));
+    EXPECT_EQ(both.unchanged, 1);
+  }
+}
+
+TEST(Tiny, OneByOne) {
+  const PairMeasure m =
+      compare(filled(1, 1, {2}), filled(1, 1, {3}), {.null_draws = 2, .null_nf_draws = 2, .corner = 25});
+  EXPECT_EQ(m.n, 1);
+  EXPECT_EQ(m.k, 1);
+  EXPECT_DOUBLE_EQ(m.alpha_mean, 1.5);
+  EXPECT_EQ(m.alpha_std, 0);
+  EXPECT_NEAR(m.nf, 0, 1e-15);
+  EXPECT_EQ(m.corner.size, 1);
+  EXPECT_NEAR(m.corner.delta_q1.at(0), 1, 1e-6);
+  const PairMeasure flipped = compare(filled(1, 1, {2}), filled(1, 1, {-3}));
+  EXPECT_NEAR(flipped.nf, 2, 1e-14);  // (−1)(1) − 1
+  EXPECT_DOUBLE_EQ(flipped.alpha_mean, 1.5);
+  EXPECT_FALSE(flipped.null.nf_valid);
+}
+
+TEST(Tiny, OneRowOrColumn) {
+  const std::vector<double> from = {3, 0, 4}, to = {0, 5, 12};
+  for (const auto& [d_in, d_out] : {std::pair<int64_t, int64_t>{3, 1}, {1, 3}}) {
+    const Matrix base = filled(d_in, d_out, from), post = filled(d_in, d_out, to);
+    const PairMeasure m = compare(base, post, {.null_draws = 2, .null_nf_draws = 1, .corner = 2});
+    EXPECT_EQ(m.n, 1);
+    EXPECT_NEAR(m.alpha_mean, 13.0 / 5, 1e-14);
+    const double cosine = 48.0 / 65;  // u_b · u_p
+    EXPECT_NEAR(m.cosine, cosine, 1e-14);
+    EXPECT_NEAR(m.nf, 1 - cosine, 1e-14);
+    EXPECT_NEAR(d_in == 3 ? m.turn_u[0] : m.turn_v[0], 1 - cosine * cosine, 1e-14);
+    EXPECT_NEAR(d_in == 3 ? m.turn_v[0] : m.turn_u[0], 0, 1e-15);
+    EXPECT_NEAR(m.energy.leakage(), m.energy.total, 1e-12);  // c takes all along base
+    EXPECT_NEAR(m.stable_rank, 1, 1e-12);
+  }
+}
+
+TEST(Tiny, TwoByTwo) {
+  // Σ = (2, 1); the post is turned by a quarter on the input side: P_p = R, ‖Rᵀ − I‖_F/2 = 2/2.
+  const PairMeasure m = compare(filled(2, 2, {2, 0, 0, 1}), filled(2, 2, {0, 2, -1, 0}));
+  EXPECT_EQ(m.k, 1);
+  EXPECT_NEAR(m.alpha_mean, 1, 1e-15);
+  EXPECT_NEAR(m.nf, 1, 1e-14);
+  EXPECT_NEAR(m.turn_u[0], 1, 1e-14);
+  EXPECT_NEAR(m.turn_v[0], 0, 1e-14);
+  EXPECT_NEAR(m.scale, 0, 1e-15);
+}
+
+TEST(NotFinite, NamesTheTensorAndCounts) {
+  const Matrix good = gaussian(6, 4, 7);
+  Matrix bad = good.clone();
+  bad(0, 0) = bad(5, 3) = std::nan("");
+  bad(2, 1) = -std::numeric_limits<double>::infinity();
+  const std::string expected = "holds 2 NaN and 1 infinite values of 24";
+  EXPECT_EQ(error_of([&] { compare(bad, good); }), "base.weight: " + expected);
+  EXPECT_EQ(error_of([&] { compare(good, bad); }), "post.weight: " + expected);
+  bad = good.clone();
+  bad(1, 1) = 1e200;
+  EXPECT_TRUE(contains(error_of([&] { compare(good, bad); }), "post.weight: its values are too large"));
+}
+
+TEST(Compare, RefusesOtherShapes) {
+  const Matrix base = gaussian(6, 4, 8), turned = gaussian(4, 6, 9), larger = gaussian(7, 4, 10);
+  EXPECT_THROW(compare(base, turned), std::logic_error);
+  EXPECT_THROW(compare(base, larger), std::logic_error);
+}
+
+TEST(Compare, OneBaseServesManyPosts) {
+  const Matrix base = with_spectrum(16, 12, geometric_spectrum(12, 1e9), 11);
+  const Matrix near = combined(0.9, base, 0.01, gaussian(16, 12, 12)), far = gaussian(16, 12, 13);
+  BaseMatrix matrix(weight_of(base, "base.weight"));
+  for (const Matrix* post : {&near, &far, &near}) {
+    const PairMeasure shared = matrix.compare(weight_of(*post), {}), alone = compare(base, *post);
+    EXPECT_EQ(shared.nf, alone.nf);
+    EXPECT_EQ(shared.alpha_std, alone.alpha_std);
+    EXPECT_EQ(shared.sampled->alpha_std, alone.sampled->alpha_std);
+  }
+}
+
+}  // namespace
+}  // namespace gyro

@@ -1,0 +1,162 @@
+// The models that ship with the repository against what numpy and LAPACK's gesdd got on them (tests/goldens).
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "gyro/checkpoint/test_util.h"
+#include "gyro/diff/runner.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+Json load_json(const fs::path& path) {
+  std::ifstream file(path);
+  return Json::parse(file);
+}
+
+/// A run of one family's base and instruct models, and its arrays.
+struct FamilyRun {
+  explicit FamilyRun(const std::string& family) {
+    const fs::path source = GYRO_SOURCE_DIR;
+    golden = load_json(source / "tests/goldens" / family / "base-instruct.json");
+    DiffRequest request;
+    request.base = source / "models" / family / "base";
+    request.posts = {source / "models" / family / "instruct"};
+    request.out = dir / "out";
+    request.threads = 2;
+    request.warn = [](const std::string& text) { ADD_FAILURE() << text; };
+    comparison = run_diff(request).document["comparisons"][0];
+  }
+  Json row(const Json& expected) const {
+    for (const Json& row : comparison["matrices"]) {
+      if (row["layer"] == expected["layer"] && row["type"] == expected["type"]) return row;
+    }
+    return nullptr;
+  }
+  std::vector<double> array(const std::string& name) const {
+    const SafetensorsFile file(dir / "out/arrays.safetensors");
+    const TensorInfo& info = file.header().tensors.find(name)->second;
+    std::vector<double> values(static_cast<size_t>(info.shape.at(0)));
+    std::memcpy(values.data(), file.bytes(info).data(), 8 * values.size());
+    return values;
+  }
+
+  TempDir dir;
+  Json golden, comparison;
+};
+
+/// Goldens print 8 to 10 significant digits; the Gram path's bounds are below 1e-6 of what it prints.
+constexpr double kRelative = 1e-6;
+
+void expect_close(const Json& found, const Json& golden, const std::string& what, double relative = kRelative) {
+  ASSERT_TRUE(found.is_number()) << what << " is " << found;
+  const double expected = golden.get<double>();
+  EXPECT_NEAR(found.get<double>(), expected, relative * std::abs(expected)) << what;
+}
+
+void check_sigma(const std::vector<double>& sigma, const Json& golden, const std::string& what) {
+  ASSERT_EQ(golden.size(), 10u);
+  for (size_t i = 0; i < 10; ++i) {
+    const double value = i < 8 ? sigma[i] : sigma[sigma.size() - 10 + i];
+    expect_close(value, golden[i], what + std::to_string(i));
+  }
+}
+
+double noise_of(const Json& row) {
+  const double mn = row["d_in"].get<double>() * row["d_out"].get<double>();
+  return std::sqrt(row["energy"]["total"].get<double>() / mn) / std::abs(row["scale"].get<double>());
+}
+
+double median_spacing(const std::vector<double>& sigma, size_t k) {
+  std::vector<double> gaps;
+  for (size_t j = 0; j + 1 < k; ++j) gaps.push_back(sigma[j] - sigma[j + 1]);
+  std::sort(gaps.begin(), gaps.end());
+  return gaps[gaps.size() / 2];
+}
+
+void check_null(const Json& row, const Json& golden, const std::vector<double>& base_sigma, const std::string& what) {
+  const Json& null = row["null"];
+  expect_close(null["nf"], golden["nf"], what + "null nf");
+  expect_close(null["nf_robust"], golden["nf_robust"], what + "null nf_robust");
+  const bool valid =
+      row["scale"].get<double>() > 0 && golden["nf"].get<double>() <= 0.3 * row["nf_chance"].get<double>();
+  EXPECT_EQ(null["valid"].get<bool>(), valid) << what;
+  const bool closed = noise_of(row) < 0.1 * median_spacing(base_sigma, row["k"].get<size_t>());
+  EXPECT_EQ(null["alpha_method"], closed ? "closed_form" : "sampled") << what;
+  if (closed) expect_close(null["alpha_std"], golden["alpha_std"], what + "null alpha_std");
+}
+
+void check_row(const FamilyRun& run, const Json& golden) {
+  const Json row = run.row(golden);
+  const std::string where = fmt::format("{}.{}", golden["layer"].get<int>(), golden["type"].get<std::string>());
+  ASSERT_FALSE(row.is_null()) << where;
+  EXPECT_EQ((Json{row["d_in"], row["d_out"]}), golden["shape"]) << where;
+  for (const char* key :
+       {"alpha_mean", "alpha_std", "nf", "nf_robust", "cosine", "relative_change", "polar_inner", "scale"}) {
+    expect_close(row[key], golden[key], where + " " + key);
+  }
+  const Json &energy = row["energy"], &golden_energy = golden["energy"];
+  for (const char* key : {"scaling", "co_rotation", "counter_rotation", "counter_over_co"}) {
+    expect_close(energy[key], golden_energy[key], where + " " + key);
+  }
+  // Leakage is what the other shares leave of 1, so its error is one of 1; square matrices have none.
+  EXPECT_NEAR(energy["leakage"].get<double>(), golden_energy["leakage"].get<double>(), 1e-8) << where;
+  const std::vector<double> base_sigma = run.array("base." + where + ".sigma");
+  check_sigma(base_sigma, golden["sigma_base"], where + " base sigma ");
+  check_sigma(run.array("0." + where + ".sigma"), golden["sigma_post"], where + " post sigma ");
+  const std::vector<double> turn = run.array("0." + where + ".turn_u");
+  // Printed with 6 digits: half a unit of the last is up to 5e-6 of the value.
+  for (size_t j = 0; j < 3; ++j) expect_close(turn[j], golden["turn_u_top3"][j], where + " turn", 6e-6);
+  check_null(row, golden["null_closed_form"], base_sigma, where + " ");
+  EXPECT_EQ(row["flags"], Json::array()) << where;
+  EXPECT_EQ(row["rank"], row["n"]) << where;
+}
+
+void check_pools(const FamilyRun& run) {
+  size_t found = 0;
+  for (const Json& type : run.comparison["types"]) {
+    const auto name = type["type"].get<std::string>();
+    if (!run.golden["pooled"].contains(name)) continue;
+    ++found;
+    const Json& golden = run.golden["pooled"][name];
+    expect_close(type["alpha_mean"], golden["alpha"][0], name + " alpha_mean");
+    expect_close(type["alpha_std"], golden["alpha"][1], name + " alpha_std");
+    expect_close(type["nf_mean"], golden["nf_mean"], name + " nf_mean");
+    expect_close(type["nf_max"], golden["nf_max"], name + " nf_max");
+    expect_close(type["relative_change_mean"], golden["relative_change_mean"], name + " relative_change");
+    expect_close(type["scale_mean"], golden["best_scalar_mean"], name + " scale");
+  }
+  EXPECT_EQ(found, run.golden["pooled"].size());
+}
+
+void check_family(const std::string& family) {
+  const FamilyRun run(family);
+  ASSERT_EQ(run.comparison["matrices"].size(), run.golden["matrices"].size());
+  for (const Json& golden : run.golden["matrices"]) check_row(run, golden);
+  check_pools(run);
+}
+
+TEST(Goldens, Llama) {
+  check_family("pico-llama");
+}
+TEST(Goldens, Mistral) {
+  check_family("pico-mistral");
+}
+TEST(Goldens, Qwen2) {
+  check_family("pico-qwen2");
+}
+TEST(Goldens, Gemma2) {
+  check_family("pico-gemma2");
+}
+TEST(Goldens, Phi3) {
+  check_family("pico-phi3");
+}
+
+}  // namespace
+}  // namespace gyro

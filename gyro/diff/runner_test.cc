@@ -1,0 +1,440 @@
+#include "gyro/diff/runner.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "gyro/base/file.h"
+#include "gyro/diff/test_util.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// W of the base: gaussian, each matrix its own.
+Matrix base_matrix(int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+  return gaussian_for(layer, name, d_in, d_out, 1);
+}
+
+/// A structureless change of the base with its own c and size.
+TinyModel::Make changed(double c, double size, uint64_t seed) {
+  return [=](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    return combined(c, base_matrix(layer, name, d_in, d_out), size, gaussian_for(layer, name, d_in, d_out, seed));
+  };
+}
+
+/// A base and two descendants on disk: 3 layers, 21 matrices of at most 48 x 32.
+struct Models {
+  Models() {
+    TinyModel model;
+    model.layers = 3;
+    model.write(dir / "base", base_matrix);
+    model.write(dir / "one", changed(0.95, 0.1, 2));
+    model.write(dir / "two", changed(1, 0.01, 3));
+  }
+  DiffRequest request(const std::vector<std::string>& posts = {"one"}) const {
+    DiffRequest r;
+    r.base = dir / "base";
+    for (const std::string& post : posts) r.posts.push_back(dir / post);
+    r.threads = 1;
+    r.warn = [](const std::string& text) { ADD_FAILURE() << text; };
+    return r;
+  }
+  TempDir dir;
+};
+
+/// `request` written to `out`, ended by `stop` after `matrices` more of them.
+DiffOutcome run_to(DiffRequest request, const fs::path& out, int matrices = 1000) {
+  request.out = out;
+  auto asked = std::make_shared<std::atomic<int>>(0);
+  request.stop = [=] { return (*asked)++ >= matrices; };
+  return run_diff(request);
+}
+
+std::string bytes_in(const fs::path& path) {
+  return read_file(path, size_t{1} << 26);
+}
+
+void expect_same_files(const fs::path& a, const fs::path& b) {
+  for (const char* name : {"result.json", "arrays.safetensors"})
+    EXPECT_EQ(bytes_in(a / name), bytes_in(b / name)) << name;
+  EXPECT_EQ(std::distance(fs::directory_iterator(a), {}), 2);
+  EXPECT_EQ(std::distance(fs::directory_iterator(b), {}), 2);
+}
+
+TEST(RunDiff, CoversEveryMatrixInOrder) {
+  const Models models;
+  const DiffOutcome outcome = run_diff(models.request());
+  EXPECT_EQ(outcome.total, 21);
+  EXPECT_EQ(outcome.done, 21);
+  EXPECT_FALSE(outcome.resumed);
+  EXPECT_EQ(outcome.document["schema"], "gyro.diff/1");
+  EXPECT_EQ(outcome.document["base"]["layers"], 3);
+  const Json& comparison = outcome.document["comparisons"][0];
+  EXPECT_EQ(comparison["role"], "post");
+  const char* names[] = {"W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down"};
+  ASSERT_EQ(comparison["matrices"].size(), 21u);
+  for (size_t i = 0; i < 21; ++i) {
+    EXPECT_EQ(comparison["matrices"][i]["layer"], i / 7);
+    EXPECT_EQ(comparison["matrices"][i]["type"], names[i % 7]);
+  }
+  EXPECT_EQ(comparison["types"].size(), 7u);
+  EXPECT_EQ(comparison["findings"].size(), 7u);
+}
+
+TEST(RunDiff, DoesNotDependOnThreads) {
+  const Models models;
+  DiffRequest request = models.request({"one", "two"});
+  request.controls = {"noise"};
+  request.null_nf_draws = 2;
+  run_to(request, models.dir / "serial");
+  request.threads = 3;
+  run_to(request, models.dir / "parallel");
+  expect_same_files(models.dir / "serial", models.dir / "parallel");
+}
+
+TEST(RunDiff, SeedChangesTheDrawsAlone) {
+  const Models models;
+  DiffRequest request = models.request();
+  const Json zero = run_diff(request).document;
+  request.seed = 1;
+  const Json one = run_diff(request).document;
+  const Json &a = zero["comparisons"][0]["matrices"][0], &b = one["comparisons"][0]["matrices"][0];
+  EXPECT_NE(a["null"]["sampled"], b["null"]["sampled"]);
+  EXPECT_EQ(a["nf"], b["nf"]);
+  EXPECT_EQ(run_diff(request).document, one);
+}
+
+TEST(RunDiff, ResumesToTheSameBytes) {
+  const Models models;
+  const DiffRequest request = models.request({"one", "two"});
+  run_to(request, models.dir / "whole");
+  const fs::path out = models.dir / "parts";
+  DiffOutcome outcome = run_to(request, out, 4);
+  EXPECT_TRUE(outcome.document.is_null());
+  EXPECT_EQ(outcome.done, 4);
+  EXPECT_TRUE(fs::exists(out / ".gyro-journal"));
+  EXPECT_FALSE(fs::exists(out / "result.json"));
+  outcome = run_to(request, out, 9);
+  EXPECT_EQ(outcome.done, 13);
+  EXPECT_TRUE(outcome.resumed);
+  outcome = run_to(request, out);
+  EXPECT_EQ(outcome.done, 21);
+  EXPECT_TRUE(outcome.resumed);
+  expect_same_files(models.dir / "whole", out);
+}
+
+TEST(RunDiff, DropsATornLastRecord) {
+  const Models models;
+  run_to(models.request(), models.dir / "whole");
+  const fs::path out = models.dir / "torn";
+  run_to(models.request(), out, 5);
+  fs::resize_file(out / ".gyro-journal", fs::file_size(out / ".gyro-journal") - 7);
+  EXPECT_EQ(run_to(models.request(), out, 0).done, 4);
+  run_to(models.request(), out);
+  expect_same_files(models.dir / "whole", out);
+}
+
+TEST(RunDiff, StoppedBeforeTheFirstMatrixLeavesNothing) {
+  const Models models;
+  EXPECT_EQ(run_to(models.request(), models.dir / "out", 0).done, 0);
+  EXPECT_FALSE(fs::exists(models.dir / "out"));
+}
+
+TEST(RunDiff, AFinishedRunIsNotComputedAgain) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  const DiffOutcome first = run_to(models.request(), out);
+  const auto written = fs::last_write_time(out / "result.json");
+  const DiffOutcome again = run_to(models.request(), out, 0);  // would stop before any matrix
+  EXPECT_TRUE(again.resumed);
+  EXPECT_EQ(again.document["comparisons"], first.document["comparisons"]);
+  EXPECT_EQ(fs::last_write_time(out / "result.json"), written);
+}
+
+TEST(RunDiff, RefusesAnotherRunsFolder) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  run_to(models.request(), out);
+  const std::string before = bytes_in(out / "result.json");
+  DiffRequest other = models.request();
+  other.null_draws = 3;
+  EXPECT_TRUE(contains(error_of([&] { run_to(other, out); }), "not a run of these inputs and options"));
+  EXPECT_TRUE(contains(error_of([&] { run_to(models.request({"two"}), out); }), "not a run of these"));
+  EXPECT_EQ(bytes_in(out / "result.json"), before);
+  other.force = true;
+  EXPECT_EQ(run_to(other, out).done, 21);
+  EXPECT_NE(bytes_in(out / "result.json"), before);
+}
+
+// The same paths, but other weights in them.
+TEST(RunDiff, NoticesChangedWeights) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  run_to(models.request(), out, 3);
+  TinyModel model;
+  model.layers = 3;
+  model.write(models.dir / "one", changed(0.95, 0.1, 4));
+  EXPECT_TRUE(contains(error_of([&] { run_to(models.request(), out); }), "not a run of these"));
+}
+
+TEST(RunDiff, AnInterruptedForcedRunResumes) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  run_to(models.request({"two"}), out);
+  DiffRequest request = models.request();
+  request.force = true;
+  run_to(request, out, 3);
+  request.force = false;
+  EXPECT_EQ(run_to(request, out, 2).done, 5);
+  run_to(request, out);
+  run_to(models.request(), models.dir / "whole");
+  expect_same_files(models.dir / "whole", out);
+}
+
+// The NaN lies in the smallest matrices, so that larger ones are done and kept before it is found.
+TEST(RunDiff, AnErrorLeavesNoFolder) {
+  const Models models;
+  TinyModel model;
+  model.layers = 3;
+  model.write(models.dir / "bad", [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    Matrix w = base_matrix(layer, name, d_in, d_out);
+    if (layer == 2 && name == "v_proj") w(3, 1) = std::nan("");
+    return w;
+  });
+  for (const int threads : {1, 3}) {
+    DiffRequest request = models.request({"bad"});
+    request.threads = threads;
+    const std::string line = error_of([&] { run_to(request, models.dir / "out"); });
+    EXPECT_TRUE(contains(line, "model.layers.2.self_attn.v_proj.weight")) << line;
+    EXPECT_TRUE(contains(line, "holds 1 NaN and 0 infinite values of 512")) << line;
+    EXPECT_FALSE(fs::exists(models.dir / "out"));
+  }
+  EXPECT_TRUE(contains(error_of([&] { run_to(models.request({"missing"}), models.dir / "out"); }), "missing"));
+  EXPECT_FALSE(fs::exists(models.dir / "out"));
+}
+
+TEST(RunDiff, RefusesOtherShapes) {
+  const Models models;
+  TinyModel model;
+  model.layers = 3;
+  model.intermediate = 40;
+  model.write(models.dir / "other", base_matrix);
+  EXPECT_NE(error_of([&] { run_to(models.request({"other"}), models.dir / "out"); }), "no error");
+  EXPECT_FALSE(fs::exists(models.dir / "out"));
+}
+
+TEST(RunDiff, WarnsOfUnknownArchitecturesIfAnyoneListens) {
+  const Models models;
+  for (const char* folder : {"base/config.json", "one/config.json"}) {
+    write_text(models.dir / folder,
+               R"({"model_type":"novel","hidden_size":32,"intermediate_size":48,"num_hidden_layers":3,)"
+               R"("num_attention_heads":4,"num_key_value_heads":2})");
+  }
+  DiffRequest request = models.request();
+  std::vector<std::string> warnings;
+  request.warn = [&](const std::string& text) { warnings.push_back(text); };
+  run_diff(request);
+  ASSERT_EQ(warnings.size(), 2u);
+  for (const std::string& warning : warnings) EXPECT_TRUE(contains(warning, "novel")) << warning;
+  request.warn = nullptr;
+  EXPECT_EQ(run_diff(request).done, 21);
+}
+
+TEST(RunDiff, SelectsLayersAndTypes) {
+  const Models models;
+  DiffRequest request = models.request();
+  const Json all = run_diff(request).document["comparisons"][0]["matrices"];
+  request.layers = {-1, 0, 0};
+  request.types = {MatrixType::Down, MatrixType::Q};
+  const DiffOutcome outcome = run_diff(request);
+  EXPECT_EQ(outcome.total, 4);
+  const Json& rows = outcome.document["comparisons"][0]["matrices"];
+  ASSERT_EQ(rows.size(), 4u);
+  // The same rows as in the whole run, draws and all.
+  EXPECT_EQ(rows, (Json{all[0], all[6], all[14], all[20]}));
+  EXPECT_EQ(outcome.document["options"]["types"], (Json{"W_down", "W_Q"}));
+  for (const int64_t layer : {3, -4}) {
+    request.layers = {layer};
+    EXPECT_EQ(error_of([&] { run_diff(request); }),
+              fmt::format("--layers: there is no layer {}: the model has 3", layer));
+  }
+  request.layers = {};
+  request.types = {MatrixType::QKV};
+  EXPECT_EQ(error_of([&] { run_diff(request); }), "--types: the model has no such matrices");
+}
+
+// A base that is decomposed once for two posts gives what two runs give. (Draws are seeded by the comparison's number.)
+TEST(RunDiff, SharesTheBaseBetweenPosts) {
+  const Models models;
+  const auto rows = [&](const std::vector<std::string>& posts) {
+    DiffRequest request = models.request(posts);
+    request.null_draws = 0;
+    return run_diff(request).document["comparisons"];
+  };
+  const Json both = rows({"one", "two"}), one = rows({"one"}), two = rows({"two"});
+  EXPECT_EQ(both[0], one[0]);
+  EXPECT_EQ(both[1], two[0]);
+}
+
+TEST(RunDiff, KeepsArrays) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  DiffRequest request = models.request();
+  request.controls = {models.dir / "two"};
+  EXPECT_EQ(run_to(request, out).document["comparisons"][1]["role"], "control");
+  const SafetensorsFile file(out / "arrays.safetensors");
+  const auto& tensors = file.header().tensors;
+  // 21 bases' σ; σ and two turns of both comparisons; six corners in the two outer layers.
+  EXPECT_EQ(tensors.size(), 21u + 2 * 21 * 3 + 2 * 14 * 6);
+  EXPECT_EQ(tensors.find("1.1.W_gate.turn_v")->second.shape, (std::vector<int64_t>{32}));
+  EXPECT_EQ(tensors.find("0.1.W_gate.sigma")->second.dtype, DType::F64);
+  EXPECT_EQ(tensors.find("0.2.W_K.i_orth")->second.shape, (std::vector<int64_t>{16, 16}));
+  EXPECT_EQ(tensors.find("0.0.W_Q.delta_q2")->second.shape, (std::vector<int64_t>{25, 25}));
+  EXPECT_EQ(tensors.find("0.0.W_Q.delta_q2")->second.dtype, DType::F32);
+  EXPECT_FALSE(tensors.contains("0.1.W_Q.sim_u"));
+}
+
+double of(const Json& row, const char* key) {
+  return row[key].get<double>();
+}
+
+// With W_n = c W_b + E', ‖E'‖ = ‖E‖: Δ_n − (c − 1) W_b = E', so that r_n² − 2 (c − 1)(c_n − 1) + (c − 1)² =
+// ‖E‖²/‖W_b‖², which is r_p² − (c − 1)² of the post. r: relative change, c_n: the scale found of the control.
+TEST(RunDiff, NoiseControlHasTheResidualsNorm) {
+  const Models models;
+  DiffRequest request = models.request({"one", "two"});
+  request.controls = {"noise"};
+  const Json comparisons = run_diff(request).document["comparisons"];
+  ASSERT_EQ(comparisons.size(), 3u);
+  EXPECT_EQ(comparisons[2]["role"], "control");
+  EXPECT_EQ(comparisons[2]["post"]["id"], "noise");
+  for (size_t i = 0; i < 21; ++i) {
+    const Json &post = comparisons[0]["matrices"][i], &noise = comparisons[2]["matrices"][i];
+    const double shift = of(post, "scale") - 1;
+    const double residual = std::pow(of(post, "relative_change"), 2) - shift * shift;
+    const double found =
+        std::pow(of(noise, "relative_change"), 2) - 2 * shift * (of(noise, "scale") - 1) + shift * shift;
+    EXPECT_NEAR(found, residual, 1e-12 * residual);
+    EXPECT_NEAR(of(noise, "nf"), of(post, "nf"), of(post, "nf"));
+    EXPECT_NE(of(noise, "nf"), of(post, "nf"));
+  }
+}
+
+// A zero matrix (a pruned block, say) is no reason to refuse a model.
+TEST(RunDiff, ZeroMatricesInTheBase) {
+  const Models models;
+  TinyModel model;
+  model.layers = 3;
+  model.write(models.dir / "base", [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    return layer == 1 ? Matrix::zeros(d_in, d_out) : base_matrix(layer, name, d_in, d_out);
+  });
+  DiffRequest request = models.request();
+  request.controls = {"noise"};
+  const Json comparisons = run_diff(request).document["comparisons"];
+  for (const Json& comparison : comparisons) {
+    EXPECT_TRUE(comparison["matrices"][7]["nf"].is_null());
+    const Json& flags = comparison["matrices"][7]["flags"];
+    EXPECT_TRUE(std::find(flags.begin(), flags.end(), "rank_deficient") != flags.end()) << flags;
+    EXPECT_TRUE(comparison["matrices"][0]["nf"].is_number());
+  }
+}
+
+/// The findings, by id, of a planted change of a model.
+Json findings_of(const TinyModel& model, const TinyModel::Make& base, const TinyModel::Make& post) {
+  const TempDir dir;
+  model.write(dir / "base", base);
+  model.write(dir / "post", post);
+  DiffRequest request;
+  request.base = dir / "base";
+  request.posts = {dir / "post"};
+  request.threads = 2;
+  const Json document = run_diff(request).document;
+  Json findings;
+  for (const Json& finding : document["comparisons"][0]["findings"]) {
+    findings[finding["id"].get<std::string>()] = finding;
+  }
+  return findings;
+}
+
+TEST(PlantedFindings, UniformScaling) {
+  const Json f = findings_of({}, base_matrix, [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    return combined(0.9, base_matrix(layer, name, d_in, d_out), 0, Matrix::zeros(d_in, d_out));
+  });
+  EXPECT_EQ(f["common_scalar"]["verdict"], "yes");
+  EXPECT_NEAR(of(f["common_scalar"], "value"), 0.9, 1e-7);  // stored in F32
+  EXPECT_NE(f["uniform_scaling"]["verdict"], "no");
+  EXPECT_LE(of(f["uniform_scaling"], "value"), 1e-6);
+  EXPECT_EQ(f["w_o_anomaly"]["verdict"], "no");
+  EXPECT_EQ(f["unrelated"]["verdict"], "no");
+}
+
+TEST(PlantedFindings, WoAnomaly) {
+  const Json f = findings_of({}, base_matrix, [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    return combined(name == "o_proj" ? 1.4 : 1.0, base_matrix(layer, name, d_in, d_out), 0, Matrix::zeros(d_in, d_out));
+  });
+  EXPECT_EQ(f["w_o_anomaly"]["verdict"], "yes");
+  EXPECT_NEAR(of(f["w_o_anomaly"], "value"), 0.4, 1e-6);
+  EXPECT_EQ(f["common_scalar"]["verdict"], "no");
+}
+
+TEST(PlantedFindings, LowRankUpdate) {
+  TinyModel model;
+  model.hidden = model.intermediate = 256;
+  model.layers = 1;
+  model.kv_heads = 4;
+  const auto low_rank = [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    const Matrix update = times(gaussian_for(layer, name, d_in, 4, 5), gaussian_for(layer, name, 4, d_out, 6));
+    return combined(1, base_matrix(layer, name, d_in, d_out), 0.01, update);
+  };
+  const Json f = findings_of(model, base_matrix, low_rank);
+  EXPECT_EQ(f["low_rank_update"]["verdict"], "yes");
+  EXPECT_LE(of(f["low_rank_update"], "value"), 4.0 / 64);  // rank 4 of noise's 256²/(4·256)
+  EXPECT_EQ(f["unrelated"]["verdict"], "no");
+}
+
+TEST(PlantedFindings, Unrelated) {
+  const Json f = findings_of({}, base_matrix, [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    return gaussian_for(layer, name, d_in, d_out, 99);
+  });
+  EXPECT_EQ(f["unrelated"]["verdict"], "yes");
+  EXPECT_NEAR(of(f["unrelated"], "value"), 1, 0.05);  // median of 14, each spread by 1/(2n) = 2 %
+  EXPECT_EQ(f["low_rank_update"]["verdict"], "no");
+  EXPECT_EQ(f["sparse_update"]["verdict"], "no");
+}
+
+TEST(PlantedFindings, SparseUpdate) {
+  const Json f = findings_of({}, base_matrix, [](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+    Matrix w = base_matrix(layer, name, d_in, d_out);
+    for (int64_t i = 0; i < d_in * d_out; i += 2) w.data()[i] += 0.01;
+    return w;
+  });
+  EXPECT_EQ(f["sparse_update"]["verdict"], "yes");
+  EXPECT_DOUBLE_EQ(of(f["sparse_update"], "value"), 0.5);
+}
+
+TEST(PlantedFindings, CoRotation) {
+  const auto turned = [](double angle) {
+    return [=](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+      const int64_t n = std::min(d_in, d_out);
+      const uint64_t seed = mix64(static_cast<uint64_t>(layer)) ^ mix64(name.size() + static_cast<uint64_t>(name[0]));
+      const Matrix q = small_rotation(n, angle, seed + 1);
+      const Matrix u = orthonormal(d_in, n, seed + 2), v = orthonormal(d_out, n, seed + 3);
+      const Matrix w = compose(times(u, q), linear_spectrum(n, 2, 0.5), times(v, q));
+      return combined(1, w, angle > 0 ? 0.002 : 0, gaussian_for(layer, name, d_in, d_out, 7));
+    };
+  };
+  const Json f = findings_of({}, turned(0), turned(0.05));
+  EXPECT_EQ(f["co_rotation"]["verdict"], "yes");
+  EXPECT_LT(of(f["co_rotation"], "value"), 0.5);
+  EXPECT_LT(of(f["co_rotation"], "z"), -4);
+  const Json none = findings_of({}, base_matrix, changed(1, 0.05, 8));
+  EXPECT_EQ(none["co_rotation"]["verdict"], "as_chance");
+  EXPECT_LT(std::abs(of(none["co_rotation"], "z")), 4);
+}
+
+}  // namespace
+}  // namespace gyro

@@ -1,0 +1,126 @@
+#include "gyro/edit/card.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/base/random.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+constexpr size_t kLargestCompanion = size_t{256} << 20;
+
+std::string torch_name(DType dtype) {
+  switch (dtype) {
+    case DType::F64:
+      return "float64";
+    case DType::F32:
+      return "float32";
+    case DType::F16:
+      return "float16";
+    default:
+      return "bfloat16";
+  }
+}
+
+std::string_view operation_name(Operation operation) {
+  constexpr std::string_view kNames[] = {"replace", "ablate",     "restore", "transplant sigma", "transplant rotation",
+                                         "noise",   "interpolate"};
+  return kNames[static_cast<size_t>(operation)];
+}
+
+Json recipe_of(const BuildRequest& request, const Variant& variant) {
+  Json scales = Json::object();
+  for (const auto& [type, scale] : variant.scales) scales[std::string(type_name(type))] = scale;
+  constexpr std::string_view kGroups[] = {"attention", "mlp", "all"};
+  return {{"operation", operation_name(variant.what.operation)},
+          {"side", variant.what.side == Side::Out ? "out" : "in"},
+          {"on", kGroups[static_cast<size_t>(variant.on)]},
+          {"scales", scales},
+          {"align_signs", variant.what.align_signs},
+          {"t", variant.what.t},
+          {"seed", variant.what.seed},
+          {"layers", request.layers.empty() ? Json("all") : Json(request.layers)},
+          {"dtype", request.dtype ? Json(dtype_name(*request.dtype)) : Json("keep")}};
+}
+
+Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
+  Json out = Json::array();
+  for (const BuildRow& row : rows) {
+    if (row.variant != variant.folder.filename().string()) continue;
+    out.push_back({{"type", type_name(row.type)},
+                   {"matrices", row.matrices},
+                   {"moved_over_change", row.change > 0 ? Json(std::sqrt(row.moved / row.change)) : Json()},
+                   {"rounding_over_change", row.change > 0 ? Json(std::sqrt(row.rounding / row.change)) : Json()}});
+  }
+  return out;
+}
+
+std::string quoted(const std::string& text) {
+  return Json(printable(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string model_card(const Checkpoint& base, const Checkpoint& post, const BuildRequest& request,
+                       const Variant& variant) {
+  std::string card = "---\nbase_model: " + quoted(post.id()) + "\ntags:\n- gyro\n- counterfactual\n---\n\n";
+  card += "# " + printable(variant.folder.filename().string()) + "\n\n";
+  card += "A counterfactual checkpoint: " + variant.description + ".\n\n";
+  card += "| | |\n|---|---|\n| post | `" + printable(post.id()) + "` |\n| base | `" + printable(base.id()) + "` |\n";
+  card += "| made by | `" + printable(request.command, 2000) + "` |\n\n";
+  card += "`gyro.json` has the recipe and the SHA-256 of every file.\n";
+  return card;
+}
+
+}  // namespace
+
+uint64_t matrix_seed(uint64_t seed, const MatrixSite& site) {
+  return mix64(mix64(mix64(seed) ^ static_cast<uint64_t>(site.layer)) ^ static_cast<uint64_t>(site.type));
+}
+
+std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype) {
+  Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));
+  if (dtype) {
+    config["torch_dtype"] = torch_name(*dtype);
+    if (config.contains("dtype")) config["dtype"] = torch_name(*dtype);
+    config.erase("quantization_config");
+  }
+  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void copy_companions(const Checkpoint& model, CheckpointWriter& writer) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(model.path())) {
+    const std::string name = entry.path().filename().string();
+    const bool weights = name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json") ||
+                         name.ends_with(".bin") || name.ends_with(".bin.index.json") || name.ends_with(".pt") ||
+                         name.ends_with(".pth") || name.ends_with(".gguf");
+    const bool ours = name == "config.json" || name == "README.md" || name == "gyro.json";
+    if (weights || ours || name.starts_with(".") || !entry.is_regular_file()) continue;
+    writer.add_file(name, read_file(entry.path(), kLargestCompanion));
+  }
+}
+
+void add_companion_files(const Checkpoint& post, const BuildRequest& request, const Variant& variant,
+                         const std::vector<BuildRow>& rows, CheckpointWriter& writer) {
+  const Checkpoint base(request.base);
+  copy_companions(post, writer);
+  writer.add_file("config.json", config_with_dtype(post, request.dtype));
+  writer.add_file("README.md", model_card(base, post, request, variant));
+  const auto model = [](const Checkpoint& c) {
+    return Json{{"id", c.id()}, {"revision", c.revision()}, {"sha256", c.sha256()}};
+  };
+  const Json json = {{"schema", "gyro.build/1"},
+                     {"gyro", GYRO_VERSION},
+                     {"command", request.command},
+                     {"base", model(base)},
+                     {"post", model(post)},
+                     {"recipe", recipe_of(request, variant)},
+                     {"matrices", rows_json(rows, variant)},
+                     {"files", writer.hashes()}};
+  writer.add_file("gyro.json", json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace gyro

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "gyro/checkpoint/writer.h"
+#include "gyro/edit/build.h"
+
+namespace gyro {
+
+/// The seed of one matrix's draws.
+uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
+
+/// Puts what belongs beside the weights into the folder: post's config (with the dtype that was written), tokenizer and
+/// generation files, README.md (the model card) and gyro.json (recipe, sums of `rows`, SHA-256 of every file).
+void add_companion_files(const Checkpoint& post, const BuildRequest& request, const Variant& variant,
+                         const std::vector<BuildRow>& rows, CheckpointWriter& writer);
+
+/// config.json of `model` with `torch_dtype` (and `dtype`, where it has it) set, and without a quantisation that no
+/// longer holds.
+std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype);
+
+/// Copies every plain file of `model` that is not weights, their index, config.json, a model card or a gyro.json.
+void copy_companions(const Checkpoint& model, CheckpointWriter& writer);
+
+}  // namespace gyro

@@ -1,0 +1,116 @@
+#include "gyro/edit/construct.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "gyro/base/random.h"
+#include "gyro/edit/polar_path.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+using linalg::product;
+
+Matrix transposed(ConstMatrixView x) {
+  Matrix t(x.cols, x.rows);
+  for (int64_t j = 0; j < x.cols; ++j) {
+    for (int64_t i = 0; i < x.rows; ++i) t(j, i) = x(i, j);
+  }
+  return t;
+}
+
+// L of `f` with singular values `sigma` and the short-side vectors of `other`: L diag(sigma) S_otherᵀ.
+Matrix recombine(const Factors& f, const std::vector<double>& sigma, const Factors& other) {
+  Matrix m = transposed(other.svd.short_vectors);
+  linalg::multiply_rows(m, sigma);
+  return times_long(f, m);
+}
+
+// sign(u_b·u_p + v_b·v_p) of each pair.
+std::vector<double> alignment(const Factors& base, const Factors& post) {
+  const Matrix q_long = long_rotation(base, post), q_short = short_rotation(base, post);
+  std::vector<double> signs;
+  for (int64_t j = 0; j < q_long.cols(); ++j) signs.push_back(q_long(j, j) + q_short(j, j) < 0 ? -1 : 1);
+  return signs;
+}
+
+// Whether the named side (U of W is 'in', V is 'out') is the long side of A.
+bool is_long(Side side, const Factors& f) {
+  return (side == Side::Out) == f.a.transposed;
+}
+
+Matrix ablate(const Construction& what, const Factors& base, const Factors& post) {
+  std::vector<double> sigma = post.svd.sigma;
+  if (what.align_signs) {
+    const std::vector<double> signs = alignment(base, post);
+    for (size_t j = 0; j < sigma.size(); ++j) sigma[j] *= signs[j];
+  }
+  return is_long(what.side, base) ? recombine(base, sigma, post) : recombine(post, sigma, base);
+}
+
+// Eq. 11 on the short side and eq. 16 on the long one are L_p Σ_p (L_pᵀ L_b) S_bᵀ; the others L_b (S_bᵀ S_p) Σ_p S_pᵀ.
+Matrix restore(const Construction& what, const Factors& base, const Factors& post) {
+  if (is_long(what.side, base)) {
+    Matrix rotated = transposed(post.svd.short_vectors);
+    linalg::multiply_rows(rotated, post.svd.sigma);
+    return times_long(base, product(Op::None, Op::None, short_rotation(base, post), rotated));
+  }
+  Matrix m = product(Op::Transpose, Op::Transpose, long_rotation(base, post), base.svd.short_vectors);
+  linalg::multiply_rows(m, post.svd.sigma);
+  return times_long(post, m);
+}
+
+}  // namespace
+
+Matrix construct(const Construction& what, const Factors& base, const Factors& post) {
+  switch (what.operation) {
+    case Operation::Replace: {
+      std::vector<double> sigma = base.svd.sigma;
+      for (double& s : sigma) s *= what.scale;
+      return recombine(post, sigma, post);
+    }
+    case Operation::Ablate:
+      return ablate(what, base, post);
+    case Operation::Restore:
+      return restore(what, base, post);
+    case Operation::TransplantSigma:
+      return recombine(base, post.svd.sigma, base);
+    case Operation::TransplantRotation:
+      return recombine(post, base.svd.sigma, post);
+    case Operation::Interpolate:
+      return interpolate(what.t, base, post);
+    case Operation::Noise:
+      return construct_noise(*base.a.weight, *post.a.weight, what.seed);
+  }
+  throw std::logic_error("construct: no such operation");
+}
+
+Matrix construct_noise(const Weight& base, const Weight& post, uint64_t seed) {
+  Matrix out(base.cols, base.rows);
+  Random(seed).normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
+  const double drawn = linalg::norm(out);
+  std::vector<double> b(static_cast<size_t>(base.cols)), p(b.size());
+  double change = 0;
+  const auto load = [&](int64_t row) {
+    widen(base, row, row + 1, 0, base.cols, b.data(), base.cols);
+    widen(post, row, row + 1, 0, post.cols, p.data(), post.cols);
+  };
+  for (int64_t r = 0; r < base.rows; ++r) {
+    load(r);
+    for (size_t i = 0; i < b.size(); ++i) change += (p[i] - b[i]) * (p[i] - b[i]);
+  }
+  const double factor = std::sqrt(change) / drawn;
+  for (int64_t r = 0; r < base.rows; ++r) {
+    load(r);
+    for (size_t i = 0; i < b.size(); ++i) {
+      double& value = out(static_cast<int64_t>(i), r);
+      value = b[i] + factor * value;
+    }
+  }
+  return out;
+}
+
+}  // namespace gyro

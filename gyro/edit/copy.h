@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/checkpoint/writer.h"
+#include "gyro/tensor/matrix.h"
+#include "gyro/tensor/weight.h"
+
+namespace gyro {
+
+using Bytes = std::vector<std::byte>;
+
+/// The tensors of `model` as they will be written: floating-point ones in `dtype`, or as they are when it is nothing;
+/// FP8 scales are left out (they are multiplied in). Throws Error naming a tensor whose type cannot be written.
+std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<DType> dtype);
+
+/// A stored tensor in the output's dtype.
+Bytes copy_tensor(const Checkpoint::Entry& entry, DType dtype);
+
+/// All of a weight in FP64, in the stored layout (column-major d_in x d_out).
+Matrix widen_all(const Weight& weight);
+
+/// `values` stored in `dtype`, and the square of the norm of what that rounds away.
+struct Stored {
+  Bytes bytes;
+  double rounding = 0;
+};
+Stored store(const Matrix& values, DType dtype);
+
+/// Σ (a − b)².
+double squared_distance(const Matrix& a, const Matrix& b);
+
+}  // namespace gyro

@@ -1,0 +1,101 @@
+#include "gyro/edit/factors.h"
+
+#include <cmath>
+#include <utility>
+
+#include "gyro/base/error.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+using linalg::Op;
+using linalg::product;
+constexpr double kPolarTolerance = 1e-7;
+
+Decomposition gram_decomposition(const TallWeight& a) {
+  Matrix g = Matrix::zeros(a.n, a.n);
+  double norm_squared = 0;
+  for_each_panel(a, [&](const Panel& panel) {
+    const double norm = linalg::norm(panel.data);
+    norm_squared += norm * norm;
+    add_gram(panel, g);
+  });
+  check_finite(*a.weight, norm_squared);
+  Decomposition d = decompose_gram(g, a.m, std::sqrt(norm_squared), norm_squared);
+  if (d.resolved()) measure_long_side(a, d, nullptr);
+  return d;
+}
+
+bool exact_enough(const Decomposition& d) {
+  return d.resolved() && d.polar_error() <= kPolarTolerance;
+}
+
+Decomposition direct_decomposition(const TallWeight& a) {
+  Decomposition d = decompose_direct(a);
+  if (d.rank() < d.n) {
+    fail(a.weight->name, "has rank {} of {}: its singular vectors are not determined", d.rank(), d.n);
+  }
+  return d;
+}
+
+}  // namespace
+
+Factors factorize(const Weight& weight) {
+  const TallWeight a = as_tall(weight);
+  Decomposition d = gram_decomposition(a);
+  return {a, exact_enough(d) ? std::move(d) : direct_decomposition(a)};
+}
+
+std::pair<Factors, Factors> factorize(const Weight& base, const Weight& post) {
+  std::pair<Factors, Factors> both{factorize(base), factorize(post)};
+  if (both.first.svd.method == both.second.svd.method) return both;
+  Factors& gram = both.first.svd.method == Method::Gram ? both.first : both.second;
+  gram.svd = direct_decomposition(gram.a);
+  return both;
+}
+
+Matrix short_rotation(const Factors& base, const Factors& post) {
+  return product(Op::Transpose, Op::None, base.svd.short_vectors, post.svd.short_vectors);
+}
+
+Matrix long_rotation(const Factors& base, const Factors& post) {
+  if (base.svd.method == Method::Svd)
+    return product(Op::Transpose, Op::None, base.svd.long_vectors, post.svd.long_vectors);
+  Matrix cross = Matrix::zeros(base.a.n, base.a.n);
+  for_each_panel(base.a, post.a, [&](const Panel& b, const Panel& p) { add_cross(b, p, cross); });
+  Matrix q = product(Op::None, Op::None, product(Op::Transpose, Op::None, base.svd.short_vectors, cross),
+                     post.svd.short_vectors);
+  for (int64_t j = 0; j < q.cols(); ++j) {
+    for (int64_t i = 0; i < q.rows(); ++i)
+      q(i, j) /= base.svd.sigma[static_cast<size_t>(i)] * post.svd.sigma[static_cast<size_t>(j)];
+  }
+  return q;
+}
+
+Matrix times_long(const Factors& f, ConstMatrixView m) {
+  const TallWeight& a = f.a;
+  Matrix out(a.transposed ? a.n : a.m, a.transposed ? a.m : a.n);
+  if (f.svd.method == Method::Svd) {
+    if (a.transposed) {
+      linalg::gemm(Op::Transpose, Op::Transpose, 1, m, f.svd.long_vectors, 0, out);
+    } else {
+      linalg::gemm(Op::None, Op::None, 1, f.svd.long_vectors, m, 0, out);
+    }
+    return out;
+  }
+  Matrix scaled(a.n, a.n);
+  for (int64_t j = 0; j < a.n; ++j) std::copy_n(m.col(j), a.n, scaled.col(j));
+  linalg::divide_rows(scaled, f.svd.sigma);
+  const Matrix k = product(Op::None, Op::None, f.svd.short_vectors, scaled);  // L M = A (S Σ⁻¹ M)
+  for_each_panel(a, [&](const Panel& panel) {
+    if (a.transposed) {
+      linalg::gemm(Op::Transpose, Op::None, 1, k, panel.data, 0, out.view().block(0, panel.begin, a.n, panel.count));
+    } else {
+      linalg::gemm(Op::None, Op::None, 1, panel.data, k, 0, out.view().block(panel.begin, 0, panel.count, a.n));
+    }
+  });
+  return out;
+}
+
+}  // namespace gyro

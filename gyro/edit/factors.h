@@ -1,0 +1,26 @@
+#pragma once
+
+#include "gyro/diff/decomposition.h"
+
+namespace gyro {
+
+/// A weight with its SVD, A = L Σ Sᵀ (diff/tall.h says what A is). L is not formed where the Gram path is exact enough.
+struct Factors {
+  TallWeight a;
+  Decomposition svd;
+};
+
+/// Factors of one weight, or of two that will be combined (then by one method). The polar factor is right to 1e-7 in
+/// Frobenius norm, or the direct SVD is used. Throws Error naming the tensor for NaN and Inf, and for a rank-deficient
+/// weight, whose singular vectors are not determined.
+Factors factorize(const Weight& weight);
+std::pair<Factors, Factors> factorize(const Weight& base, const Weight& post);
+
+/// L_bᵀ L_p and S_bᵀ S_p (n x n): the rotations of eq. 6 on the long and the short side.
+Matrix long_rotation(const Factors& base, const Factors& post);
+Matrix short_rotation(const Factors& base, const Factors& post);
+
+/// L M in the stored layout of the weight (column-major d_in x d_out, that is Hugging Face's rows), M n x n.
+Matrix times_long(const Factors& f, ConstMatrixView m);
+
+}  // namespace gyro

@@ -1,0 +1,213 @@
+#include "gyro/edit/init.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/base/parallel.h"
+#include "gyro/base/progress.h"
+#include "gyro/edit/card.h"
+#include "gyro/edit/copy.h"
+#include "gyro/tensor/narrow.h"
+
+namespace gyro {
+namespace {
+
+std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
+  std::set<std::string> names;
+  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
+  return {names.begin(), names.end()};
+}
+
+void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
+  for (const MatrixSite& site : sites) {
+    const int64_t n = std::min(site.d_in, site.d_out);
+    if (rank > n) fail("--rank", "{} is more than the {} components of {}", rank, n, module_of(site));
+  }
+}
+
+// turn_u + turn_v of each direction, from a diff's arrays.
+std::vector<double> turn_of(const SafetensorsFile& arrays, const MatrixSite& site) {
+  std::vector<double> turn;
+  for (const char* side : {"turn_u", "turn_v"}) {
+    const std::string name = fmt::format("0.{}.{}.{}", site.layer, type_name(site.type), side);
+    const auto it = arrays.header().tensors.find(name);
+    const auto n = static_cast<size_t>(std::min(site.d_in, site.d_out));
+    if (it == arrays.header().tensors.end() || it->second.dtype != DType::F64 ||
+        it->second.end - it->second.begin != 8 * n) {
+      fail(arrays.path().string(), "has no {} of {} values: is it a diff of this base?", name, n);
+    }
+    std::vector<double> values(n);
+    widen(DType::F64, arrays.bytes(it->second).data(), n, values.data());
+    turn.resize(n);
+    for (size_t j = 0; j < n; ++j) turn[j] += values[j];
+  }
+  return turn;
+}
+
+int64_t first_component(const InitRequest& request, const SafetensorsFile* arrays, const MatrixSite& site) {
+  const int64_t n = std::min(site.d_in, site.d_out);
+  if (request.band == Band::Top) return 0;
+  if (request.band == Band::Bottom) return n - request.rank;
+  if (arrays != nullptr) return widest_turn(turn_of(*arrays, site), request.rank);
+  const int64_t first = request.first.value_or((n - request.rank) / 2);
+  if (first < 0 || first + request.rank > n) {
+    fail("--band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
+         module_of(site));
+  }
+  return first;
+}
+
+struct ModuleResult {
+  std::optional<ModuleAdapter> adapter;
+  InitRow row;
+  Bytes bytes;
+};
+
+ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays, const Checkpoint& base,
+                       const MatrixSite& site, DType dtype) {
+  const Weight weight = load_weight(base, site);
+  const int64_t first = first_component(request, arrays, site);
+  const double scaling = request.alpha.value_or(static_cast<double>(request.rank)) / static_cast<double>(request.rank);
+  const Factors factors = factorize(weight);
+  ModuleResult result{ModuleAdapter{module_of(site), component_band(factors, first, request.rank, scaling)}, {}, {}};
+  LoraPair& pair = result.adapter->pair;
+  // PEFT keeps the adapter in F32: the residual is taken against what it will read.
+  for (std::vector<double>* factor : {&pair.lora_a, &pair.lora_b}) {
+    for (double& value : *factor) value = static_cast<float>(value);
+  }
+  Stored stored = store(residual(weight, pair), dtype);
+  double taken = 0, all = 0;
+  for (size_t j = 0; j < factors.svd.sigma.size(); ++j) {
+    const double square = factors.svd.sigma[j] * factors.svd.sigma[j];
+    all += square;
+    const auto index = static_cast<int64_t>(j);
+    if (index >= first && index < first + request.rank) taken += square;
+  }
+  result.row = {module_of(site), first, taken / all, std::sqrt(stored.rounding / all)};
+  result.bytes = std::move(stored.bytes);
+  return result;
+}
+
+std::string init_card(const std::string& base, const InitRequest& request) {
+  return fmt::format(
+      "---\nbase_model: \"{}\"\ntags:\n- gyro\n---\n\n# {}\n\nThe base without a band of {} singular components a "
+      "matrix, which "
+      "the LoRA adapter in `{}` holds:\ntogether they are the base again.\n\n    model = "
+      "AutoModelForCausalLM.from_pretrained(DIR)\n"
+      "    model = PeftModel.from_pretrained(model, DIR, subfolder=\"{}\", is_trainable=True)\n\nMade by `{}`.\n",
+      base, printable(request.out.filename().string()), request.rank, request.adapter_folder,
+      request.adapter_folder.substr(0, request.adapter_folder.size() - 1), printable(request.command, 2000));
+}
+
+}  // namespace
+
+std::string module_of(const MatrixSite& site) {
+  return site.tensor.ends_with(".weight") ? site.tensor.substr(0, site.tensor.size() - 7) : site.tensor;
+}
+
+std::string short_module(const std::string& module) {
+  return module.substr(module.rfind('.') + 1);
+}
+
+std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
+  std::vector<MatrixSite> sites;
+  std::set<std::string> found;
+  for (const MatrixSite& site : map.sites) {
+    const std::string name = short_module(module_of(site));
+    if (site.sliced || (!target_modules.empty() && !target_modules.contains(name))) continue;
+    found.insert(name);
+    sites.push_back(site);
+  }
+  for (const std::string& target : target_modules) {
+    if (!found.contains(target)) fail("--target-modules", "the model has no projection '{}'", target);
+  }
+  return sites;
+}
+
+std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
+  const Checkpoint base(request.base);
+  const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
+  check_rank(sites, request.rank);
+  std::unique_ptr<SafetensorsFile> arrays;
+  if (!request.diff.empty()) arrays = std::make_unique<SafetensorsFile>(request.diff / "arrays.safetensors");
+  for (const MatrixSite& site : sites) first_component(request, arrays.get(), site);  // bad input before any work
+  check_output_folder(request.out, {request.base, request.diff}, request.force);
+
+  const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
+  std::vector<ModuleAdapter> adapters;
+  std::vector<InitRow> rows;
+  const auto threads = static_cast<size_t>(request.threads > 0 ? request.threads : available_processors());
+  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
+  for (size_t begin = 0; begin < plan.size(); begin += threads) {
+    std::vector<ModuleResult> results(std::min(threads, plan.size() - begin));
+    const auto job = [&](int i) {
+      const PlannedTensor& tensor = plan[begin + static_cast<size_t>(i)];
+      const auto site =
+          std::find_if(sites.begin(), sites.end(), [&](const MatrixSite& s) { return s.tensor == tensor.name; });
+      ModuleResult& result = results[static_cast<size_t>(i)];
+      if (site == sites.end()) {
+        result.bytes = copy_tensor(*base.find(tensor.name), tensor.dtype);
+      } else {
+        result = take_band(request, arrays.get(), base, *site, tensor.dtype);
+      }
+    };
+    if (!parallel_for(static_cast<int>(results.size()), static_cast<int>(threads), job, request.stop))
+      return std::nullopt;
+    for (ModuleResult& result : results) {
+      writer.append(result.bytes);
+      progress.advance(1, 1);
+      if (!result.adapter) continue;
+      adapters.push_back(std::move(*result.adapter));
+      rows.push_back(result.row);
+    }
+  }
+  copy_companions(base, writer);
+  writer.add_file("config.json", config_with_dtype(base, request.dtype));
+  writer.add_file("README.md", init_card(base.id(), request));
+  add_adapter({request.out.string(),
+               request.rank,
+               request.alpha.value_or(static_cast<double>(request.rank)),
+               short_modules(sites),
+               {}},
+              adapters, request.adapter_folder, writer);
+  writer.finish();
+  return rows;
+}
+
+void run_rescale(const RescaleRequest& request) {
+  const Checkpoint base(request.base);
+  const ModelMap map = map_model(base);
+  for (const auto& [type, factor] : request.by) {
+    const auto has = [type = type](const MatrixSite& site) { return site.type == type; };
+    if (std::none_of(map.sites.begin(), map.sites.end(), has)) fail("--types", "the model has no {}", type_name(type));
+  }
+  check_output_folder(request.out, {request.base}, request.force);
+  const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
+  for (const PlannedTensor& tensor : plan) {
+    Bytes bytes = copy_tensor(*base.find(tensor.name), tensor.dtype);
+    for (const MatrixSite& site : map.sites) {
+      const auto factor = request.by.find(site.type);
+      if (site.tensor != tensor.name || factor == request.by.end()) continue;
+      Matrix values = widen_all(load_weight(base, site));
+      for (int64_t i = 0; i < values.rows() * values.cols(); ++i) values.data()[i] *= factor->second;
+      const Stored stored = store(values, tensor.dtype);
+      const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
+      std::copy(stored.bytes.begin(), stored.bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
+    writer.append(bytes);
+  }
+  copy_companions(base, writer);
+  writer.add_file("config.json", config_with_dtype(base, request.dtype));
+  writer.add_file(
+      "README.md",
+      fmt::format("---\nbase_model: \"{}\"\ntags:\n- gyro\n---\n\nThe base with some weights rescaled: `{}`.\n",
+                  base.id(), printable(request.command, 2000)));
+  writer.finish();
+}
+
+}  // namespace gyro

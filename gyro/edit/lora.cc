@@ -1,0 +1,78 @@
+#include <algorithm>
+#include <cstring>
+
+#include "gyro/base/error.h"
+#include "gyro/base/parallel.h"
+#include "gyro/base/progress.h"
+#include "gyro/edit/init.h"
+
+namespace gyro {
+namespace {
+
+// Tensors that no adapter can hold and that differ.
+std::vector<std::string> other_changes(const Checkpoint& base, const Checkpoint& post,
+                                       const std::vector<MatrixSite>& sites) {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : post.tensors()) {
+    const auto is = [&name = name](const MatrixSite& site) { return site.tensor == name; };
+    if (std::any_of(sites.begin(), sites.end(), is)) continue;
+    const auto other = base.find(name);
+    const std::span<const std::byte> a = entry.bytes();
+    const bool same = other && other->info->dtype == entry.info->dtype && other->bytes().size() == a.size() &&
+                      std::equal(a.begin(), a.end(), other->bytes().begin());
+    if (!same) names.push_back(name);
+  }
+  return names;
+}
+
+const MatrixSite& same_site(const std::vector<MatrixSite>& sites, const MatrixSite& site) {
+  return *std::find_if(sites.begin(), sites.end(),
+                       [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
+}
+
+}  // namespace
+
+std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
+  const Checkpoint base(request.base), post(request.post);
+  const ModelMap base_map = map_model(base), post_map = map_model(post);
+  check_same_shape(base, base_map, post, post_map);
+  const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
+  for (const MatrixSite& site : sites) {
+    if (request.rank > std::min(site.d_in, site.d_out)) {
+      fail("--rank", "{} is more than the {} components of {}", request.rank, std::min(site.d_in, site.d_out),
+           module_of(site));
+    }
+  }
+  check_output_folder(request.out, {request.base, request.post}, request.force);
+  const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
+  LoraOutcome outcome;
+  outcome.rows.resize(sites.size());
+  std::vector<ModuleAdapter> adapters(sites.size());
+  Progress progress("modules", static_cast<int>(sites.size()), static_cast<double>(sites.size()), request.progress);
+  const int threads = request.threads > 0 ? request.threads : available_processors();
+  const auto job = [&](int i) {
+    const MatrixSite& site = sites[static_cast<size_t>(i)];
+    LowRankChange change = low_rank_change(load_weight(base, site), load_weight(post, same_site(post_map.sites, site)),
+                                           request.rank, alpha / static_cast<double>(request.rank));
+    outcome.rows[static_cast<size_t>(i)] = {module_of(site),      change.change,        change.error,
+                                            change.rank_for(0.5), change.rank_for(0.9), change.rank_for(0.99)};
+    adapters[static_cast<size_t>(i)] = {module_of(site), std::move(change.pair)};
+    progress.advance(1, 1);
+  };
+  if (!parallel_for(static_cast<int>(sites.size()), threads, job, request.stop)) return std::nullopt;
+  outcome.left_out = other_changes(base, post, sites);
+
+  std::set<std::string> names;
+  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
+  CheckpointWriter writer(request.out, {}, 1, request.force);
+  add_adapter({request.base.string(), request.rank, alpha, {names.begin(), names.end()}, {}}, adapters, "", writer);
+  writer.add_file(
+      "README.md",
+      fmt::format("---\nbase_model: \"{}\"\nlibrary_name: peft\ntags:\n- gyro\n- lora\n---\n\nThe best rank-{} adapter "
+                  "that turns the base into `{}`: `{}`.\n",
+                  base.id(), request.rank, post.id(), printable(request.command, 2000)));
+  writer.finish();
+  return outcome;
+}
+
+}  // namespace gyro

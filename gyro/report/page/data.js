@@ -1,0 +1,121 @@
+// The page's data, as the figures want them. The numbers of a matrix are columns of `rows`; curves over singular indices
+// and heatmap columns are Float32 blocks, decoded when first drawn.
+
+const page = JSON.parse(document.getElementById("gyro-data").textContent);
+
+function decodeFloats(text) {
+  const bytes = atob(text);
+  const buffer = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; ++i) buffer[i] = bytes.charCodeAt(i);
+  return new Float32Array(buffer.buffer);
+}
+
+function lazily(make) {
+  let value;
+  return () => (value ??= make());
+}
+
+const isFused = (type) => type === "W_QKV" || type === "W_gate_up";
+
+// Where each matrix's values stand in the blocks: points of its curves, rows of its heatmap column.
+function openSites(raw) {
+  const count = raw.sites.layer.length;
+  const sites = [];
+  let curve = 0, heat = 0, nulls = 0;
+  for (let i = 0; i < count; ++i) {
+    const site = { index: i };
+    for (const key of Object.keys(raw.sites)) site[key] = raw.sites[key][i];
+    site.m = Math.max(site.d_in, site.d_out);
+    const edges = raw.curve_bins[site.n];
+    const points = edges.length - 1;
+    // A bin's place on the axis: its own index, or the geometric middle of the indices in it, counted from 1.
+    const places = Array.from({ length: points }, (_, b) => Math.sqrt((edges[b] + 1) * edges[b + 1]));
+    const rows = raw.heat_rows[site.n];
+    site.curve = { at: curve, points, edges, places };
+    site.heat = { at: heat, rows };
+    site.nulls = { at: nulls };
+    curve += points;
+    heat += rows;
+    nulls += points * (site.d_in === site.d_out ? 1 : 2);
+    sites.push(site);
+  }
+  return sites;
+}
+
+function openComparison(raw, index) {
+  const blocks = {};
+  for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"]) blocks[key] = lazily(() => decodeFloats(raw[key]));
+  const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
+  const types = new Map(raw.types.map((type) => [type.type, type]));
+  const findings = new Map(raw.findings.map((finding) => [finding.id, finding]));
+  return {
+    index,
+    name: raw.post.name,
+    role: raw.role,
+    post: raw.post,
+    folder: raw.folder,
+    types,
+    findings,
+    // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.
+    unrelated: findings.get("unrelated")?.verdict === "yes",
+    value: (site, key) => raw.rows[key]?.[site.index] ?? null,
+    sigma: (site) => curve("sigma", site),
+    turnU: (site) => curve("turn_u", site),
+    turnV: (site) => curve("turn_v", site),
+    turnNull: (site, side) => {
+      const long = site.d_in !== site.d_out && (side === "u") === site.d_in > site.d_out;
+      const at = site.nulls.at + (long ? site.curve.points : 0);
+      return blocks.turn_null().subarray(at, at + site.curve.points);
+    },
+    alpha: (site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows),
+    corner: (site) => {
+      const corner = raw.corners[site.index];
+      if (!corner) return null;
+      return { size: corner.size, get: (key) => decodeFloats(corner[key]) };
+    },
+  };
+}
+
+function openResult(raw) {
+  const sites = openSites(raw);
+  const sigma = lazily(() => decodeFloats(raw.sigma));
+  const places = new Map(sites.map((site) => [`${site.layer} ${site.type}`, site]));
+  const comparisons = raw.comparisons.map(openComparison);
+  return {
+    gyro: raw.gyro,
+    options: raw.options,
+    base: raw.base,
+    sites,
+    comparisons,
+    posts: comparisons.filter((comparison) => comparison.role === "post"),
+    layers: [...new Set(sites.map((site) => site.layer))].sort((a, b) => a - b),
+    types: [...new Set(sites.map((site) => site.type))].sort((a, b) => typeOrder(a) - typeOrder(b)),
+    site: (layer, type) => places.get(`${layer} ${type}`),
+    sitesOf: (type) => sites.filter((site) => site.type === type),
+    baseSigma: (site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points),
+    cornerSites: sites.filter((site) => comparisons.some((comparison) => comparison.corner(site))),
+  };
+}
+
+const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"];
+const typeOrder = (type) => kTypeOrder.indexOf(type);
+
+// Those that a common scale serves: without models that are unrelated to the base, unless there are no others.
+function related(comparisons) {
+  const some = comparisons.filter((comparison) => !comparison.unrelated);
+  return some.length ? some : comparisons;
+}
+
+// Chance (design: gaussian E of any size): the shares of ‖E‖², and the spread of counter over co.
+function energyChance(site) {
+  const n = site.n, all = site.m * n - 1;
+  if (!(all > 0)) return { scaling: null, co_rotation: null, counter_rotation: null, leakage: null };
+  const scaling = (n - 1) / all, rotation = (n * (n - 1)) / 2 / all;
+  return { scaling, co_rotation: rotation, counter_rotation: rotation, leakage: Math.max(0, 1 - scaling - 2 * rotation) };
+}
+const counterOverCoSd = (site) => Math.sqrt(8 / (site.n * (site.n - 1)));
+
+function quantile(values, share) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] : NaN;
+}

@@ -1,0 +1,94 @@
+// How these numbers were made: versions, precision, what fell back, every flagged value.
+
+const kFlags = {
+  unchanged: "bit for bit the base’s",
+  no_residual: "no change besides a scale: nothing to split or to turn",
+  rank_deficient: "some singular values vanish: α and the rotation are not defined there",
+  loose_bound: "the error bound is wider than 1e-6 of the value even by direct SVD",
+  degenerate_cluster: "equal singular values: single directions are not defined, norms over the cluster are",
+};
+
+function flaggedTable(result) {
+  const rows = [];
+  for (const comparison of result.comparisons) {
+    for (const site of result.sites) {
+      const flags = comparison.value(site, "flags") ?? [];
+      if (comparison.value(site, "method") === "svd") rows.push([comparison, site, "direct SVD", "the Gram matrix’s bound was not tight enough"]);
+      for (const flag of flags) rows.push([comparison, site, flag, kFlags[flag] ?? ""]);
+      if (comparison.value(site, "null.valid") === false) rows.push([comparison, site, "null not valid", "first order does not hold: compare NF with its chance level"]);
+    }
+  }
+  const merged = mergeSites(rows);
+  if (!merged.length) return element("section", { class: "card", id: "flagged" }, element("h3", {}, "Flagged values"), element("p", {}, "None: every matrix kept its bound on the fast way, and nothing is flagged."));
+  const column = (label) => ({ label, tex: label, heads: [label] });
+  return makeTable({
+    id: "flagged", title: "Flagged values, and what fell back",
+    columns: [column("Model"), column("Type"), column("Layers"), column("Flag"), column("Meaning")],
+    rows: merged.map(({ comparison, type, layers, flag, meaning }) => [comparisonCell(comparison), { show: typeNode(type), sort: typeOrder(type), csv: [type], tex: typeTex(type) }, { show: ranges(layers), sort: layers[0], csv: [ranges(layers)], tex: texText(ranges(layers)) }, flag, meaning]),
+  });
+}
+
+// One line for all layers of a type that share a flag.
+function mergeSites(rows) {
+  const merged = new Map();
+  for (const [comparison, site, flag, meaning] of rows) {
+    const key = `${comparison.index} ${flag} ${site.type}`;
+    if (!merged.has(key)) merged.set(key, { comparison, type: site.type, layers: [], flag, meaning });
+    merged.get(key).layers.push(site.layer);
+  }
+  return [...merged.values()];
+}
+
+// "0–3, 7"
+function ranges(numbers) {
+  const parts = [];
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const last = parts[parts.length - 1];
+    if (last && last[1] === number - 1) {
+      last[1] = number;
+    } else {
+      parts.push([number, number]);
+    }
+  }
+  return parts.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+}
+
+function largest(result, make) {
+  let worst = null;
+  for (const comparison of result.comparisons) {
+    for (const site of result.sites) {
+      const value = make(comparison, site);
+      if (isNumber(value) && (worst === null || value > worst)) worst = value;
+    }
+  }
+  return worst;
+}
+
+function methodList(result) {
+  const relative = (error, value) => largest(result, (comparison, site) => comparison.value(site, error) / comparison.value(site, value));
+  const { options, gyro } = result;
+  let svd = 0, sampled = 0;
+  for (const comparison of result.comparisons) {
+    for (const site of result.sites) {
+      svd += comparison.value(site, "method") === "svd";
+      sampled += comparison.value(site, "null.alpha_method") === "sampled";
+    }
+  }
+  const total = result.comparisons.length * result.sites.length;
+  const seconds = (list) => (Array.isArray(list) ? list.join(", ") : list ?? kDash);
+  const folders = [...new Set(result.comparisons.map((comparison) => comparison.folder))];
+  const items = [
+    ["Program", `Gyro ${gyro.version ?? kDash}, ${gyro.build ?? kDash}, device ${gyro.device ?? kDash}`],
+    ["Result", folders.join(", ")],
+    ["Arithmetic", "Stored weights are converted exactly to FP64; all of it is FP64."],
+    ["Method", `${plural(total - svd, "comparison")} through Gram matrices on the short side, ${svd} by direct SVD, where the Gram’s bound would have been wider than 1e-6.`],
+    ["Error bounds", `Largest relative bound: α ${significant(relative("alpha_error", "alpha_mean"), 2)}, NF ${significant(relative("nf_error", "nf"), 2)}, robust NF ${significant(relative("nf_robust_error", "nf_robust"), 2)}.`],
+    ["Null", `W_p = c·W_b + E, E gaussian with the norm of the actual residual. α spread of the null: ${sampled} of ${total} sampled (${plural(options.null_draws ?? 0, "draw")} each), the others in closed form; NF of the null: first order${options.null_nf_draws ? `, and ${plural(options.null_nf_draws, "draw")} each` : ""}.`],
+    ["Seed", String(options.seed ?? kDash)],
+    ["Selection", `layers: ${seconds(options.layers)}; types: ${seconds(options.types)}`],
+    ["Verdicts", "need |z| > 4 and an effect over a margin: 2 % for counter/co, 5 % for ratios to the null."],
+    ["This page", "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and arrays.safetensors."],
+  ];
+  return element("section", { class: "card", id: "methods" }, element("h3", {}, "Program, precision, choices"),
+    element("dl", { class: "facts" }, items.flatMap(([term, text]) => [element("dt", {}, term), element("dd", {}, ...typeset(String(text)))])));
+}

@@ -1,0 +1,374 @@
+#include "gyro/report/page_data.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "gyro/base/error.h"
+#include "gyro/base/parallel.h"
+#include "gyro/report/curves.h"
+
+namespace gyro {
+namespace {
+
+constexpr double kRowBytes = 700;  // about what a matrix's numbers take
+constexpr int kDigits = 7;         // of a row's number: more than a plot or a table shows
+constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
+                                 Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
+constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
+constexpr std::array kSiteKeys = {"layer", "type", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
+constexpr std::array kRowKeys = {"rank",
+                                 "alpha_mean",
+                                 "alpha_std",
+                                 "alpha_error",
+                                 "nf",
+                                 "nf_error",
+                                 "nf_robust",
+                                 "nf_robust_error",
+                                 "nf_chance",
+                                 "nf_robust_chance",
+                                 "scale",
+                                 "relative_change",
+                                 "cosine",
+                                 "polar_inner",
+                                 "q1_orthogonality",
+                                 "q2_orthogonality",
+                                 "unchanged",
+                                 "stable_rank",
+                                 "rounding_over_residual"};
+
+// One comparison of the page: which input it is from, and its number there.
+struct Source {
+  const ReportInput* input = nullptr;
+  size_t number = 0;
+
+  const Json& document() const { return input->document["comparisons"][number]; }
+};
+
+// What the page shows under one base.
+struct Result {
+  const ReportInput* first = nullptr;
+  std::vector<Source> comparisons;
+
+  const Json& base() const { return first->document["base"]; }
+  const Json& sites() const { return first->document["comparisons"][0]["matrices"]; }
+};
+
+bool same_sites(const Json& a, const Json& b) {
+  constexpr std::array keys = {"layer", "type", "d_in", "d_out"};
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Json& x, const Json& y) {
+    return std::all_of(keys.begin(), keys.end(), [&](const char* key) { return x[key] == y[key]; });
+  });
+}
+
+bool same_base(const Result& result, const ReportInput& input) {
+  const Json& base = input.document["base"];
+  return result.base().value("id", Json()) == base.value("id", Json()) &&
+         result.base().value("sha256", Json()) == base.value("sha256", Json()) &&
+         same_sites(result.sites(), input.document["comparisons"][0]["matrices"]);
+}
+
+std::vector<Result> join(const std::vector<ReportInput>& inputs) {
+  std::vector<Result> results;
+  for (const ReportInput& input : inputs) {
+    auto it = std::find_if(results.begin(), results.end(), [&](const Result& r) { return same_base(r, input); });
+    if (it == results.end()) it = results.insert(results.end(), Result{&input, {}});
+    for (size_t i = 0; i < input.document["comparisons"].size(); ++i) {
+      const Source source{&input, i};
+      const bool known = std::any_of(it->comparisons.begin(), it->comparisons.end(),
+                                     [&](const Source& other) { return other.document() == source.document(); });
+      if (!known) it->comparisons.push_back(source);
+    }
+  }
+  return results;
+}
+
+int64_t whole(const Json& row, const char* key) {
+  return row[key].get<int64_t>();
+}
+
+std::string site_name(const Json& row) {
+  return fmt::format("{}.{}.", whole(row, "layer"), row["type"].get<std::string>());
+}
+
+std::string array_name(const Source& source, const Json& site, const char* quantity) {
+  return fmt::format("{}.{}{}", source.number, site_name(site), quantity);
+}
+
+bool has_array(const ReportInput& input, const std::string& name) {
+  return input.arrays.header().tensors.contains(name);
+}
+
+std::vector<double> array_values(const ReportInput& input, const std::string& name, std::vector<int64_t> shape) {
+  const auto it = input.arrays.header().tensors.find(name);
+  const std::string path = input.arrays.path().string();
+  if (it == input.arrays.header().tensors.end()) fail(path, "lacks the array {}", name);
+  const TensorInfo& info = it->second;
+  if (!dtype_is_float(info.dtype) || info.shape != shape) {
+    fail(path, "{} is not of the shape that result.json says", name);
+  }
+  int64_t count = 1;
+  for (const int64_t side : shape) count *= side;
+  std::vector<double> values(static_cast<size_t>(count));
+  widen(info.dtype, input.arrays.bytes(info).data(), values.size(), values.data());
+  return values;
+}
+
+double rounded(double value) {
+  return std::stod(fmt::format("{:.{}g}", value, kDigits));
+}
+
+Json trimmed(Json json) {
+  if (json.is_number_float()) return rounded(json.get<double>());
+  if (json.is_structured()) {
+    for (Json& child : json) child = trimmed(std::move(child));
+  }
+  return json;
+}
+
+// A list of objects as an object of lists.
+template <typename Keys>
+void add_columns(const Json& rows, const char* group, const Keys& keys, Json& columns) {
+  for (const char* key : keys) {
+    Json column = Json::array();
+    for (const Json& row : rows) {
+      const Json& object = group[0] == '\0' ? row : row[group];
+      column.push_back(object.is_object() && object.contains(key) ? trimmed(object[key]) : Json());
+    }
+    columns[group[0] == '\0' ? key : fmt::format("{}.{}", group, key)] = std::move(column);
+  }
+}
+
+Json row_columns(const Json& rows) {
+  Json columns = Json::object();
+  add_columns(rows, "", kRowKeys, columns);
+  add_columns(rows, "", std::array{"method", "flags"}, columns);
+  add_columns(rows, "energy",
+              std::array{"total", "scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"},
+              columns);
+  add_columns(
+      rows, "null",
+      std::array{"valid", "alpha_mean", "alpha_std", "alpha_method", "nf", "nf_robust", "nf_robust_sd", "sampled"},
+      columns);
+  return columns;
+}
+
+class FloatBlock {
+ public:
+  void add(float value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  void add(const std::vector<float>& values) {
+    for (const float value : values) add(value);
+  }
+  void add(const FloatBlock& other) { text_ += other.text_; }
+  std::string encoded() const { return base64(text_); }
+
+ private:
+  std::string text_;
+};
+
+// What is drawn of one matrix in one comparison.
+struct Curves {
+  FloatBlock sigma, turn_u, turn_v, null, alpha;
+};
+
+Curves curves_of(const Source& source, const Json& site, const Json& row, const Detail& detail) {
+  const int64_t n = whole(site, "n"), m = std::max(whole(site, "d_in"), whole(site, "d_out"));
+  const auto values = [&](const char* quantity) {
+    return array_values(*source.input, array_name(source, site, quantity), {n});
+  };
+  const std::vector<double> base = array_values(*source.input, "base." + site_name(site) + "sigma", {n});
+  const std::vector<double> post = values("sigma");
+  const std::vector<int64_t> bins = log_bins(n, detail.curve);
+  Curves out;
+  out.sigma.add(bin_means(post, bins));
+  out.turn_u.add(bin_means(values("turn_u"), bins));
+  out.turn_v.add(bin_means(values("turn_v"), bins));
+  const double c = number(row, "scale"), total = number(row["energy"], "total");
+  const bool valid = row["null"]["valid"] == true && c > 0;
+  const double s = std::sqrt(total / (static_cast<double>(m) * static_cast<double>(n))) / c;
+  const std::vector<float> unknown(bins.size() - 1, std::numeric_limits<float>::quiet_NaN());
+  const TurnNull null = valid ? turn_null(base, m, s) : TurnNull{};
+  out.null.add(valid ? bin_means(null.short_side, bins) : unknown);
+  if (m != n) out.null.add(valid ? bin_means(null.long_side, bins) : unknown);
+  std::vector<double> alpha(base.size());
+  std::transform(post.begin(), post.end(), base.begin(), alpha.begin(), std::divides<>());
+  out.alpha.add(bin_means(alpha, even_bins(n, detail.rows)));
+  return out;
+}
+
+Json corner_of(const Source& source, const Json& site, const Detail& detail) {
+  const int64_t stored = std::min<int64_t>(25, whole(site, "n")), size = std::min(stored, detail.corner);
+  Json corner = {{"size", size}};
+  for (const char* quantity : kCorners) {
+    const std::vector<double> values =
+        array_values(*source.input, array_name(source, site, quantity), {stored, stored});
+    FloatBlock block;
+    for (int64_t i = 0; i < size; ++i) {
+      for (int64_t j = 0; j < size; ++j) block.add(static_cast<float>(values[static_cast<size_t>(i * stored + j)]));
+    }
+    corner[quantity] = block.encoded();
+  }
+  return corner;
+}
+
+// The folder's own name: where it stood on the machine is nobody's business.
+std::string folder_name(const std::filesystem::path& folder) {
+  return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
+}
+
+Json comparison_json(const Source& source, const Json& sites, const Detail& detail) {
+  const Json& document = source.document();
+  const Json& rows = document["matrices"];
+  std::vector<Curves> curves(sites.size());
+  parallel_for(static_cast<int>(sites.size()), available_processors(), [&](int i) {
+    const auto at = static_cast<size_t>(i);
+    curves[at] = curves_of(source, sites[at], rows[at], detail);
+  });
+  Curves all;
+  for (const Curves& one : curves) {
+    all.sigma.add(one.sigma);
+    all.turn_u.add(one.turn_u);
+    all.turn_v.add(one.turn_v);
+    all.null.add(one.null);
+    all.alpha.add(one.alpha);
+  }
+  Json corners = Json::object();
+  for (size_t i = 0; i < sites.size(); ++i) {
+    if (!has_array(*source.input, array_name(source, sites[i], kCorners.front()))) continue;
+    corners[std::to_string(i)] = corner_of(source, sites[i], detail);
+  }
+  return {{"post", document["post"]},
+          {"role", document["role"]},
+          {"folder", folder_name(source.input->folder)},
+          {"types", trimmed(document["types"])},
+          {"findings", trimmed(document["findings"])},
+          {"rows", row_columns(rows)},
+          {"sigma", all.sigma.encoded()},
+          {"turn_u", all.turn_u.encoded()},
+          {"turn_v", all.turn_v.encoded()},
+          {"turn_null", all.null.encoded()},
+          {"alpha", all.alpha.encoded()},
+          {"corners", std::move(corners)}};
+}
+
+// Short names that tell the models apart: the last part of each id, more of it where two are alike.
+void add_names(Json& result) {
+  std::vector<Json*> models = {&result["base"]};
+  for (Json& comparison : result["comparisons"]) models.push_back(&comparison["post"]);
+  std::set<std::string> taken;
+  for (Json* model : models) {
+    std::string name = short_name(*model);
+    for (int parts = 2; taken.contains(name) && parts < 6; ++parts) name = short_name(*model, parts);
+    const std::string stem = name;
+    for (int copy = 2; taken.contains(name); ++copy) name = fmt::format("{} ({})", stem, copy);
+    taken.insert(name);
+    (*model)["name"] = name;
+  }
+}
+
+Json result_json(const Result& result, const Detail& detail) {
+  const Json& sites = result.sites();
+  Json columns = Json::object(), bins = Json::object(), rows = Json::object(), comparisons = Json::array();
+  add_columns(sites, "", kSiteKeys, columns);
+  FloatBlock sigma;
+  for (const Json& site : sites) {
+    const int64_t n = whole(site, "n");
+    const std::vector<int64_t> edges = log_bins(n, detail.curve);
+    bins[std::to_string(n)] = edges;
+    rows[std::to_string(n)] = std::min(n, detail.rows);
+    sigma.add(bin_means(array_values(*result.first, "base." + site_name(site) + "sigma", {n}), edges));
+  }
+  for (const Source& source : result.comparisons) comparisons.push_back(comparison_json(source, sites, detail));
+  Json json = {{"gyro", result.first->document.value("gyro", Json::object())},
+               {"options", result.first->document.value("options", Json::object())},
+               {"base", result.base()},
+               {"sites", std::move(columns)},
+               {"curve_bins", std::move(bins)},
+               {"heat_rows", std::move(rows)},
+               {"sigma", sigma.encoded()},
+               {"comparisons", std::move(comparisons)}};
+  add_names(json);
+  return json;
+}
+
+// Bytes that the arrays take in the page, base64.
+double array_bytes(const std::vector<Result>& results, const Detail& detail) {
+  double values = 0;
+  for (const Result& result : results) {
+    for (const Json& site : result.sites()) {
+      const auto points = static_cast<double>(log_bins(whole(site, "n"), detail.curve).size() - 1);
+      const auto rows = static_cast<double>(std::min(whole(site, "n"), detail.rows));
+      const double nulls = whole(site, "d_in") == whole(site, "d_out") ? 1 : 2;
+      values += points;
+      for (const Source& source : result.comparisons) {
+        const bool corner = has_array(*source.input, array_name(source, site, kCorners.front()));
+        const auto side = static_cast<double>(detail.corner);
+        values += points * (3 + nulls) + rows + (corner ? kCorners.size() * side * side : 0);
+      }
+    }
+  }
+  return values * sizeof(float) * 4 / 3;
+}
+
+}  // namespace
+
+std::string short_name(const Json& model, int parts) {
+  const Json json = model.value("id", Json());
+  std::string id = json.is_string() ? json.get<std::string>() : "?";
+  while (id.size() > 1 && id.back() == '/') id.pop_back();
+  size_t at = id.size();
+  for (int i = 0; i < parts && at != id.npos && at != 0; ++i) at = id.rfind('/', at - 1);
+  return printable(at == id.npos || at == 0 ? id : id.substr(at + 1), 80);
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) {
+      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      out += i + j <= bytes.size() ? digits[group >> (18 - 6 * j) & 63] : '=';
+    }
+  }
+  return out;
+}
+
+std::string script_json(const Json& json) {
+  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    if (c == '<') {
+      out += "\\u003c";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget) {
+  const std::vector<Result> results = join(inputs);
+  double rows = 0;
+  for (const Result& result : results) rows += static_cast<double>(result.sites().size() * result.comparisons.size());
+  const double arrays = static_cast<double>(budget) - kRowBytes * rows;
+  size_t level = 0;
+  while (level + 1 < kDetails.size() && array_bytes(results, kDetails[level]) > arrays) ++level;
+  for (; level < kDetails.size(); ++level) {
+    Json json = {{"format", "gyro.report/1"}, {"title", title}, {"results", Json::array()}};
+    for (const Result& result : results) json["results"].push_back(result_json(result, kDetails[level]));
+    std::string text = script_json(json);
+    if (text.size() <= budget) return text;
+  }
+  fail("report", "the results are too many for one page of {} MB; join fewer", kReportLimit / 1'000'000);
+}
+
+}  // namespace gyro

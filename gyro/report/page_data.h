@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "gyro/report/report.h"
+
+namespace gyro {
+
+/// How finely arrays go into the page.
+struct Detail {
+  int64_t curve = 512;  ///< points of a curve over singular indices
+  int64_t rows = 512;   ///< rows of a heatmap over singular indices
+  int64_t corner = 25;  ///< dimensions of a rotation matrix
+};
+
+/// The data block of the page: what the page's scripts draw from (gyro/report/page/data.js reads it), as JSON text in
+/// which "<" is escaped, so that no text of a result can end the element that holds it. `budget` is its largest size;
+/// the finest detail that fits is taken.
+std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget);
+
+/// The last part of a model's id (more of them: the last `parts`), fit to print.
+std::string short_name(const Json& model, int parts = 1);
+/// Standard base64 with padding.
+std::string base64(std::string_view bytes);
+/// JSON text that can stand in a <script> element.
+std::string script_json(const Json& json);
+
+}  // namespace gyro

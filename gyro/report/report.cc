@@ -1,0 +1,145 @@
+#include "gyro/report/report.h"
+
+#include <algorithm>
+#include <map>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/report/embedded.h"
+#include "gyro/report/page_data.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kPlotlyName = "plotly.min.js";
+constexpr size_t kLargestResult = size_t{1} << 30;
+
+void check(bool holds) {
+  if (!holds) throw std::domain_error("not a result");
+}
+
+void check_matrix(const Json& row) {
+  check(type_from_name(row.at("type").get<std::string>()).has_value());
+  check(row.at("energy").is_object() && row.at("null").is_object());
+  check(row.at("layer").is_number_unsigned());
+  for (const char* key : {"d_in", "d_out", "n"}) check(row.at(key).is_number_unsigned() && row.at(key) > 0);
+  check(row.at("n") == std::min(row.at("d_in"), row.at("d_out")) && row.at("null").contains("valid"));
+}
+
+// The parts that the page is built upon; what else is missing shows as a dash.
+void check_document(const Json& document) {
+  check(document.at("schema") == "gyro.diff/1" && document.at("base").is_object());
+  const Json& comparisons = document.at("comparisons");
+  check(comparisons.is_array() && !comparisons.empty());
+  const Json& sites = comparisons[0].at("matrices");
+  check(sites.is_array() && !sites.empty());
+  for (const Json& comparison : comparisons) {
+    check(comparison.at("post").is_object() && comparison.at("role").is_string());
+    check(comparison.at("types").is_array() && comparison.at("findings").is_array());
+    const Json& rows = comparison.at("matrices");
+    check(rows.is_array() && rows.size() == sites.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      check_matrix(rows[i]);
+      for (const char* key : {"layer", "type", "d_in", "d_out"}) check(rows[i][key] == sites[i][key]);
+    }
+  }
+}
+
+std::string html_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::string default_title(const std::vector<ReportInput>& inputs) {
+  std::string title, base;
+  for (const ReportInput& input : inputs) {
+    std::string posts;
+    for (const Json& comparison : input.document["comparisons"]) {
+      if (comparison["role"] == "post") posts += (posts.empty() ? "" : ", ") + short_name(comparison["post"]);
+    }
+    const std::string name = short_name(input.document["base"]);
+    title += base.empty() ? name + " → " : name == base ? ", " : "; " + name + " → ";
+    title += posts;
+    base = name;
+  }
+  return printable(title, 200);
+}
+
+// `page` with each `{{name}}` replaced by its part, in one pass, so that no part is looked into.
+std::string fill(std::string_view page, const std::map<std::string_view, std::string_view>& parts) {
+  std::string out;
+  size_t from = 0;
+  for (size_t at = page.find("{{"); at != page.npos; at = page.find("{{", from)) {
+    const size_t end = page.find("}}", at);
+    out += page.substr(from, at - from);
+    out += parts.at(page.substr(at + 2, end - at - 2));
+    from = end + 2;
+  }
+  out += page.substr(from);
+  return out;
+}
+
+}  // namespace
+
+ReportInput read_report_input(const fs::path& folder) {
+  const fs::path result = folder / "result.json";
+  const std::string text = read_file(result, kLargestResult);
+  Json document;
+  try {
+    document = Json::parse(text);
+    check_document(document);
+  } catch (const std::exception&) {
+    fail(result.string(), "is not a result of gyro diff");
+  }
+  return {folder.string(), std::move(document), SafetensorsFile(folder / "arrays.safetensors")};
+}
+
+std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options) {
+  const std::string title = options.title.empty() ? default_title(inputs) : printable(options.title, 300);
+  const bool inline_plotly = options.plotly == PlotlyMode::Inline;
+  std::string plotly = R"(<script src="plotly.min.js"></script>)";
+  if (inline_plotly) plotly = "<script>" + std::string(plotly_script()) + "</script>";
+
+  const std::string script = page_script(), safe_title = html_text(title);
+  std::map<std::string_view, std::string_view> parts = {
+      {"title", safe_title},
+      {"style", page_style()},
+      {"policy", inline_plotly ? "'unsafe-inline'" : "'unsafe-inline' 'self' file:"},
+      {"script", script},
+      {"plotly", plotly},
+      {"data", ""}};
+  const size_t frame = fill(page_template(), parts).size();
+  if (frame > kReportLimit) fail("report", "the page's own parts are too large");
+  const std::string data = page_data(inputs, title, kReportLimit - frame);
+  parts["data"] = data;
+  return fill(page_template(), parts);
+}
+
+void write_report(const fs::path& path, const std::vector<ReportInput>& inputs, const ReportOptions& options) {
+  const std::string page = render_report(inputs, options);
+  if (options.plotly == PlotlyMode::Directory) {
+    write_file_atomically(path.parent_path() / kPlotlyName, plotly_script());
+  }
+  write_file_atomically(path, page);
+}
+
+}  // namespace gyro
