@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gyro/base/error.h"
+#include "gyro/base/random.h"
 
 namespace gyro {
 namespace {
@@ -367,6 +368,10 @@ void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Ch
   if (base_ends && post_ends) return check_same_family(base, post);
   fail(post.path().string(), "does not have the matrices of {}: {} where the base has {}", base.path().string(),
        post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
+}
+
+uint64_t matrix_seed(uint64_t seed, const MatrixSite& site) {
+  return mix64(mix64(mix64(seed) ^ static_cast<uint64_t>(site.layer)) ^ static_cast<uint64_t>(site.type));
 }
 
 Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {

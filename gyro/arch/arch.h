@@ -56,6 +56,9 @@ ModelMap map_model(const Checkpoint& checkpoint);
 void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
                       const ModelMap& post_map);
 
+/// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
+uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
+
 /// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
 Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);
 

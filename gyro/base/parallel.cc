@@ -12,7 +12,7 @@
 namespace gyro {
 
 bool parallel_for(int count, int threads, const std::function<void(int)>& job, const std::function<bool()>& stop) {
-  std::atomic<int> next = 0;
+  std::atomic<int> next = 0, done = 0;
   std::atomic<bool> ended = false;
   std::exception_ptr error;
   std::mutex mutex;
@@ -24,6 +24,7 @@ bool parallel_for(int count, int threads, const std::function<void(int)>& job, c
       if (i >= count) return;
       try {
         job(i);
+        ++done;
       } catch (...) {
         const std::lock_guard lock(mutex);
         if (!error) error = std::current_exception();
@@ -36,7 +37,7 @@ bool parallel_for(int count, int threads, const std::function<void(int)>& job, c
   work();
   workers.clear();
   if (error) std::rethrow_exception(error);
-  return !ended;
+  return done == count;
 }
 
 int available_processors() {

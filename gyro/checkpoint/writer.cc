@@ -19,23 +19,45 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
+// Whether all that a folder holds is an adapter, as `gyro init` puts it beside the model.
+bool is_adapter(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name != "adapter_config.json" && name != "adapter_model.safetensors") return false;
+  }
+  return fs::exists(folder / "adapter_config.json");
+}
+
 void check_entries(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (entry.is_directory() && !entry.is_symlink()) {
+    if (entry.is_directory() && !entry.is_symlink() && !is_adapter(entry.path())) {
       fail(folder.string(), "holds a folder, '{}': it is not replaced even with --force",
            entry.path().filename().string());
     }
   }
 }
 
+// Makes the names in a folder last. The file systems that cannot do this need not.
+void sync_folder(const fs::path& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
 }  // namespace
 
-void check_output_folder(const fs::path& folder, const std::vector<fs::path>& inputs, bool force) {
+void check_not_an_input(const fs::path& folder, const std::vector<fs::path>& inputs) {
   std::error_code error;
-  const fs::path target = fs::weakly_canonical(folder, error);
+  const fs::path target = fs::weakly_canonical(folder / "", error);  // "out" and "out/" alike
   for (const fs::path& input : inputs) {
-    if (fs::weakly_canonical(input, error) == target) fail(folder.string(), "is one of the inputs");
+    if (fs::weakly_canonical(input / "", error) == target) fail(folder.string(), "is one of the inputs");
   }
+}
+
+void check_output_folder(const fs::path& folder, const std::vector<fs::path>& inputs, bool force) {
+  check_not_an_input(folder, inputs);
+  std::error_code error;
   const fs::file_status status = fs::status(folder, error);
   if (!fs::exists(status)) return;
   if (!fs::is_directory(status)) fail(folder.string(), "exists and is not a folder");
@@ -98,7 +120,7 @@ void CheckpointWriter::close_shard() {
   close(fd_);
   fd_ = -1;
   hashes_[shards_[shard_].name] = hash_.hex();
-  ++shard_;
+  if (++shard_ == shards_.size() && shards_.size() > 1) write_index();
 }
 
 void CheckpointWriter::write(std::span<const std::byte> bytes) {
@@ -142,15 +164,20 @@ void CheckpointWriter::write_index() {
 
 void CheckpointWriter::finish() {
   if (next_ != plan_.size()) throw std::logic_error("finish: tensors are missing");
-  if (shards_.size() > 1) write_index();
   std::error_code error;
   const fs::path old = folder_.string() + ".old." + std::to_string(getpid());
   check_output_folder(folder_, {}, force_);
+  sync_folder(temporary_);
   const bool replaces = fs::exists(folder_, error);
   if (replaces) fs::rename(folder_, old, error);
-  if (!error) fs::rename(temporary_, folder_, error);
+  if (!error) {
+    fs::rename(temporary_, folder_, error);
+    std::error_code ignored;
+    if (error && replaces) fs::rename(old, folder_, ignored);  // what was there stays there
+  }
   if (error) fail(folder_.string(), "cannot rename into place: {}", error.message());
   temporary_.clear();
+  sync_folder(fs::absolute(folder_).parent_path());
   if (replaces) fs::remove_all(old, error);
 }
 

@@ -18,7 +18,7 @@ namespace gyro {
 /// in finish(); if that is never called, nothing is left. Throws Error naming the file.
 class CheckpointWriter {
  public:
-  /// `folder` must not exist, or be empty; with `force` it may hold files, which are then replaced.
+  /// `folder` must not exist, or be empty; with `force` it may hold files and adapters, which are then replaced.
   CheckpointWriter(std::filesystem::path folder, std::vector<PlannedTensor> plan, uint64_t shard_size, bool force);
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
@@ -53,6 +53,9 @@ class CheckpointWriter {
   int fd_ = -1;
   Sha256 hash_;
 };
+
+/// Throws Error if `folder` is one of `inputs`.
+void check_not_an_input(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
 /// Throws Error unless `folder` may be written: it is none of `inputs`, and new, empty, or `force` is given.
 void check_output_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs,

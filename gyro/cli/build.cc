@@ -183,14 +183,12 @@ int run(BuildArguments& arguments) {
   }
   request.progress = !arguments.quiet;
   request.stop = interrupted;
-  const bool many = arguments.operation == "paper";
-  check_output_folder(arguments.out, {arguments.base, arguments.post, request.base}, many || request.force);
+  check_not_an_input(arguments.out, {arguments.base, arguments.post, request.base});
+  // A folder of variants stays and takes their folders, each of which is checked.
+  if (arguments.operation != "paper" || !request.force) check_output_folder(arguments.out, {}, request.force);
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);
-  if (!rows) {
-    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
-    return kInterrupted;
-  }
+  if (!rows) return report_interruption("nothing was written");
   if (!arguments.quiet) print_rows(*rows, arguments);
   return kDone;
 }

@@ -139,8 +139,7 @@ string method_line(const Json& comparison) {
     error = std::isnan(relative) ? error : std::max(error, relative);
     for (const Json& flag : item["flags"]) flags.insert(flag.get<string>());
   }
-  string line =
-      fmt::format("{} matrices in FP64; α is right to {:.0e} relative", comparison["matrices"].size(), error);
+  string line = fmt::format("{} matrices in FP64; α is right to {:.0e} relative", comparison["matrices"].size(), error);
   if (direct > 0) line += fmt::format("; {} by direct SVD", direct);
   if (!flags.empty()) line += fmt::format("; flagged: {}", fmt::join(flags, ", "));
   return line + "\n";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <memory>
 
 #include "gyro/base/error.h"
@@ -45,7 +46,10 @@ void set_band(const InitArguments& arguments, InitRequest& request) {
   if (automatic) {
     request.diff = arguments.diff;
   } else if (!arguments.band.empty()) {
-    request.first = static_cast<int64_t>(parse_number("--band", arguments.band));
+    const double first = parse_number("--band", arguments.band);
+    if (first != std::floor(first) || first < 0 || first > 1e9)
+      throw CLI::ValidationError("--band", "'" + arguments.band + "' is not the number of a component");
+    request.first = static_cast<int64_t>(first);
   }
 }
 
@@ -72,10 +76,7 @@ int run(const InitArguments& arguments) {
   request.command = command_line();
   catch_interrupts();
   const auto rows = run_init(request);
-  if (!rows) {
-    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
-    return kInterrupted;
-  }
+  if (!rows) return report_interruption("nothing was written");
   if (arguments.quiet) return kDone;
   fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
   for (const InitRow& row : *rows) {

@@ -1,5 +1,6 @@
 #include "gyro/cli/interrupt.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -27,6 +28,11 @@ void catch_interrupts() {
 
 bool interrupted() {
   return interrupts > 0;
+}
+
+int report_interruption(const std::string& what_is_left) {
+  fmt::print(stderr, "gyro: interrupted; {}\n", what_is_left);
+  return kInterrupted;
 }
 
 }  // namespace gyro

@@ -48,10 +48,7 @@ int run(LoraArguments& arguments) {
   request.command = command_line();
   catch_interrupts();
   const auto outcome = run_lora(request);
-  if (!outcome) {
-    fmt::print(stderr, "gyro: interrupted; nothing was written\n");
-    return kInterrupted;
-  }
+  if (!outcome) return report_interruption("nothing was written");
   if (!arguments.quiet) print_outcome(*outcome, arguments);
   return kDone;
 }

@@ -153,9 +153,7 @@ void OutputFolder::finish(const Json& document, const std::map<std::string, Resu
   std::vector<TensorToWrite> tensors;
   for (const auto& [name, array] : arrays) tensors.push_back({name, array.dtype, array.shape, array.bytes});
   write_safetensors(dir_ / "arrays.safetensors", tensors, {{"schema", "gyro.diff.arrays/1"}});
-  Json out = document;
-  out["fingerprint"] = fingerprint_;
-  write_file_atomically(dir_ / "result.json", out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomically(dir_ / "result.json", document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   close(fd_);
   fd_ = -1;
   std::error_code ignored;

@@ -46,7 +46,7 @@ class OutputFolder {
   void keep(int64_t unit, const UnitResult& result);
   /// Lets the destructor remove what was kept: an input turned out to be bad, so that no run can make use of it.
   void discard();
-  /// Writes arrays.safetensors, then result.json (both atomically; the fingerprint goes in), and removes the journal.
+  /// Writes arrays.safetensors, then result.json (both atomically), and removes the journal.
   void finish(const Json& document, const std::map<std::string, ResultArray>& arrays);
 
  private:

@@ -105,7 +105,7 @@ TEST(OutputFolder, FinishesWithResultAndArrays) {
   {
     OutputFolder folder(dir, kFingerprint, false);
     folder.keep(0, unit_of(0));
-    folder.finish({{"schema", "s"}}, unit_of(0).arrays);
+    folder.finish({{"schema", "s"}, {"fingerprint", kFingerprint}}, unit_of(0).arrays);
   }
   EXPECT_FALSE(fs::exists(dir / ".gyro-journal"));
   const Json document = Json::parse(read_file(dir / "result.json", 1 << 20));

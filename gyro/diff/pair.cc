@@ -221,6 +221,7 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
   if (corner > 0) {
     out.corner =
         transposed ? rotation_corner(r.q_short, r.q_long, corner) : rotation_corner(r.q_long, r.q_short, corner);
+    if (!out.corner.polar_complete) out.flags.push_back("mirrored_direction");
   }
 }
 

@@ -46,6 +46,8 @@ struct PairOptions {
 class BaseMatrix {
  public:
   explicit BaseMatrix(const Weight& weight);
+  BaseMatrix(const BaseMatrix&) = delete;  // tall_ points to weight_
+  BaseMatrix& operator=(const BaseMatrix&) = delete;
   const std::vector<double>& sigma() const { return gram_.sigma; }
   /// Compares with a post of the same shape. Uses the Gram path where its bounds suffice (relative 1e-6 of α and NF),
   /// else the direct SVD.

@@ -112,12 +112,13 @@ std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
 }
 
 // The same by an eigenproblem of size n. Directions in which M vanishes have no polar factor and give zero.
-Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size) {
+Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size, bool& complete) {
   Matrix gram(m.cols, m.cols);
   linalg::syrk(Op::Transpose, 1, m, 0, gram);
   const linalg::Eigh e = linalg::eigh(std::move(gram));
   Matrix weighted(m.cols, size);  // Λ^-½ Vᵀ E
   const double floor = std::max(e.values[0], 0.0) * 1e-15;
+  complete = e.values.back() > floor;
   for (int64_t j = 0; j < size; ++j) {
     for (int64_t i = 0; i < m.cols; ++i) {
       const double value = e.values[static_cast<size_t>(i)];
@@ -128,9 +129,9 @@ Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size) {
 }
 
 // The first `size` columns of polar(M) = M (MᵀM)^-½.
-Matrix polar_columns(ConstMatrixView m, int64_t size) {
+Matrix polar_columns(ConstMatrixView m, int64_t size, bool& complete) {
   std::optional<Matrix> root = inverse_root_by_lanczos(m, size);
-  if (!root) root = inverse_root_by_eigh(m, size);
+  if (!root) root = inverse_root_by_eigh(m, size, complete);
   return product(Op::None, Op::None, m, *root);
 }
 
@@ -197,7 +198,7 @@ RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t s
   for (int64_t j = 0; j < q1.cols; ++j) {
     for (int64_t i = 0; i < q1.rows; ++i) sum(i, j) = q1(i, j) + q2(i, j);
   }
-  const Matrix polar = polar_columns(sum, size);
+  const Matrix polar = polar_columns(sum, size, corner.polar_complete);
   corner.delta_q1 = corner_of(product(Op::Transpose, Op::None, polar, first1));
   corner.delta_q2 = corner_of(product(Op::Transpose, Op::None, polar, first2));
   return corner;

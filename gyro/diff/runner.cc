@@ -179,15 +179,6 @@ void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& res
   add_corner("delta_q2", c.delta_q2);
 }
 
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site, size_t comparison) {
-  uint64_t key = mix64(seed);
-  for (const uint64_t part :
-       {static_cast<uint64_t>(site.layer), static_cast<uint64_t>(site.type), uint64_t{comparison}}) {
-    key = mix64(key ^ part);
-  }
-  return key;
-}
-
 UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite& site) {
   const Weight base_weight = load_weight(*run.base, site);
   BaseMatrix base(base_weight);
@@ -201,7 +192,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   if (keep_arrays && (site.layer == run.first_layer || site.layer == run.last_layer)) options.corner = kCorner;
   PairMeasure first;
   for (size_t i = 0; i < run.others.size(); ++i) {
-    options.seed = matrix_seed(request.seed, site, i);
+    options.seed = matrix_seed(request.seed, site);  // one stream for all posts, so that they compare
     PairMeasure measure;
     if (run.others[i].checkpoint) {
       const MatrixSite& post_site =
@@ -250,12 +241,13 @@ Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
 
 DiffOutcome run_diff(const DiffRequest& request) {
   const Run run = open_run(request);
-  const Json head = document_head(run, request);
+  Json head = document_head(run, request);
+  head["fingerprint"] = fingerprint_of(run, head);
   std::unique_ptr<OutputFolder> folder;
   std::map<int64_t, UnitResult> units;
   DiffOutcome outcome{nullptr, 0, static_cast<int64_t>(run.sites.size()), false};
   if (!request.out.empty()) {
-    folder = std::make_unique<OutputFolder>(request.out, fingerprint_of(run, head), request.force);
+    folder = std::make_unique<OutputFolder>(request.out, head["fingerprint"], request.force);
     if (!folder->finished().is_null()) return {folder->finished(), outcome.total, outcome.total, true};
     units = folder->take_kept();
     outcome.resumed = !units.empty();

@@ -319,7 +319,8 @@ TEST(RunDiff, NoiseControlHasTheResidualsNorm) {
     const double found =
         std::pow(of(noise, "relative_change"), 2) - 2 * shift * (of(noise, "scale") - 1) + shift * shift;
     EXPECT_NEAR(found, residual, 1e-12 * residual);
-    EXPECT_NEAR(of(noise, "nf"), of(post, "nf"), of(post, "nf"));
+    // Robust: the smallest singular value of a square matrix makes NF itself heavy-tailed.
+    EXPECT_NEAR(of(noise, "nf_robust"), of(post, "nf_robust"), 0.5 * of(post, "nf_robust"));
     EXPECT_NE(of(noise, "nf"), of(post, "nf"));
   }
 }

@@ -5,7 +5,6 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
-#include "gyro/base/random.h"
 
 namespace gyro {
 namespace {
@@ -76,10 +75,6 @@ std::string model_card(const Checkpoint& base, const Checkpoint& post, const Bui
 }
 
 }  // namespace
-
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site) {
-  return mix64(mix64(mix64(seed) ^ static_cast<uint64_t>(site.layer)) ^ static_cast<uint64_t>(site.type));
-}
 
 std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype) {
   Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));

@@ -5,9 +5,6 @@
 
 namespace gyro {
 
-/// The seed of one matrix's draws.
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
-
 /// Puts what belongs beside the weights into the folder: post's config (with the dtype that was written), tokenizer and
 /// generation files, README.md (the model card) and gyro.json (recipe, sums of `rows`, SHA-256 of every file).
 void add_companion_files(const Checkpoint& post, const BuildRequest& request, const Variant& variant,

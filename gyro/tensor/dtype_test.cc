@@ -108,7 +108,7 @@ TEST(Widen, AnyCountAndAlignment) {
       for (const size_t shift : {0, 1, 2, 3, 5, 7}) {
         std::vector<uint8_t> bytes(count * dtype_size(dtype));
         for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(37 * i % 113);
-        std::vector<std::byte> stored(bytes.size() + shift);
+        std::vector<std::byte> stored(bytes.size() + shift + 1);  // never null
         if (count > 0) std::memcpy(stored.data() + shift, bytes.data(), bytes.size());
         std::vector<double> out(count + 1, -7), one(1);
         widen(dtype, stored.data() + shift, count, out.data());

@@ -49,7 +49,8 @@ function contextOf(figure) {
   return { result: figure.result, state: figure.state, width, narrow: width < 560, colors: colors() };
 }
 
-const kPrintWidth = 690;
+// On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
+const kPrintWidth = 1060;
 const plotConfig = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset" };
 const coarsePointer = window.matchMedia("(pointer: coarse)");
 
@@ -75,10 +76,22 @@ function draw(figure) {
   };
   figure.plot.style.minHeight = `${full.height}px`;
   window.Plotly.react(figure.plot, data, full, plotConfig);
+  widenForLegend(figure, data, full);
   figure.note.textContent = note ?? "";
   figure.note.hidden = !note;
   figure.drawn = true;
   figure.width = context.width;
+}
+
+// The room for the legend is estimated; where its text is wider than that, it is drawn again with the room it needs.
+function widenForLegend(figure, data, full) {
+  const legend = figure.plot._fullLayout.legend;
+  const missing = (full.showlegend ? legend?._height ?? 0 : 0) - (full.meta?.legendRoom ?? 0);
+  if (!(missing > 2)) return;
+  full.height += missing;
+  full.margin = { ...full.margin, t: full.margin.t + missing };
+  figure.plot.style.minHeight = `${full.height}px`;
+  window.Plotly.react(figure.plot, data, full, plotConfig);
 }
 
 function redrawAll(force) {
@@ -126,10 +139,12 @@ function watchPage() {
   }).observe(document.getElementById("content"));
   window.addEventListener("beforeprint", () => {
     themeState.printing = true;
+    paintSwatches();
     drawAll();
   });
   window.addEventListener("afterprint", () => {
     themeState.printing = false;
+    paintSwatches();
     redrawAll(true);
   });
 }

@@ -19,7 +19,7 @@ function energyFigure(result) {
       const comparison = result.comparisons[Number(context.state.comparison)];
       const over = context.state.view === "over", data = [];
       layout.barmode = "stack";
-      layout.bargap = result.layers.length > 20 ? 0.08 : 0.2;
+      layout.bargap = result.layers.length > 16 ? 0 : 0.2;
       result.types.forEach((type, t) => {
         const sites = result.sitesOf(type), x = sites.map((site) => site.layer);
         const chance = energyChance(sites[0]);

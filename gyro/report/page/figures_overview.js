@@ -18,13 +18,15 @@ function overviewFigure(result) {
   }
   function overviewPanels(context) {
     const n = shown.length;
+    const names = shown.map((comparison) => shorten(comparison.name, context.narrow ? 12 : 22));
+    const left = 22 + 7.4 * Math.max(6, ...names.map((name) => name.length));
     const y = {
-      tickvals: shown.map((_, i) => i), ticktext: shown.map((comparison) => plotText(shorten(comparison.name, context.narrow ? 12 : 18))),
+      tickvals: shown.map((_, i) => i), ticktext: names.map(plotText),
       range: [n - 0.5, -0.5], tickfont: { size: 12, color: context.colors.text }, ticks: "", showgrid: false,
     };
     const panels = kRatioPanels.map(({ title, key }) => ({ title, x: ratioAxis(key), y }));
     return panelLayout(context, [{ title: null, panels }],
-      { minWidth: 250, panelHeight: 46 * n + 10, sharedY: true, left: context.narrow ? 84 : 120, legend: result.types.map(typePlot), maxColumns: 3 });
+      { minWidth: 250, panelHeight: 46 * n + 10, sharedY: true, left, legend: result.types.map(typePlot), maxColumns: 3 });
   }
   return {
     id: "overview", title: "At a glance: the paper’s claims against chance",

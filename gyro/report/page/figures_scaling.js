@@ -31,7 +31,7 @@ function svsmFigure(result) {
       return {
         title: typePlot(type), type,
         x: { ...layerTicks(result), title: axisTitle("layer"), showgrid: false },
-        y: { range: [n + 0.5, 0.5], title: axisTitle("singular index"), nticks: 5, showgrid: false },
+        y: { range: [n + 0.5, 0.5], title: axisTitle("singular index"), nticks: 5, showgrid: false, tickformat: n >= 1000 ? "~s" : "d" },
       };
     });
     return shown.map((comparison) => ({ title: plotName(comparison) + (comparison.role === "control" ? " (control)" : ""), comparison, panels }));

@@ -38,7 +38,6 @@ function show(index) {
   app.current = index;
   const result = app.results[index];
   figures.clear();
-  themeState.listeners.length = 0;
   const links = [];
   const sections = kSections.map(({ id, title, parts }) => {
     const nodes = parts(result).filter(Boolean);
@@ -47,7 +46,6 @@ function show(index) {
   });
   document.getElementById("content").replaceChildren(...sections);
   document.getElementById("contents").replaceChildren(element("ul", {}, links));
-  themeState.listeners.push(() => redrawAll(true));
   if (app.ready) watchFigures();
 }
 

@@ -12,7 +12,8 @@ function panelLayout(context, blocks, options) {
   const columns = options.columns?.(fit, most) ?? evenColumns(fit, most);
   const panelWidth = (inner - gap * (columns - 1)) / columns;
   const tall = typeof panelHeight === "function" ? panelHeight(panelWidth) : panelHeight;
-  const top = legendHeight(context, legend, left + right) + 26;
+  const legendRoom = legendHeight(context, legend, left + right);
+  const top = legendRoom + 26;
 
   const rows = [];
   for (const block of blocks) {
@@ -28,7 +29,7 @@ function panelLayout(context, blocks, options) {
   const layout = {
     height: plotHeight + margin.t + margin.b, margin, annotations: [], shapes: [], showlegend: legend.length > 0,
     legend: { orientation: "h", x: 0, xanchor: "left", xref: "container", yref: "container", y: 1, yanchor: "top", tracegroupgap: 0, font: { size: 12 } },
-    meta: { panels: [] },
+    meta: { panels: [], legendRoom },
   };
   const axes = [];
   let y = 0, number = 0;
@@ -87,7 +88,7 @@ function legendHeight(context, names, margins) {
   let lines = 1, used = 0;
   for (const name of names) {
     const width = 46 + 6.8 * name.replace(/<[^>]*>/g, "").replace(/&\w+;/g, "·").length;
-    if (used > 0 && used + width > context.width - 16) {
+    if (used > 0 && used + width > context.width - margins) {
       ++lines;
       used = 0;
     }

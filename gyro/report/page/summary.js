@@ -46,11 +46,12 @@ function comparisonCard(comparison) {
 
 function swatch(comparison) {
   const node = element("span", { class: "swatch", "aria-hidden": "true", "data-index": comparison.index });
-  paintSwatch(node, comparison);
-  themeState.listeners.push(() => paintSwatch(node, comparison));
+  node.style.background = lineOf(comparison).color;
   return node;
 }
-const paintSwatch = (node, comparison) => (node.style.background = lineOf(comparison).color);
+function paintSwatches() {
+  for (const node of document.querySelectorAll(".swatch")) node.style.background = colors().lines[node.dataset.index % colors().lines.length];
+}
 
 function modelsTable(result) {
   const row = (role, model) => [

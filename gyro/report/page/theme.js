@@ -26,7 +26,7 @@ const kCividis = [
   [0.6, "#a59c74"], [0.7, "#c3b369"], [0.8, "#e1cc55"], [0.9, "#f3db4b"], [1, "#fee838"],
 ];
 
-const themeState = { choice: "auto", printing: false, listeners: [] };
+const themeState = { choice: "auto", printing: false };
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function isDark() {
@@ -65,7 +65,8 @@ function restoreTheme() {
 }
 
 function themeChanged() {
-  for (const listener of themeState.listeners) listener();
+  paintSwatches();
+  redrawAll(true);
 }
 
 // How a comparison is drawn, everywhere the same.
