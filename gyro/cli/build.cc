@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "gyro/base/error.h"
@@ -169,6 +170,7 @@ int run(BuildArguments& arguments) {
   }
   if (arguments.align_signs && arguments.operation != "ablate")
     throw CLI::ValidationError("--align-signs", "goes with ablate");
+  if (!std::isfinite(arguments.t)) throw CLI::ValidationError("--at", "takes a finite number");
   catch_interrupts();
   BuildRequest& request = arguments.request;
   const Checkpoint model(arguments.base);

@@ -57,6 +57,8 @@ int run(const InitArguments& arguments) {
   const bool middle = arguments.kind == "middle";
   if (!middle && !(arguments.band.empty() && arguments.diff.empty()))
     throw CLI::ValidationError("--band", "goes with middle");
+  if (!std::isfinite(arguments.by)) throw CLI::ValidationError("--by", "takes a finite number");
+  if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   if (arguments.kind == "rescale") return run_rescaling(arguments);
   InitRequest request;
   request.base = arguments.base;

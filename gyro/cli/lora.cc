@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "gyro/base/error.h"
@@ -37,6 +38,7 @@ void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
 }
 
 int run(LoraArguments& arguments) {
+  if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   LoraRequest& request = arguments.request;
   request.base = arguments.base;
   request.post = arguments.post;

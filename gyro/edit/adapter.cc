@@ -10,7 +10,6 @@ namespace gyro {
 namespace {
 
 using linalg::Op;
-using linalg::product;
 
 // A ≈ Y Sᵀ with Y m x r and S n x r, each column pair scaled to equal length: as PEFT's B and A, divided by √scaling
 // each.
@@ -84,14 +83,13 @@ LowRankChange low_rank_change(const Weight& base, const Weight& post, int64_t ra
                       .rows = post.rows,
                       .cols = post.cols,
                       .scale = {}};
+  LowRankChange out;
+  out.change = linalg::norm(delta);
+  check_finite(change, out.change);
   const TallWeight a = as_tall(change);
   Matrix gram = Matrix::zeros(a.n, a.n);
   for_each_panel(a, [&](const Panel& panel) { add_gram(panel, gram); });
   linalg::Eigh e = linalg::eigh(std::move(gram));
-
-  LowRankChange out;
-  out.change = linalg::norm(delta);
-  check_finite(change, out.change);
   for (const double value : e.values) out.sigma.push_back(std::sqrt(std::max(value, 0.0)));
   const ConstMatrixView s = e.vectors.view().block(0, 0, a.n, std::min(rank, a.n));
   out.pair = split(a, image(a, s), s, out.sigma, scaling);

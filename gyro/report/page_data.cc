@@ -103,7 +103,7 @@ bool has_array(const ReportInput& input, const std::string& name) {
   return input.arrays.header().tensors.contains(name);
 }
 
-std::vector<double> array_values(const ReportInput& input, const std::string& name, std::vector<int64_t> shape) {
+std::vector<double> array_values(const ReportInput& input, const std::string& name, const std::vector<int64_t>& shape) {
   const auto it = input.arrays.header().tensors.find(name);
   const std::string path = input.arrays.path().string();
   if (it == input.arrays.header().tensors.end()) fail(path, "lacks the array {}", name);

@@ -6,12 +6,6 @@
 
 #include "gyro/linalg/linalg.h"
 
-extern "C" {
-char* openblas_get_corename(void);
-char* openblas_get_config(void);
-void openblas_set_num_threads(int threads);
-}
-
 namespace gyro::linalg {
 namespace {
 

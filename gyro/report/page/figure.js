@@ -50,7 +50,7 @@ function contextOf(figure) {
 }
 
 // On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
-const kPrintWidth = 1060;
+const kPrintWidth = 1120;
 const plotConfig = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset" };
 const coarsePointer = window.matchMedia("(pointer: coarse)");
 

@@ -19,7 +19,6 @@ function energyFigure(result) {
       const comparison = result.comparisons[Number(context.state.comparison)];
       const over = context.state.view === "over", data = [];
       layout.barmode = "stack";
-      layout.bargap = result.layers.length > 16 ? 0 : 0.2;
       result.types.forEach((type, t) => {
         const sites = result.sitesOf(type), x = sites.map((site) => site.layer);
         const chance = energyChance(sites[0]);
@@ -28,7 +27,7 @@ function energyFigure(result) {
           const share = sites.map((site) => comparison.value(site, `energy.${key}`));
           const common = { ...axes[t], x, name, legendgroup: key, showlegend: t === 0, customdata: share.map(() => chance[key] ?? NaN) };
           if (!over) {
-            data.push({ type: "bar", ...common, y: share, marker: { color: context.colors.parts[key], line: { width: 0 } }, hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.2%}<br>chance: %{customdata:.2%}<extra></extra>` });
+            data.push({ type: "bar", ...common, y: share, width: result.layers.length > 16 ? 1 : 0.8, marker: { color: context.colors.parts[key], line: { width: 0 } }, hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.2%}<br>chance: %{customdata:.2%}<extra></extra>` });
             below += chance[key] ?? 0;
             if (key !== "scaling" && below > 0.002 && below < 0.9995) data.push(chanceLine(result, axes[t], below, context, `chance: up to ${(100 * below).toFixed(1)} %`, false));
           } else if (chance[key] > 1e-9) {

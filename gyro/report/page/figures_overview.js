@@ -87,8 +87,8 @@ function sizeFigure(result) {
   const values = (key) => result.comparisons.flatMap((comparison) => result.sites.map((site) => comparison.value(site, key)));
   const panels = (context) => {
     const x = logAxis(values("relative_change"), axisTitle("relative change ‖ΔW‖ / ‖W<sub>base</sub>‖"));
-    return panelLayout(context, [{ title: null, panels: kSizePanels.map(({ title, key }) => ({ title, x, y: logAxis(values(key)) })) }],
-      { minWidth: 300, panelHeight: context.narrow ? 260 : 340, gap: 56, maxColumns: 2, legend: legend(context) });
+    return panelLayout(context, [{ title: null, panels: kSizePanels.map(({ title, key }) => ({ title, x, y: logAxis(values(key), axisTitle(title)) })) }],
+      { minWidth: 300, panelHeight: context.narrow ? 260 : 340, gap: 72, maxColumns: 2, nameEachY: true, legend: legend(context) });
   };
   return {
     id: "size", title: "More consistent, or just less? Structure against the size of the change",

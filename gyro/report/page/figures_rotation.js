@@ -84,7 +84,7 @@ const kBar = { orientation: "h", yref: "container", y: 0, yanchor: "bottom", ypa
 function cornerFigure(result) {
   const titles = (context) => ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |", context.state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
   const blocks = (context) => chosenCorners(context).map(({ site, corner }) => ({ title: blockTitle(site), panels: titles(context).map((title) => matrixPanel(title, corner.size)) }));
-  const layoutOf = (context) => panelLayout(context, blocks(context), { minWidth: context.narrow ? 120 : 170, maxColumns: 4, panelHeight: (width) => Math.min(260, width), gap: 40, left: 50, bottom: 118, columns: (fit) => (fit >= 4 ? 4 : fit >= 2 ? 2 : 1) });
+  const layoutOf = (context) => panelLayout(context, blocks(context), { minWidth: 120, maxColumns: 4, panelHeight: (width) => Math.min(260, width), gap: 40, left: 50, bottom: 118, columns: (fit) => (fit >= 4 ? 4 : fit >= 2 ? 2 : 1) });
   return {
     id: "corner", title: "Rotation of the leading directions, first and last block",
     read: "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A bright diagonal: directions kept their place. An empty difference: both sides moved alike; so does I_orth when it is the identity.",
@@ -123,7 +123,7 @@ function residualFigure(result) {
       title: titles[2], x: { range: [0, corner.size + 1], title: axisTitle("singular index"), dtick: 5, tick0: 0 }, y: { rangemode: "tozero", ticksuffix: "°", nticks: 6 },
     }],
   }));
-  const layoutOf = (context) => panelLayout(context, blocks(context), { minWidth: 200, maxColumns: 3, panelHeight: (width) => Math.min(270, width), gap: 48, left: 50, bottom: 112, legend: names, columns: (fit) => (fit >= 3 ? 3 : 1) });
+  const layoutOf = (context) => panelLayout(context, blocks(context), { minWidth: 150, maxColumns: 3, panelHeight: (width) => Math.min(330, width), gap: 48, left: 50, bottom: 112, legend: names, columns: (fit) => (fit >= 3 ? 3 : 1) });
   return {
     id: "residual", title: "What is left after the common rotation (eq. 13)",
     read: "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share; their departure from the identity is drawn. Small entries, and angles near 0°, say that one rotation explains both sides. The two are each other’s inverse where the shared rotation is the mean of both.",

@@ -85,9 +85,15 @@ function band(x, mean, std, axis, look) {
   const low = mean.map((m, i) => (isNumber(m) && isNumber(std[i]) ? m - std[i] : null));
   const high = mean.map((m, i) => (isNumber(m) && isNumber(std[i]) ? m + std[i] : null));
   const known = x.map((_, i) => i).filter((i) => low[i] !== null);
+  const places = known.map((i) => x[i]);
+  if (known.length === 1) {  // one layer: a band as wide as a mark
+    known.push(known[0]);
+    places.splice(0, 1, places[0] - 0.2, places[0] + 0.2);
+  }
+  const back = [...known].reverse();
   return {
-    type: "scatter", mode: "lines", ...axis, x: [...known, ...[...known].reverse()].map((i) => x[i]),
-    y: [...known.map((i) => high[i]), ...[...known].reverse().map((i) => low[i])], fill: "toself", line: { width: 0 }, hoverinfo: "skip", showlegend: false, ...look,
+    type: "scatter", mode: "lines", ...axis, x: [...places, ...[...places].reverse()],
+    y: [...known.map((i) => high[i]), ...back.map((i) => low[i])], fill: "toself", line: { width: 0 }, hoverinfo: "skip", showlegend: false, ...look,
   };
 }
 
@@ -101,7 +107,7 @@ function bandwidthFigure(result) {
   const panels = (context) => {
     const overlay = context.state.comparison === "overlay", shown = shownIn(context);
     const one = () => result.types.map((type) => ({ title: typePlot(type), x: layerAxis(result, context), y: { title: axisTitle("α"), nticks: 5, tickformat: "~r" } }));
-    if (overlay) return panelLayout(context, [{ title: null, panels: one() }], { minWidth: context.narrow ? 118 : 190, sharedY: true, left: 66, legend: shown.map(plotName).concat("null (mean ± std)") });
+    if (overlay) return panelLayout(context, [{ title: null, panels: one() }], { minWidth: context.narrow ? 118 : 148, sharedY: true, left: 66, legend: shown.map(plotName).concat("null (mean ± std)") });
     return panelLayout(context, shown.map((comparison) => ({ title: plotName(comparison), panels: one() })), {
       minWidth: context.narrow ? 118 : 108, maxColumns: 9, panelHeight: 118, gap: 12, sharedY: true, left: 66, legend: ["mean ± std", "null (mean ± std)"],
       columns: (fit, most) => (fit >= most ? most : evenColumns(Math.min(fit, 4), most)),

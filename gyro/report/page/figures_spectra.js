@@ -14,7 +14,7 @@ function spectraFigure(result) {
       return ratio || !site ? { title: axisTitle("σ / σ of base"), nticks: 5 } : logAxis([...result.baseSigma(site)], axisTitle("σ"));
     };
     const types = result.types.map((type) => ({ title: typePlot(type), x: indexAxis(), y: y(type) }));
-    return panelLayout(context, [{ title: null, panels: types }], { minWidth: context.narrow ? 110 : 190, legend: legend(context), gap: 46, panelHeight: context.narrow ? 140 : 185 });
+    return panelLayout(context, [{ title: null, panels: types }], { minWidth: context.narrow ? 110 : 124, legend: legend(context), gap: 46, panelHeight: context.narrow ? 140 : 185 });
   };
   return {
     id: "spectra", title: "Spectra of base and post",

@@ -50,7 +50,7 @@ function panelLayout(context, blocks, options) {
       layout[`yaxis${suffix}`] = { ...axisLook(context), ...panel.y, domain: domainY, anchor: `x${suffix}` };
       if (column > 0 && options.sharedY) {
         Object.assign(layout[`yaxis${suffix}`], { showticklabels: false, title: undefined });
-      } else if (column > 0) {
+      } else if (column > 0 && !options.nameEachY) {
         layout[`yaxis${suffix}`].title = undefined;
       }
       if (!lowest(column)) layout[`xaxis${suffix}`].title = undefined;
@@ -100,7 +100,7 @@ function legendHeight(context, names, margins) {
 // The panels that most figures have: one a type.
 function typePanels(context, options) {
   const panels = context.result.types.map((type) => ({ title: typePlot(type), x: { ...options.x }, y: { ...options.y } }));
-  return panelLayout(context, [{ title: null, panels }], { minWidth: context.narrow ? 118 : 190, panelHeight: context.narrow ? 130 : 170, ...options });
+  return panelLayout(context, [{ title: null, panels }], { minWidth: context.narrow ? 118 : 148, panelHeight: context.narrow ? 130 : 170, ...options });
 }
 
 // Axis of layers: whole numbers.

@@ -6,17 +6,18 @@ const kClaims = [
   { id: "w_o_anomaly", question: "Does W_O stand out, as in reasoning models?", words: { yes: "Yes", no: "No" } },
 ];
 const kStrength = { yes: "found", some_types: "partly", as_chance: "chance", no: "none", unclear: "chance", undefined: "none" };
+const kOtherWords = { undefined: "Not defined", unclear: "Unclear" };
 const kGlyph = { found: "●", partly: "◐", chance: "≈", none: "○" };
 
 function badge(claim, finding) {
   const strength = kStrength[finding.verdict] ?? "none";
   return element("span", { class: `badge ${strength}` }, element("span", { "aria-hidden": "true" }, kGlyph[strength] + " "),
-    claim.words[finding.verdict] ?? finding.verdict);
+    claim.words[finding.verdict] ?? kOtherWords[finding.verdict] ?? finding.verdict);
 }
 
 function claimNumbers(finding) {
   const { id, value, null: chance, z } = finding;
-  if (!isNumber(value)) return "no number: " + finding.verdict;
+  if (!isNumber(value)) return "no number";
   if (id === "uniform_scaling") return `α spreads by ${percent(value, 2)} of its mean; null ${isNumber(chance) ? percent(chance, 2) : "not drawn"}`;
   if (id === "co_rotation") {
     const sd = isNumber(z) && z !== 0 ? Math.abs((value - 1) / z) : null;

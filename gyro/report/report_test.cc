@@ -1,0 +1,300 @@
+#include "gyro/report/report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+
+#include "gyro/base/test_util.h"
+#include "gyro/diff/runner.h"
+#include "gyro/report/embedded.h"
+#include "gyro/report/page_data.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kModels = fs::path(GYRO_SOURCE_DIR) / "models";
+
+std::string read_text(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+void compare(const std::string& family, const fs::path& out, const std::string& post = "instruct") {
+  DiffRequest request;
+  request.base = (kModels / family / "base").string();
+  request.posts = {(kModels / family / post).string()};
+  request.controls = {"noise"};
+  request.out = out;
+  request.threads = 1;
+  request.warn = [](const std::string&) {};
+  run_diff(request);
+}
+
+class ReportTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    shared = new TempDir;
+    compare("pico-qwen2", *shared / "out");
+  }
+  static void TearDownTestSuite() { delete shared; }
+
+  static std::vector<ReportInput> inputs() {
+    std::vector<ReportInput> list;
+    list.push_back(read_report_input(*shared / "out"));
+    return list;
+  }
+  // A copy of the result folder whose document was edited.
+  fs::path edited(const std::function<void(Json&)>& edit) {
+    const fs::path copy = dir / "copy";
+    fs::remove_all(copy);
+    fs::copy(*shared / "out", copy);
+    Json document = Json::parse(read_text(copy / "result.json"));
+    edit(document);
+    write_text(copy / "result.json", document.dump());
+    return copy;
+  }
+
+  static TempDir* shared;
+  TempDir dir;
+};
+TempDir* ReportTest::shared = nullptr;
+
+// The page without plotly.js, and the JSON of its data block.
+std::string own_part(std::string page) {
+  const size_t at = page.find(plotly_script());
+  if (at != page.npos) page.erase(at, plotly_script().size());
+  return page;
+}
+
+Json data_of(const std::string& page) {
+  const std::string open = R"(<script type="application/json" id="gyro-data">)";
+  const size_t begin = page.find(open) + open.size();
+  return Json::parse(page.substr(begin, page.find("</script>", begin) - begin));
+}
+
+std::vector<float> floats(const std::string& text) {
+  std::vector<int> digits(256, -1);
+  const std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < alphabet.size(); ++i) digits[static_cast<unsigned char>(alphabet[i])] = static_cast<int>(i);
+  std::string bytes;
+  uint32_t group = 0;
+  int bits = 0;
+  for (const char c : text) {
+    if (c == '=') break;
+    group = group << 6 | static_cast<uint32_t>(digits[static_cast<unsigned char>(c)]);
+    bits += 6;
+    if (bits >= 8) bytes += static_cast<char>(group >> (bits -= 8) & 255);
+  }
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+TEST_F(ReportTest, LoadsNothing) {
+  const std::string page = own_part(render_report(inputs(), {}));
+  for (const char* part : {"http://", "https://", "src=", "@import", "url(", "fetch(", "XMLHttpRequest", "WebSocket",
+                           "import(", "EventSource", "sendBeacon", "{{", "}}\n</"}) {
+    EXPECT_FALSE(contains(page, part)) << part;
+  }
+  EXPECT_TRUE(contains(page, "default-src 'none'"));
+  // The one link is the empty icon, which keeps a browser from asking a server for one.
+  EXPECT_TRUE(contains(page, R"(<link rel="icon" href="data:,">)"));
+}
+
+TEST_F(ReportTest, PlotlyInThePageOrBesideIt) {
+  write_report(dir / "inline.html", inputs(), {PlotlyMode::Inline, ""});
+  const std::string whole = read_text(dir / "inline.html");
+  EXPECT_TRUE(contains(whole, plotly_script()));
+  EXPECT_LT(whole.size(), kReportLimit);
+  EXPECT_FALSE(fs::exists(dir / "plotly.min.js"));
+
+  write_report(dir / "beside.html", inputs(), {PlotlyMode::Directory, ""});
+  const std::string page = read_text(dir / "beside.html");
+  EXPECT_TRUE(contains(page, R"(<script src="plotly.min.js"></script>)"));
+  EXPECT_FALSE(contains(page, "http:"));
+  EXPECT_FALSE(contains(page, "https:"));
+  EXPECT_LT(page.size(), 1'000'000U);
+  EXPECT_EQ(read_text(dir / "plotly.min.js"), plotly_script());
+  EXPECT_EQ(data_of(page), data_of(whole));
+}
+
+TEST_F(ReportTest, PlotlyCanStandInAScript) {
+  std::string script(plotly_script());
+  EXPECT_GT(script.size(), 4'000'000U);
+  std::transform(script.begin(), script.end(), script.begin(), [](unsigned char c) { return std::tolower(c); });
+  EXPECT_FALSE(contains(script, "</script"));
+  EXPECT_FALSE(contains(script, "<!--"));
+}
+
+TEST_F(ReportTest, IsTheSameEachTime) {
+  EXPECT_EQ(render_report(inputs(), {}), render_report(inputs(), {}));
+}
+
+TEST_F(ReportTest, HostileTextStaysText) {
+  const std::string attack = "</script><script>alert(1)</script><!--<img src=x onerror=alert(1)>\"'\n\t\xff{{style}}";
+  const fs::path folder = edited([&](Json& document) {
+    // JSON text cannot hold a lone 0xff: leave it out of the document, the title has it.
+    const std::string text = attack.substr(0, attack.find('\xff'));
+    document["base"]["id"] = text;
+    document["base"]["architecture"] = text;
+    for (Json& comparison : document["comparisons"]) {
+      comparison["post"]["id"] = text;
+      comparison["post"]["revision"] = text;
+      comparison["findings"][0]["text"] = text;
+      comparison["matrices"][0]["tensor"] = text;
+      comparison["matrices"][0]["flags"] = Json::array({text});
+    }
+  });
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(folder));
+  const std::string page = own_part(render_report(list, {PlotlyMode::Inline, attack}));
+  EXPECT_FALSE(contains(page, "<script>alert"));
+  EXPECT_FALSE(contains(page, "<img src"));
+  EXPECT_FALSE(contains(page, "<!--"));
+  EXPECT_TRUE(contains(page, "<title>&lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;&lt;!--&lt;img"));
+  const Json data = data_of(page);
+  EXPECT_TRUE(contains(data["results"][0]["comparisons"][0]["post"]["id"].get<std::string>(), "</script><script>"));
+}
+
+TEST_F(ReportTest, DrawsTheValuesOfTheResult) {
+  const std::vector<ReportInput> list = inputs();
+  const Json data = data_of(render_report(list, {}))["results"][0];
+  const Json& rows = list[0].document["comparisons"][0]["matrices"];
+  const Json& columns = data["comparisons"][0]["rows"];
+  std::vector<float> sigma = floats(data["comparisons"][0]["sigma"]), base = floats(data["sigma"]);
+  std::vector<float> alpha = floats(data["comparisons"][0]["alpha"]);
+  size_t at = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_NEAR(columns["nf"][i].get<double>() / number(rows[i], "nf"), 1, 1e-6);
+    EXPECT_NEAR(columns["null.nf"][i].get<double>() / number(rows[i]["null"], "nf"), 1, 1e-6);
+    // n = 64 or less: every value has its own point and row.
+    double mean = 0, square = 0;
+    const auto k = rows[i]["k"].get<size_t>();
+    for (size_t j = 0; j < k; ++j) {
+      EXPECT_NEAR(alpha[at + j], sigma[at + j] / base[at + j], 1e-5);
+      mean += static_cast<double>(alpha[at + j]) / static_cast<double>(k);
+    }
+    for (size_t j = 0; j < k; ++j) {
+      square += std::pow(static_cast<double>(alpha[at + j]) - mean, 2) / static_cast<double>(k);
+    }
+    EXPECT_NEAR(mean, number(rows[i], "alpha_mean"), 1e-6);
+    EXPECT_NEAR(std::sqrt(square), number(rows[i], "alpha_std"), 1e-6);
+    at += rows[i]["n"].get<size_t>();
+  }
+  EXPECT_EQ(at, sigma.size());
+}
+
+TEST_F(ReportTest, GrowsCoarserToFitAndSaysSoWhenItCannot) {
+  const std::vector<ReportInput> list = inputs();
+  const size_t whole = page_data(list, "", kReportLimit).size();
+  const std::string smaller = page_data(list, "", whole * 3 / 5);
+  EXPECT_LE(smaller.size(), whole * 3 / 5);
+  const Json result = Json::parse(smaller)["results"][0];
+  EXPECT_LT(result["comparisons"][0]["corners"]["0"]["size"], 25);
+  EXPECT_TRUE(contains(error_of([&] { page_data(list, "", 2000); }), "too many for one page"));
+}
+
+TEST_F(ReportTest, JoinsResultsOfOneBaseAndKeepsOthersApart) {
+  compare("pico-qwen2", dir / "same", "base");
+  compare("pico-llama", dir / "other");
+  std::vector<ReportInput> list = inputs();
+  list.push_back(read_report_input(*shared / "out"));  // once more: nothing new
+  list.push_back(read_report_input(dir / "same"));
+  list.push_back(read_report_input(dir / "other"));
+  const Json results = data_of(render_report(list, {}))["results"];
+  ASSERT_EQ(results.size(), 2U);
+  std::set<std::string> names;
+  for (const Json& comparison : results[0]["comparisons"]) names.insert(comparison["post"]["name"].get<std::string>());
+  EXPECT_EQ(results[0]["comparisons"].size(), 4U);
+  EXPECT_EQ(names.size(), 4U) << "names tell the models apart";
+  EXPECT_EQ(results[1]["comparisons"].size(), 2U);
+}
+
+TEST_F(ReportTest, NamesWhatIsMissing) {
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "nowhere"); }), "nowhere/result.json"));
+  fs::remove(edited([](Json&) {}) / "arrays.safetensors");
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), "arrays.safetensors"));
+}
+
+TEST_F(ReportTest, RefusesWhatDiffDidNotWrite) {
+  const auto refuse = [&](const std::function<void(Json&)>& edit) {
+    const fs::path folder = edited(edit);
+    return error_of([&] {
+      std::vector<ReportInput> list;
+      list.push_back(read_report_input(folder));
+      render_report(list, {});
+    });
+  };
+  const std::string foreign = "result.json: is not a result of gyro diff";
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["schema"] = "gyro.diff/2"; }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d = Json::array(); }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"] = Json::array(); }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"][0]["matrices"].erase(3); }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"][1]["matrices"][0]["type"] = "W_X"; }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"][0]["matrices"][0]["n"] = -1; }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"][0]["matrices"][0].erase("energy"); }), foreign));
+  const auto grow = [](Json& d) {
+    for (Json& comparison : d["comparisons"]) {
+      for (const char* key : {"n", "d_in", "d_out"}) comparison["matrices"][0][key] = int64_t{1} << 40;
+    }
+  };
+  EXPECT_TRUE(contains(refuse(grow), "base.0.W_Q.sigma is not of the shape"));
+  const auto move = [](Json& d) {
+    for (Json& comparison : d["comparisons"]) comparison["matrices"][0]["layer"] = 77;
+  };
+  EXPECT_TRUE(contains(refuse(move), "lacks the array base.77.W_Q.sigma"));
+  write_text(dir / "copy" / "result.json", "{\"schema\": \"gyro.di");
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), foreign));
+}
+
+TEST_F(ReportTest, MissingNumbersAreNoTrouble) {
+  const fs::path folder = edited([](Json& document) {
+    for (Json& comparison : document["comparisons"]) {
+      for (Json& row : comparison["matrices"]) {
+        row["nf"] = nullptr;
+        row["scale"] = nullptr;
+        row["null"]["valid"] = false;
+        row["null"]["nf"] = nullptr;
+        row["energy"]["counter_over_co"] = nullptr;
+      }
+      comparison["types"] = Json::array();
+      comparison["findings"] = Json::array();
+    }
+  });
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(folder));
+  const Json data = data_of(render_report(list, {}));
+  EXPECT_TRUE(data["results"][0]["comparisons"][0]["rows"]["nf"][0].is_null());
+}
+
+TEST(Base64, MeetsTheStandard) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foo"), "Zm9v");
+  EXPECT_EQ(base64("\xff\xfe\xfd\x00"), "//79");  // a literal ends at its NUL
+  EXPECT_EQ(base64(std::string_view("\xff\xfe\xfd\x00", 4)), "//79AA==");
+}
+
+TEST(ShortName, TakesTheLastPart) {
+  const auto name = [](const char* id, int parts = 1) { return short_name({{"id", id}}, parts); };
+  EXPECT_EQ(name("a/b/c"), "c");
+  EXPECT_EQ(name("a/b/c", 2), "b/c");
+  EXPECT_EQ(name("a/b/c", 9), "a/b/c");
+  EXPECT_EQ(name("/a/b/"), "b");
+  EXPECT_EQ(name("/"), "/");
+  EXPECT_EQ(name(""), "");
+  EXPECT_EQ(name("x\ny"), "x?y");
+  EXPECT_EQ(short_name(Json::object()), "?");
+}
+
+}  // namespace
+}  // namespace gyro
