@@ -1,4 +1,5 @@
-// The stages of a comparison at one thread, with the flop rate of each: where the time goes and how far from gemm's speed.
+// The stages of a comparison at one thread, with the flop rate of each: where the time goes and how far from gemm's
+// speed.
 
 #include <benchmark/benchmark.h>
 
@@ -28,7 +29,9 @@ void report_flops(benchmark::State& state, double flops) {
   state.counters["flops"] = benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-double cube(int64_t n) { return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n); }
+double cube(int64_t n) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
+}
 
 void gemm(benchmark::State& state) {
   const int64_t n = state.range(0);

@@ -1,5 +1,7 @@
 #include "gyro/edit/copy.h"
 
+#include <cmath>
+
 #include "gyro/base/error.h"
 #include "gyro/tensor/narrow.h"
 
@@ -59,6 +61,8 @@ Stored store(const Matrix& values, DType dtype) {
   Matrix back(values.rows(), values.cols());
   widen(dtype, stored.bytes.data(), count, back.data());
   stored.rounding = squared_distance(back, values);
+  if (!std::isfinite(stored.rounding))
+    fail(std::string(dtype_name(dtype)), "cannot hold a weight this large; another --dtype may");
   return stored;
 }
 

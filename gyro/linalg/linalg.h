@@ -57,8 +57,9 @@ struct Svd {
 /// Error("svd", ...) if it does not converge.
 Svd svd(Matrix&& a);
 
-/// Q^t for an orthogonal Q: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors one direction
-/// there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on the way.
+/// Q^t for an orthogonal Q: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors one
+/// direction there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on the
+/// way.
 Matrix orthogonal_power(Matrix&& q, double t);
 
 /// Frobenius norm, safe against overflow of single squares only in the range of the weights (no scaling).

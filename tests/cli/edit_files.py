@@ -287,11 +287,17 @@ class Refusals(Files):
         for command in (["build", "interpolate", big, big], ["init", "pissa", big], ["lora", big, big]):
             run = subprocess.Popen([GYRO, *command, "--out", self.out, "--threads", "1", "--quiet"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
-            time.sleep(0.25)
+            self.wait_for_work(run, command[0])
             run.send_signal(signal.SIGINT)
             output, error = run.communicate(timeout=120)
             self.assertEqual((run.returncode, output, error), (130, "", "gyro: interrupted; nothing was written\n"), command)
             self.assertEqual(os.listdir(self.folder), ["big"])
+
+    def wait_for_work(self, run, command):
+        """Until the temporary folder is there; `lora` makes it at the end only."""
+        end = time.monotonic() + (1 if command == "lora" else 60)
+        while run.poll() is None and time.monotonic() < end and not any(".tmp." in name for name in os.listdir(self.folder)):
+            time.sleep(0.01)
 
     def big_model(self):
         """A llama whose matrices take seconds."""
@@ -317,7 +323,7 @@ class Refusals(Files):
         """What a killed run leaves does not look like a checkpoint of that name."""
         big = self.big_model()
         run = subprocess.Popen([GYRO, "build", "interpolate", big, big, "--out", self.out, "--threads", "1", "--quiet"])
-        time.sleep(0.25)
+        self.wait_for_work(run, "build")
         run.kill()
         run.wait()
         self.assertFalse(os.path.exists(self.out))
