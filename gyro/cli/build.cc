@@ -59,7 +59,7 @@ std::map<MatrixType, double> scales_of(const BuildArguments& arguments) {
   for (const std::string& part : parts) {
     const size_t equals = part.find('=');
     if (equals != std::string::npos) {
-      const MatrixType type = parse_types({part.substr(0, equals)}).front();
+      const MatrixType type = parse_types({part.substr(0, equals)}, "--scale").front();
       scales[type] = parse_number("--scale", part.substr(equals + 1));
       continue;
     }
@@ -202,9 +202,8 @@ void add_build_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<BuildArguments>();
   BuildRequest& request = arguments->request;
   command
-      ->add_option(
-          "OP", arguments->operation,
-          "replace, ablate, restore, transplant, interpolate, noise, or paper for the eight variants of the paper")
+      ->add_option("OP", arguments->operation,
+                   "replace, ablate, restore, transplant, interpolate, noise, or paper for all of the paper's variants")
       ->required()
       ->check(CLI::IsMember({"replace", "ablate", "restore", "transplant", "interpolate", "noise", "paper"}));
   command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();

@@ -35,13 +35,13 @@ std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces) {
   return layers;
 }
 
-std::vector<MatrixType> parse_types(const std::vector<std::string>& names) {
+std::vector<MatrixType> parse_types(const std::vector<std::string>& names, const std::string& option) {
   std::vector<MatrixType> types;
   for (const std::string& name : names) {
     const auto type = type_from_name(name);
     if (!type) {
       throw CLI::ValidationError(
-          "--types", "'" + name + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
+          option, "'" + name + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
     }
     types.push_back(*type);
   }

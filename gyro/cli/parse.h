@@ -12,8 +12,9 @@ namespace gyro {
 /// "0,5-8,-1" in pieces: the layers they name, negative ones counted from the end. Throws CLI::ValidationError.
 std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces);
 
-/// "W_Q", "down", ...: the types they name. Throws CLI::ValidationError naming the choices.
-std::vector<MatrixType> parse_types(const std::vector<std::string>& names);
+/// "W_Q", "down", ...: the types they name. Throws CLI::ValidationError naming `option` and
+/// the choices.
+std::vector<MatrixType> parse_types(const std::vector<std::string>& names, const std::string& option = "--types");
 
 /// "5GB", "500MB", "2GiB", "1000": bytes. Throws CLI::ValidationError.
 uint64_t parse_size(const std::string& option, const std::string& text);

@@ -294,10 +294,15 @@ class Refusals(Files):
             self.assertEqual(os.listdir(self.folder), ["big"])
 
     def wait_for_work(self, run, command):
-        """Until the temporary folder is there; `lora` makes it at the end only."""
-        end = time.monotonic() + (1 if command == "lora" else 60)
-        while run.poll() is None and time.monotonic() < end and not any(".tmp." in name for name in os.listdir(self.folder)):
-            time.sleep(0.01)
+        """Until Ctrl-C is caught and the temporary folder is there; `lora` makes it at the end only."""
+        def ready():
+            with open(f"/proc/{run.pid}/status", encoding="utf-8") as f:
+                caught = next(int(line.split()[1], 16) for line in f if line.startswith("SigCgt"))
+            working = command == "lora" or any(".tmp." in name for name in os.listdir(self.folder))
+            return caught >> (signal.SIGINT - 1) & 1 and working
+        end = time.monotonic() + 60
+        while run.poll() is None and time.monotonic() < end and not ready():
+            time.sleep(0.001)
 
     def big_model(self):
         """A llama whose matrices take seconds."""
