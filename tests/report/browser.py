@@ -1,4 +1,5 @@
 """A headless Chromium for the report's tests: what it requested, what it complained of."""
+
 import json
 import shutil
 
@@ -14,27 +15,38 @@ class Browser:
     def __init__(self, width=1440, height=900, dark=False):
         options = Options()
         options.binary_location = shutil.which("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                         "--disable-background-networking", f"--window-size={width},{height}"):
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--disable-background-networking",
+            f"--window-size={width},{height}",
+        ):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         self.driver.set_script_timeout(60)
         # Without a network a page that needs one would show it.
         self.command("Network.enable", {})
-        self.command("Network.emulateNetworkConditions",
-                     {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0})
+        self.command(
+            "Network.emulateNetworkConditions",
+            {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0},
+        )
         self.resize(width, height)
         if dark:
-            self.command("Emulation.setEmulatedMedia",
-                         {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+            self.command(
+                "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+            )
 
     def command(self, name, arguments):
         return self.driver.execute_cdp_cmd(name, arguments)
 
     def resize(self, width, height=900):
-        self.command("Emulation.setDeviceMetricsOverride",
-                     {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
 
     def open(self, path):
         self.driver.get("file://" + path)

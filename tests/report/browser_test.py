@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The report in Chromium: nothing comes from a network, no complaints, every figure drawn with the values of result.json
-and arrays.safetensors, tables that sort from the keyboard, hostile names as text, paper."""
+"""The report in Chromium: nothing comes from a network, no complaints, every figure drawn with the values of
+result.json and arrays.safetensors, tables that sort from the keyboard, hostile names as text, paper."""
+
 import base64
 import json
 import math
@@ -19,8 +20,21 @@ from browser import Browser
 
 GYRO, MODELS = os.environ["GYRO"], os.environ["GYRO_MODELS"]
 TYPES = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down"]
-FIGURES = {"overview", "svsm", "bandwidth", "spectra", "energy", "counter", "nf", "turn", "corner", "residual", "size",
-           "change", "cosine"}
+FIGURES = {
+    "overview",
+    "svsm",
+    "bandwidth",
+    "spectra",
+    "energy",
+    "counter",
+    "nf",
+    "turn",
+    "corner",
+    "residual",
+    "size",
+    "change",
+    "cosine",
+}
 MEGABYTE = 1_000_000
 
 folder = None
@@ -32,8 +46,20 @@ def setUpModule():
     global folder, result, arrays
     folder = tempfile.TemporaryDirectory()
     out = os.path.join(folder.name, "out")
-    subprocess.run([GYRO, "diff", f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/instruct", "--control", "noise",
-                    "--out", out, "--quiet"], check=True)
+    subprocess.run(
+        [
+            GYRO,
+            "diff",
+            f"{MODELS}/pico-qwen2/base",
+            f"{MODELS}/pico-qwen2/instruct",
+            "--control",
+            "noise",
+            "--out",
+            out,
+            "--quiet",
+        ],
+        check=True,
+    )
     with open(os.path.join(out, "result.json"), encoding="utf-8") as f:
         result = json.load(f)
     arrays = load_file(os.path.join(out, "arrays.safetensors"))
@@ -57,7 +83,8 @@ const figure = window.gyro.figures.get(arguments[0]);
 const plain = (values) => Array.from(values, (v) => (v !== null && typeof v === "object" ? Array.from(v) : v));
 const panels = figure.plot.layout.meta.panels;
 return figure.plot.data.filter((t) => !t.meta?.helper).map((t) => ({
-  name: t.name, type: t.type, group: t.legendgroup, x: plain(t.x), y: plain(t.y), z: t.z ? t.z.map((row) => Array.from(row)) : null,
+  name: t.name, type: t.type, group: t.legendgroup, x: plain(t.x), y: plain(t.y),
+  z: t.z ? t.z.map((row) => Array.from(row)) : null,
   panel: panels[Number((t.xaxis ?? "x").slice(1) || 1) - 1]}));
 """
 
@@ -75,17 +102,25 @@ class Report(unittest.TestCase):
 
     def traces(self, figure, panel=None, name=None):
         found = self.browser.run(TRACES, figure)
-        return [t for t in found if (panel is None or t["panel"].endswith(panel)) and (name is None or t["name"] == name)]
+        return [
+            t for t in found if (panel is None or t["panel"].endswith(panel)) and (name is None or t["name"] == name)
+        ]
 
     def choose(self, figure, key, value):
-        self.browser.run("const s = document.querySelector(`#${arguments[0]} select[data-choice=${arguments[1]}]`);"
-                         "s.value = arguments[2]; s.dispatchEvent(new Event('change'))", figure, key, value)
+        self.browser.run(
+            "const s = document.querySelector(`#${arguments[0]} select[data-choice=${arguments[1]}]`);"
+            "s.value = arguments[2]; s.dispatchEvent(new Event('change'))",
+            figure,
+            key,
+            value,
+        )
 
     def test_all_figures_have_drawn_marks(self):
         drawn = self.browser.run("""
             return Object.fromEntries([...window.gyro.figures.values()].map((f) => [f.id, {
               traces: f.plot.data.filter((t) => !t.meta?.helper).length,
-              marks: f.plot.querySelectorAll('.scatterlayer path, .scatterlayer .point, .barlayer .point, .heatmaplayer image').length,
+              marks: f.plot.querySelectorAll(
+                '.scatterlayer path, .scatterlayer .point, .barlayer .point, .heatmaplayer image').length,
               title: f.root.querySelector('h3').textContent, read: f.root.querySelector('.read').textContent,
               label: f.plot.getAttribute('aria-label')}]))""")
         self.assertEqual(set(drawn), FIGURES)
@@ -100,7 +135,8 @@ class Report(unittest.TestCase):
             const bare = [];
             for (const f of window.gyro.figures.values()) {
               for (const letter of 'xy') {
-                const titles = Object.keys(f.plot.layout).filter((k) => k.startsWith(letter + 'axis')).map((k) => f.plot.layout[k].title?.text);
+                const axes = Object.keys(f.plot.layout).filter((k) => k.startsWith(letter + 'axis'));
+                const titles = axes.map((k) => f.plot.layout[k].title?.text);
                 if (!titles.some(Boolean) && !(f.id === 'overview' && letter === 'y')) bare.push(f.id + ' ' + letter);
               }
             }
@@ -161,9 +197,9 @@ class Report(unittest.TestCase):
         sigma = arrays["base.0.W_K.sigma"]
         m, n = max(row["d_in"], row["d_out"]), row["n"]
         s2 = row["energy"]["total"] / (m * n) / row["scale"] ** 2
-        gap = (sigma[:, None] ** 2 - sigma ** 2) ** 2
+        gap = (sigma[:, None] ** 2 - sigma**2) ** 2
         np.fill_diagonal(gap, math.inf)
-        f = s2 * (sigma[:, None] ** 2 + sigma ** 2) / gap
+        f = s2 * (sigma[:, None] ** 2 + sigma**2) / gap
         expected = np.minimum(1, (f / (1 + 2 * f)).sum(axis=1))
         nulls = [np.array(t["y"], float) for t in self.traces("turn", "WK") if t["group"] == "null"]
         short = min(nulls, key=lambda y: y.sum())
@@ -217,9 +253,12 @@ class Report(unittest.TestCase):
         self.assertEqual(column(), unsorted)
 
     def test_tables_are_tables(self):
-        bad = self.browser.run("""
+        bad = self.browser.run(
+            """
             return [...document.querySelectorAll('table')].filter((t) =>
-              !t.closest('[role=region][aria-labelledby]') || !t.querySelector('thead th[scope=col]') || !t.querySelector('tbody th[scope=row]')).length""")
+              !t.closest('[role=region][aria-labelledby]') || !t.querySelector('thead th[scope=col]') ||
+              !t.querySelector('tbody th[scope=row]')).length"""
+        )
         self.assertEqual(bad, 0)
 
     def test_copies_csv_and_latex(self):
@@ -238,7 +277,10 @@ class Report(unittest.TestCase):
 
     def test_every_matrix(self):
         self.browser.driver.find_element(By.CSS_SELECTOR, "#every-matrix summary").send_keys(Keys.ENTER)
-        rows = self.browser.run("return new Promise((done) => setTimeout(() => done(document.querySelectorAll('#matrices tbody tr').length), 200))")
+        rows = self.browser.run(
+            """return new Promise((done) =>
+                setTimeout(() => done(document.querySelectorAll('#matrices tbody tr').length), 200))"""
+        )
         self.assertEqual(rows, 21)
 
     def test_images(self):
@@ -252,7 +294,10 @@ class Report(unittest.TestCase):
         self.browser.run("""
             for (const select of document.querySelectorAll('.figure select')) {
               const before = select.value;
-              for (const option of select.options) { select.value = option.value; select.dispatchEvent(new Event('change')); }
+              for (const option of select.options) {
+                select.value = option.value;
+                select.dispatchEvent(new Event('change'));
+              }
               select.value = before;
               select.dispatchEvent(new Event('change'));
             }""")
@@ -283,7 +328,8 @@ class Opening(unittest.TestCase):
         self.addCleanup(browser.close)
         browser.open(page())
         paint = browser.run("""
-            return new Promise((done) => new PerformanceObserver((list) => done(list.getEntriesByName('first-contentful-paint')[0].startTime))
+            return new Promise((done) => new PerformanceObserver(
+              (list) => done(list.getEntriesByName('first-contentful-paint')[0].startTime))
               .observe({type: 'paint', buffered: true}))""")
         self.assertLess(paint, 2000)
         drawn = browser.run("return [...window.gyro.figures.values()].filter((f) => f.drawn).length")
@@ -291,8 +337,10 @@ class Opening(unittest.TestCase):
 
     def test_plotly_beside_the_page(self):
         out = os.path.join(folder.name, "beside.html")
-        subprocess.run([GYRO, "report", os.path.join(folder.name, "out"), "--out", out, "--plotly", "directory", "--quiet"],
-                       check=True)
+        subprocess.run(
+            [GYRO, "report", os.path.join(folder.name, "out"), "--out", out, "--plotly", "directory", "--quiet"],
+            check=True,
+        )
         self.assertLess(os.path.getsize(out), MEGABYTE)
         browser = Browser()
         self.addCleanup(browser.close)
@@ -315,8 +363,13 @@ class Opening(unittest.TestCase):
         self.assertEqual(browser.complaints(), [])
 
 
-HOSTILE = ["</script><script>window.hacked=1</script>", "\"><img src=x onerror='window.hacked=1'>",
-           "a\nb\t%{x} <b>bold</b> &lt;i&gt; $x$ '\"", "=1+1<svg onload=window.hacked=1>", "{{data}} {{style}}"]
+HOSTILE = [
+    "</script><script>window.hacked=1</script>",
+    "\"><img src=x onerror='window.hacked=1'>",
+    "a\nb\t%{x} <b>bold</b> &lt;i&gt; $x$ '\"",
+    "=1+1<svg onload=window.hacked=1>",
+    "{{data}} {{style}}",
+]
 
 
 class HostileNames(unittest.TestCase):
@@ -345,13 +398,22 @@ class HostileNames(unittest.TestCase):
         browser.requests()
         browser.open(page("hostile"))
         browser.run("window.gyro.drawAll(); document.getElementById('every-matrix').open = true")
-        self.assertIsNone(browser.run("return new Promise((done) => setTimeout(() => done(window.hacked ?? null), 300))"))
+        self.assertIsNone(
+            browser.run("return new Promise((done) => setTimeout(() => done(window.hacked ?? null), 300))")
+        )
         self.assertEqual(browser.complaints(), [])
         self.assertEqual(browser.foreign_requests(), [])
         self.assertEqual(browser.driver.title, HOSTILE[0] + HOSTILE[4])
-        ids = browser.run("return [...document.querySelectorAll('#models tbody td:nth-child(3)')].map((td) => td.textContent)")
+        ids = browser.run(
+            "return [...document.querySelectorAll('#models tbody td:nth-child(3)')].map((td) => td.textContent)"
+        )
         self.assertEqual(ids, HOSTILE[:3])
-        self.assertEqual(browser.run("return document.querySelectorAll('main img, main script, main b > b, main svg:not(.main-svg) svg[onload]').length"), 0)
+        self.assertEqual(
+            browser.run(
+                "return document.querySelectorAll('main img, main script, main b > b, main svg[onload]').length"
+            ),
+            0,
+        )
         drawn = browser.run("return document.getElementById('svsm').textContent")
         self.assertIn("<img src=x", browser.run("return document.querySelector('.comparison .name').textContent"))
         self.assertIn("<img", drawn)
@@ -361,12 +423,18 @@ class HostileNames(unittest.TestCase):
 class Joined(unittest.TestCase):
     def test_same_base_is_one_result_and_another_base_is_chosen(self):
         other, second = os.path.join(folder.name, "other"), os.path.join(folder.name, "second")
-        subprocess.run([GYRO, "diff", f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "--out", other, "--quiet"],
-                       check=True)
-        subprocess.run([GYRO, "diff", f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/base", "--out", second, "--quiet"],
-                       check=True)
+        subprocess.run(
+            [GYRO, "diff", f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "--out", other, "--quiet"],
+            check=True,
+        )
+        subprocess.run(
+            [GYRO, "diff", f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/base", "--out", second, "--quiet"],
+            check=True,
+        )
         out = os.path.join(folder.name, "joined.html")
-        subprocess.run([GYRO, "report", os.path.join(folder.name, "out"), second, other, "--out", out, "--quiet"], check=True)
+        subprocess.run(
+            [GYRO, "report", os.path.join(folder.name, "out"), second, other, "--out", out, "--quiet"], check=True
+        )
         browser = Browser()
         self.addCleanup(browser.close)
         browser.open(out)

@@ -1,5 +1,5 @@
-// The page's data, as the figures want them. The numbers of a matrix are columns of `rows`; curves over singular indices
-// and heatmap columns are Float32 blocks, decoded when first drawn.
+// The page's data, as the figures want them. The numbers of a matrix are columns of `rows`; curves over singular
+// indices and heatmap columns are Float32 blocks, decoded when first drawn.
 
 const page = JSON.parse(document.getElementById("gyro-data").textContent);
 
@@ -23,17 +23,17 @@ function openSites(raw) {
   const sites = [];
   let curve = 0, heat = 0, nulls = 0;
   for (let i = 0; i < count; ++i) {
-    const site = { index: i };
+    const site = {index: i};
     for (const key of Object.keys(raw.sites)) site[key] = raw.sites[key][i];
     site.m = Math.max(site.d_in, site.d_out);
     const edges = raw.curve_bins[site.n];
     const points = edges.length - 1;
     // A bin's place on the axis: its own index, or the geometric middle of the indices in it, counted from 1.
-    const places = Array.from({ length: points }, (_, b) => Math.sqrt((edges[b] + 1) * edges[b + 1]));
+    const places = Array.from({length: points}, (_, b) => Math.sqrt((edges[b] + 1) * edges[b + 1]));
     const rows = raw.heat_rows[site.n];
-    site.curve = { at: curve, points, edges, places };
-    site.heat = { at: heat, rows };
-    site.nulls = { at: nulls };
+    site.curve = {at: curve, points, edges, places};
+    site.heat = {at: heat, rows};
+    site.nulls = {at: nulls};
     curve += points;
     heat += rows;
     nulls += points * (site.d_in === site.d_out ? 1 : 2);
@@ -44,7 +44,8 @@ function openSites(raw) {
 
 function openComparison(raw, index) {
   const blocks = {};
-  for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"]) blocks[key] = lazily(() => decodeFloats(raw[key]));
+  for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
+    blocks[key] = lazily(() => decodeFloats(raw[key]));
   const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
   const types = new Map(raw.types.map((type) => [type.type, type]));
   const findings = new Map(raw.findings.map((finding) => [finding.id, finding]));
@@ -71,7 +72,7 @@ function openComparison(raw, index) {
     corner: (site) => {
       const corner = raw.corners[site.index];
       if (!corner) return null;
-      return { size: corner.size, get: (key) => decodeFloats(corner[key]) };
+      return {size: corner.size, get: (key) => decodeFloats(corner[key])};
     },
   };
 }
@@ -109,9 +110,9 @@ function related(comparisons) {
 // Chance (design: gaussian E of any size): the shares of ‖E‖², and the spread of counter over co.
 function energyChance(site) {
   const n = site.n, all = site.m * n - 1;
-  if (!(all > 0)) return { scaling: null, co_rotation: null, counter_rotation: null, leakage: null };
+  if (!(all > 0)) return {scaling: null, co_rotation: null, counter_rotation: null, leakage: null};
   const scaling = (n - 1) / all, rotation = (n * (n - 1)) / 2 / all;
-  return { scaling, co_rotation: rotation, counter_rotation: rotation, leakage: Math.max(0, 1 - scaling - 2 * rotation) };
+  return {scaling, co_rotation: rotation, counter_rotation: rotation, leakage: Math.max(0, 1 - scaling - 2 * rotation)};
 }
 const counterOverCoSd = (site) => Math.sqrt(8 / (site.n * (site.n - 1)));
 

@@ -1,5 +1,5 @@
-// A figure: title, how to read it, choices, the plot, what was done to its data, downloads. It is drawn when it comes near
-// the window, and again when the window, a choice or the theme changes.
+// A figure: title, how to read it, choices, the plot, what was done to its data, downloads. It is drawn when it comes
+// near the window, and again when the window, a choice or the theme changes.
 
 const figures = new Map();
 let observer = null;
@@ -9,22 +9,31 @@ let observer = null;
 function makeFigure(result, spec) {
   const state = {};
   for (const choice of spec.choices ?? []) state[choice.key] = String(choice.value ?? choice.options[0][0]);
-  const plot = element("div", { class: "plot", role: "img", id: `plot-${spec.id}` });
-  const note = element("p", { class: "note" });
-  const figure = { id: spec.id, spec, result, state, plot, note, drawn: false, wanted: false };
-  const controls = (spec.choices ?? []).filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
+  const plot = element("div", {class: "plot", role: "img", id: `plot-${spec.id}`});
+  const note = element("p", {class: "note"});
+  const figure = {id: spec.id, spec, result, state, plot, note, drawn: false, wanted: false};
+  const controls =
+      (spec.choices ?? []).filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
   const heading = `heading-${spec.id}`;
   figure.root = element(
-    "section", { class: "card figure", id: spec.id, "aria-labelledby": heading },
-    element("div", { class: "card-head" },
-      element("h3", { id: heading }, spec.title),
-      element("div", { class: "tools" },
-        element("button", { type: "button", title: "Download as an image", onclick: () => saveImage(figure, "png") }, "PNG"),
-        element("button", { type: "button", title: "Download as vector graphics", onclick: () => saveImage(figure, "svg") }, "SVG"),
-        element("button", { type: "button", title: "Download the values that are drawn", onclick: () => saveValues(figure) }, "CSV"))),
-    element("p", { class: "read" }, ...typeset(spec.read)),
-    controls.length ? element("div", { class: "choices" }, controls) : null,
-    plot, note);
+      "section", {class: "card figure", id: spec.id, "aria-labelledby": heading},
+      element(
+          "div", {class: "card-head"}, element("h3", {id: heading}, spec.title),
+          element(
+              "div", {class: "tools"},
+              element(
+                  "button", {type: "button", title: "Download as an image", onclick: () => saveImage(figure, "png")},
+                  "PNG"),
+              element(
+                  "button",
+                  {type: "button", title: "Download as vector graphics", onclick: () => saveImage(figure, "svg")},
+                  "SVG"),
+              element(
+                  "button",
+                  {type: "button", title: "Download the values that are drawn", onclick: () => saveValues(figure)},
+                  "CSV"))),
+      element("p", {class: "read"}, ...typeset(spec.read)),
+      controls.length ? element("div", {class: "choices"}, controls) : null, plot, note);
   plot.setAttribute("aria-label", `${spec.title}. ${spec.read}`);
   figures.set(spec.id, figure);
   return figure.root;
@@ -39,19 +48,24 @@ function choiceControl(figure, choice) {
     },
   });
   for (const [value, label] of choice.options) {
-    select.append(element("option", { value, selected: String(value) === figure.state[choice.key] }, label));
+    select.append(element("option", {value, selected: String(value) === figure.state[choice.key]}, label));
   }
   return element("label", {}, element("span", {}, choice.label), select);
 }
 
 function contextOf(figure) {
   const width = themeState.printing ? kPrintWidth : Math.floor(figure.plot.getBoundingClientRect().width);
-  return { result: figure.result, state: figure.state, width, narrow: width < 560, colors: colors() };
+  return {result: figure.result, state: figure.state, width, narrow: width < 560, colors: colors()};
 }
 
 // On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
 const kPrintWidth = 1120;
-const plotConfig = { displayModeBar: false, displaylogo: false, responsive: false, doubleClick: "reset" };
+const plotConfig = {
+  displayModeBar: false,
+  displaylogo: false,
+  responsive: false,
+  doubleClick: "reset"
+};
 const coarsePointer = window.matchMedia("(pointer: coarse)");
 
 function draw(figure) {
@@ -61,15 +75,19 @@ function draw(figure) {
   }
   const context = contextOf(figure);
   if (context.width < 50) return;
-  const { data, layout, note } = figure.spec.build(context);
+  const {data, layout, note} = figure.spec.build(context);
   const c = context.colors;
   const full = {
     ...layout,
     width: context.width,
     paper_bgcolor: c.surface,
     plot_bgcolor: c.surface,
-    font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", size: context.narrow ? 11 : 12, color: c.text },
-    hoverlabel: { font: { size: 12 }, align: "left", namelength: -1 },
+    font: {
+      family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
+      size: context.narrow ? 11 : 12,
+      color: c.text
+    },
+    hoverlabel: {font: {size: 12}, align: "left", namelength: -1},
     hovermode: layout.hovermode ?? "closest",
     // On a touch screen a drag scrolls the page.
     dragmode: coarsePointer.matches ? false : "zoom",
@@ -89,7 +107,7 @@ function widenForLegend(figure, data, full) {
   const missing = (full.showlegend ? legend?._height ?? 0 : 0) - (full.meta?.legendRoom ?? 0);
   if (!(missing > 2)) return;
   full.height += missing;
-  full.margin = { ...full.margin, t: full.margin.t + missing };
+  full.margin = {...full.margin, t: full.margin.t + missing};
   figure.plot.style.minHeight = `${full.height}px`;
   window.Plotly.react(figure.plot, data, full, plotConfig);
 }
@@ -112,14 +130,13 @@ function reserve(figure) {
 
 function watchFigures() {
   observer?.disconnect();
-  observer = new IntersectionObserver(
-    (entries) => {
-      for (const entry of entries) {
-        if (!entry.isIntersecting) continue;
-        observer.unobserve(entry.target);
-        draw(figures.get(entry.target.id));
-      }
-    }, { rootMargin: "400px 0px" });
+  observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      observer.unobserve(entry.target);
+      draw(figures.get(entry.target.id));
+    }
+  }, {rootMargin: "400px 0px"});
   for (const figure of figures.values()) {
     reserve(figure);
     observer.observe(figure.root);
@@ -153,13 +170,16 @@ const fileName = (figure, ending) => `gyro-${figure.result.base.name}-${figure.i
 
 async function saveImage(figure, format) {
   if (!figure.drawn) draw(figure);
-  const { width, height } = figure.plot._fullLayout;
-  const layout = { ...figure.plot.layout, title: { text: plotText(figure.spec.title), x: 0.01, y: 1, yanchor: "top", pad: { t: 12 }, font: { size: 15 } } };
-  layout.margin = { ...layout.margin, t: (layout.margin?.t ?? 40) + 30 };
+  const {width, height} = figure.plot._fullLayout;
+  const layout = {
+    ...figure.plot.layout,
+    title: {text: plotText(figure.spec.title), x: 0.01, y: 1, yanchor: "top", pad: {t: 12}, font: {size: 15}}
+  };
+  layout.margin = {...layout.margin, t: (layout.margin?.t ?? 40) + 30};
   const image = await window.Plotly.toImage(
-    { data: figure.plot.data, layout: { ...layout, height: height + 30 }, config: plotConfig },
-    { format, width, height: height + 30, scale: format === "png" ? 2 : 1 });
-  const link = element("a", { href: image, download: fileName(figure, format) });
+      {data: figure.plot.data, layout: {...layout, height: height + 30}, config: plotConfig},
+      {format, width, height: height + 30, scale: format === "png" ? 2 : 1});
+  const link = element("a", {href: image, download: fileName(figure, format)});
   link.click();
   say(`${format.toUpperCase()} saved`);
 }
@@ -172,7 +192,8 @@ function valuesOf(figure) {
     if (trace.meta?.helper) continue;
     const panel = titles[Number((trace.xaxis ?? "x").slice(1) || 1) - 1] ?? "";
     if (trace.type === "heatmap") {
-      trace.z.forEach((row, i) => row.forEach((z, j) => lines.push([panel, trace.name ?? "", trace.x[j], trace.y[i], z])));
+      trace.z.forEach(
+          (row, i) => row.forEach((z, j) => lines.push([panel, trace.name ?? "", trace.x[j], trace.y[i], z])));
     } else {
       Array.from(trace.x).forEach((x, i) => lines.push([panel, trace.name ?? "", x, trace.y[i], null]));
     }

@@ -1,4 +1,5 @@
-// Text: numbers, names, elements. Names come from outside: they reach the page as text nodes and Plotly as escaped text.
+// Text: numbers, names, elements. Names come from outside: they reach the page as text nodes and Plotly as escaped
+// text.
 
 const kDash = "–";
 const kMinus = "\u2212";
@@ -20,8 +21,7 @@ function significant(value, digits = 3) {
   return minus(value.toFixed(Math.max(0, digits - 1 - size)));
 }
 
-const superscript = (number) =>
-  [...String(number)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)])).join("");
+const superscript = (number) => [...String(number)].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)])).join("");
 
 function count(value) {
   if (!isNumber(value)) return kDash;
@@ -37,15 +37,18 @@ const plural = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
 const typeParts = (type) => [type.slice(0, 1), type.slice(2).replace("_", "+")];
 function typeNode(type) {
   const [letter, index] = typeParts(type);
-  return element("span", { class: "type" }, letter, element("sub", {}, index));
+  return element("span", {class: "type"}, letter, element("sub", {}, index));
 }
 const typePlot = (type) => `W<sub>${typeParts(type)[1]}</sub>${isFused(type) ? " (fused)" : ""}`;
 const typeTex = (type) => `$W_{\\mathrm{${typeParts(type)[1]}}}$`;
 
 // For Plotly, which reads tags and entities in any text, and %{...} in templates.
-const plotText = (text) =>
-  String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{")
-    .replace(/[\u0000-\u001f]+/g, " ");
+const plotText = (text) => String(text)
+                               .replace(/&/g, "&amp;")
+                               .replace(/</g, "&lt;")
+                               .replace(/>/g, "&gt;")
+                               .replace(/%\{/g, "%\u200b{")
+                               .replace(/[\u0000-\u001f]+/g, " ");
 const shorten = (text, limit) => (text.length > limit ? text.slice(0, limit - 1) + "…" : text);
 const plotName = (comparison) => plotText(shorten(comparison.name, 28));
 
@@ -54,13 +57,21 @@ function csvField(value) {
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : "";
   // A spreadsheet would run text that begins like a formula.
   const text = /^[=+\-@\t\r]/.test(value) ? "'" + value : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, "\"\"")}"` : text;
 }
 
-const kTex = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
-const texText = (text) =>
-  String(text).replace(/[\\~^&%$#_{}]/g, (c) => kTex[c] ?? "\\" + c).replace(/\s+/g, " ")
-    .replace(new RegExp(kDash, "g"), "--").replace(/\u202f/g, "\\,").replace(/×/g, "$\\times$").replace(/\u2212/g, "$-$");
+const kTex = {
+  "\\": "\\textbackslash{}",
+  "~": "\\textasciitilde{}",
+  "^": "\\textasciicircum{}"
+};
+const texText = (text) => String(text)
+                              .replace(/[\\~^&%$#_{}]/g, (c) => kTex[c] ?? "\\" + c)
+                              .replace(/\s+/g, " ")
+                              .replace(new RegExp(kDash, "g"), "--")
+                              .replace(/\u202f/g, "\\,")
+                              .replace(/×/g, "$\\times$")
+                              .replace(/\u2212/g, "$-$");
 
 // An element with attributes, listeners (on...) and children; strings become text.
 function element(tag, attributes = {}, ...children) {
@@ -80,7 +91,7 @@ function element(tag, attributes = {}, ...children) {
 // Text in which W_Q, W_base, I_orth, d_in ... become typeset.
 function typeset(text) {
   return text.split(/\b([WId]_(?:gate_up|QKV|gate|up|down|[QKVO]|post|base|p|b|orth|in|out))\b/)
-    .map((part, i) => (i % 2 ? typeNode(part) : part));
+      .map((part, i) => (i % 2 ? typeNode(part) : part));
 }
 
 function say(text) {
@@ -95,7 +106,7 @@ async function copyText(text, what) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const area = element("textarea", { class: "offscreen", "aria-hidden": "true" });
+    const area = element("textarea", {class: "offscreen", "aria-hidden": "true"});
     area.value = text;
     document.body.append(area);
     area.select();
@@ -107,8 +118,8 @@ async function copyText(text, what) {
 }
 
 function download(name, text, kind) {
-  const url = URL.createObjectURL(new Blob([text], { type: kind }));
-  const link = element("a", { href: url, download: name });
+  const url = URL.createObjectURL(new Blob([text], {type: kind}));
+  const link = element("a", {href: url, download: name});
   document.body.append(link);
   link.click();
   link.remove();

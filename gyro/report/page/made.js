@@ -13,18 +13,28 @@ function flaggedTable(result) {
   for (const comparison of result.comparisons) {
     for (const site of result.sites) {
       const flags = comparison.value(site, "flags") ?? [];
-      if (comparison.value(site, "method") === "svd") rows.push([comparison, site, "direct SVD", "the Gram matrix’s bound was not tight enough"]);
+      if (comparison.value(site, "method") === "svd")
+        rows.push([comparison, site, "direct SVD", "the Gram matrix’s bound was not tight enough"]);
       for (const flag of flags) rows.push([comparison, site, flag, kFlags[flag] ?? ""]);
-      if (comparison.value(site, "null.valid") === false) rows.push([comparison, site, "null not valid", "first order does not hold: compare NF with its chance level"]);
+      if (comparison.value(site, "null.valid") === false)
+        rows.push([comparison, site, "null not valid", "first order does not hold: compare NF with its chance level"]);
     }
   }
   const merged = mergeSites(rows);
-  if (!merged.length) return element("section", { class: "card", id: "flagged" }, element("h3", {}, "Flagged values"), element("p", {}, "None: every matrix kept its bound on the fast way, and nothing is flagged."));
-  const column = (label) => ({ label, tex: label, heads: [label] });
+  if (!merged.length)
+    return element(
+        "section", {class: "card", id: "flagged"}, element("h3", {}, "Flagged values"),
+        element("p", {}, "None: every matrix kept its bound on the fast way, and nothing is flagged."));
+  const column = (label) => ({label, tex: label, heads: [label]});
   return makeTable({
-    id: "flagged", title: "Flagged values, and what fell back",
+    id: "flagged",
+    title: "Flagged values, and what fell back",
     columns: [column("Model"), column("Type"), column("Layers"), column("Flag"), column("Meaning")],
-    rows: merged.map(({ comparison, type, layers, flag, meaning }) => [comparisonCell(comparison), { show: typeNode(type), sort: typeOrder(type), csv: [type], tex: typeTex(type) }, { show: ranges(layers), sort: layers[0], csv: [ranges(layers)], tex: texText(ranges(layers)) }, flag, meaning]),
+    rows: merged.map(
+        ({comparison, type, layers, flag, meaning}) =>
+            [comparisonCell(comparison), {show: typeNode(type), sort: typeOrder(type), csv: [type], tex: typeTex(type)},
+             {show: ranges(layers), sort: layers[0], csv: [ranges(layers)], tex: texText(ranges(layers))}, flag,
+             meaning]),
   });
 }
 
@@ -33,7 +43,7 @@ function mergeSites(rows) {
   const merged = new Map();
   for (const [comparison, site, flag, meaning] of rows) {
     const key = `${comparison.index} ${flag} ${site.type}`;
-    if (!merged.has(key)) merged.set(key, { comparison, type: site.type, layers: [], flag, meaning });
+    if (!merged.has(key)) merged.set(key, {comparison, type: site.type, layers: [], flag, meaning});
     merged.get(key).layers.push(site.layer);
   }
   return [...merged.values()];
@@ -65,8 +75,9 @@ function largest(result, make) {
 }
 
 function methodList(result) {
-  const relative = (error, value) => largest(result, (comparison, site) => comparison.value(site, error) / comparison.value(site, value));
-  const { options, gyro } = result;
+  const relative = (error, value) =>
+      largest(result, (comparison, site) => comparison.value(site, error) / comparison.value(site, value));
+  const {options, gyro} = result;
   let svd = 0, sampled = 0;
   for (const comparison of result.comparisons) {
     for (const site of result.sites) {
@@ -81,14 +92,36 @@ function methodList(result) {
     ["Program", `Gyro ${gyro.version ?? kDash}, ${gyro.build ?? kDash}, device ${gyro.device ?? kDash}`],
     ["Result", folders.join(", ")],
     ["Arithmetic", "Stored weights are converted exactly to FP64; all of it is FP64."],
-    ["Method", `${plural(total - svd, "comparison")} through Gram matrices on the short side, ${svd} by direct SVD, where the Gram’s bound would have been wider than 1e-6.`],
-    ["Error bounds", `Largest relative bound: α ${significant(relative("alpha_error", "alpha_mean"), 2)}, NF ${significant(relative("nf_error", "nf"), 2)}, robust NF ${significant(relative("nf_robust_error", "nf_robust"), 2)}.`],
-    ["Null", `W_p = c·W_b + E, E gaussian with the norm of the actual residual. α spread of the null: ${sampled} of ${total} sampled (${plural(options.null_draws ?? 0, "draw")} each), the others in closed form; NF of the null: first order${options.null_nf_draws ? `, and ${plural(options.null_nf_draws, "draw")} each` : ""}.`],
+    [
+      "Method",
+      `${plural(total - svd, "comparison")} through Gram matrices on the short side, ${
+          svd} by direct SVD, where the Gram’s bound would have been wider than 1e-6.`
+    ],
+    [
+      "Error bounds",
+      `Largest relative bound: α ${significant(relative("alpha_error", "alpha_mean"), 2)}, NF ${
+          significant(
+              relative("nf_error", "nf"), 2)}, robust NF ${significant(relative("nf_robust_error", "nf_robust"), 2)}.`
+    ],
+    [
+      "Null",
+      `W_p = c·W_b + E, E gaussian with the norm of the actual residual. α spread of the null: ${sampled} of ${
+          total} sampled (${
+          plural(options.null_draws ?? 0, "draw")} each), the others in closed form; NF of the null: first order${
+          options.null_nf_draws ? `, and ${plural(options.null_nf_draws, "draw")} each` : ""}.`
+    ],
     ["Seed", String(options.seed ?? kDash)],
     ["Selection", `layers: ${seconds(options.layers)}; types: ${seconds(options.types)}`],
     ["Verdicts", "need |z| > 4 and an effect over a margin: 2 % for counter/co, 5 % for ratios to the null."],
-    ["This page", "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and arrays.safetensors."],
+    [
+      "This page",
+      "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and " +
+      "arrays.safetensors."
+    ],
   ];
-  return element("section", { class: "card", id: "methods" }, element("h3", {}, "Program, precision, choices"),
-    element("dl", { class: "facts" }, items.flatMap(([term, text]) => [element("dt", {}, term), element("dd", {}, ...typeset(String(text)))])));
+  return element(
+      "section", {class: "card", id: "methods"}, element("h3", {}, "Program, precision, choices"),
+      element(
+          "dl", {class: "facts"},
+          items.flatMap(([term, text]) => [element("dt", {}, term), element("dd", {}, ...typeset(String(text)))])));
 }

@@ -2,31 +2,64 @@
 // if it is a control, dashes), cividis and a blue–orange diverging scale for heatmaps. Light, dark, and paper.
 
 const kLight = {
-  surface: "#ffffff", text: "#1b2430", muted: "#56616f", grid: "#e6eaef", axis: "#b9c2cc", null: "#7d8793",
-  band: "rgba(120,130,145,0.22)", strongBand: "rgba(110,120,135,0.38)", reference: "#1b2430",
+  surface: "#ffffff",
+  text: "#1b2430",
+  muted: "#56616f",
+  grid: "#e6eaef",
+  axis: "#b9c2cc",
+  null: "#7d8793",
+  band: "rgba(120,130,145,0.22)",
+  strongBand: "rgba(110,120,135,0.38)",
+  reference: "#1b2430",
   lines: ["#0072B2", "#D55E00", "#009E73", "#B8558F", "#C48A00", "#3A9BD9", "#6A51A3", "#7A5230"],
-  parts: { scaling: "#1b2430", co_rotation: "#0072B2", counter_rotation: "#E69F00", leakage: "#B9C2CC" },
+  parts: {scaling: "#1b2430", co_rotation: "#0072B2", counter_rotation: "#E69F00", leakage: "#B9C2CC"},
   middle: "#f4f4f2",
 };
 const kDark = {
-  surface: "#161c24", text: "#e6ebf1", muted: "#9fabb9", grid: "#28313c", axis: "#46525f", null: "#8f9ba9",
-  band: "rgba(160,172,188,0.22)", strongBand: "rgba(165,177,193,0.38)", reference: "#e6ebf1",
+  surface: "#161c24",
+  text: "#e6ebf1",
+  muted: "#9fabb9",
+  grid: "#28313c",
+  axis: "#46525f",
+  null: "#8f9ba9",
+  band: "rgba(160,172,188,0.22)",
+  strongBand: "rgba(165,177,193,0.38)",
+  reference: "#e6ebf1",
   lines: ["#4FB0EA", "#FF8A4C", "#2CC59A", "#E79CC8", "#F2BE4A", "#8BCBF5", "#B4A0E5", "#C9A27E"],
-  parts: { scaling: "#f4f6f8", co_rotation: "#3E9BD6", counter_rotation: "#E9AE3C", leakage: "#4A5563" },
+  parts: {scaling: "#f4f6f8", co_rotation: "#3E9BD6", counter_rotation: "#E9AE3C", leakage: "#4A5563"},
   middle: "#20262e",
 };
 const kSymbols = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
 const kDashes = ["dash", "dot", "dashdot", "longdash"];
 const kTypeSymbols = {
-  W_Q: "circle", W_K: "square", W_V: "diamond", W_O: "cross", W_gate: "triangle-up", W_up: "triangle-down", W_down: "x",
-  W_QKV: "star", W_gate_up: "hexagon",
+  W_Q: "circle",
+  W_K: "square",
+  W_V: "diamond",
+  W_O: "cross",
+  W_gate: "triangle-up",
+  W_up: "triangle-down",
+  W_down: "x",
+  W_QKV: "star",
+  W_gate_up: "hexagon",
 };
 const kCividis = [
-  [0, "#00224e"], [0.1, "#123570"], [0.2, "#3b496c"], [0.3, "#575d6d"], [0.4, "#707173"], [0.5, "#8a8678"],
-  [0.6, "#a59c74"], [0.7, "#c3b369"], [0.8, "#e1cc55"], [0.9, "#f3db4b"], [1, "#fee838"],
+  [0, "#00224e"],
+  [0.1, "#123570"],
+  [0.2, "#3b496c"],
+  [0.3, "#575d6d"],
+  [0.4, "#707173"],
+  [0.5, "#8a8678"],
+  [0.6, "#a59c74"],
+  [0.7, "#c3b369"],
+  [0.8, "#e1cc55"],
+  [0.9, "#f3db4b"],
+  [1, "#fee838"],
 ];
 
-const themeState = { choice: "auto", printing: false };
+const themeState = {
+  choice: "auto",
+  printing: false
+};
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function isDark() {
@@ -35,10 +68,15 @@ function isDark() {
 }
 const colors = () => (isDark() ? kDark : kLight);
 
-const diverging = () =>
-  isDark()
-    ? [[0, "#9bd3ff"], [0.2, "#3f97d8"], [0.4, "#1f5683"], [0.5, kDark.middle], [0.6, "#8a4a14"], [0.8, "#e0842c"], [1, "#ffd29a"]]
-    : [[0, "#08306b"], [0.2, "#2f7fbc"], [0.4, "#a9cde4"], [0.5, kLight.middle], [0.6, "#fbc58f"], [0.8, "#d9701c"], [1, "#7f2704"]];
+const diverging = () => isDark() ?
+    [
+      [0, "#9bd3ff"], [0.2, "#3f97d8"], [0.4, "#1f5683"], [0.5, kDark.middle], [0.6, "#8a4a14"], [0.8, "#e0842c"],
+      [1, "#ffd29a"]
+    ] :
+    [
+      [0, "#08306b"], [0.2, "#2f7fbc"], [0.4, "#a9cde4"], [0.5, kLight.middle], [0.6, "#fbc58f"], [0.8, "#d9701c"],
+      [1, "#7f2704"]
+    ];
 
 function setTheme(choice) {
   themeState.choice = choice;
@@ -49,7 +87,8 @@ function setTheme(choice) {
   }
   try {
     localStorage.setItem("gyro-theme", choice);
-  } catch { /* a page from file:// may have no storage */ }
+  } catch { /* a page from file:// may have no storage */
+  }
   themeChanged();
 }
 
@@ -60,7 +99,8 @@ function restoreTheme() {
       themeState.choice = choice;
       document.documentElement.dataset.theme = choice;
     }
-  } catch { /* as above */ }
+  } catch { /* as above */
+  }
   prefersDark.addEventListener("change", themeChanged);
 }
 
