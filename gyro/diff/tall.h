@@ -45,7 +45,8 @@ void add_adjoint(const Panel& panel, ConstMatrixView y, MatrixView z);
 /// All of A in FP64 (m x n): for the direct SVD only.
 Matrix to_dense(const TallWeight& a);
 
-/// ‖A‖_F² of what `panel_norm_squared` summed, checked: throws Error naming the tensor with the number of NaN and Inf.
+/// Throws Error naming the tensor, with the number of its NaN and infinite values, if `norm_squared` (the sum of its
+/// squares) is not finite.
 void check_finite(const Weight& weight, double norm_squared);
 
 }  // namespace gyro
