@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 
 #include "gyro/diff/result.h"
 
@@ -49,45 +48,57 @@ Json type_names(const std::vector<Json>& types) {
   return names;
 }
 
+std::string joined(const Json& names) {
+  std::string out;
+  for (const Json& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  return out;
+}
+
 double mean_of(const std::vector<Json>& types, const char* key) {
   double sum = 0;
   for (const Json& type : types) sum += number(type, key);
   return sum / static_cast<double>(types.size());
 }
 
-// The largest spread of α within a type, relative to its mean; NaN if a type has none.
-double largest_spread(const std::vector<Json>& types, const std::function<const Json&(const Json&)>& part) {
-  double largest = 0;
-  for (const Json& type : types) {
-    const double spread = number(part(type), "alpha_std") / number(part(type), "alpha_mean");
-    if (std::isnan(spread)) return kNaN;
-    largest = std::max(largest, spread);
-  }
-  return largest;
+double relative_spread(const Json& type_or_null) {
+  return number(type_or_null, "alpha_std") / number(type_or_null, "alpha_mean");
 }
 
+// Each type against its own null: one type that spreads less than chance says nothing of another.
 Json uniform_scaling(const std::vector<Json>& types) {
-  const double spread = largest_spread(types, [](const Json& type) -> const Json& { return type; });
-  const double null = largest_spread(types, [](const Json& type) -> const Json& { return type["null"]; });
-  const bool beyond = spread / null < 1 - kRatioMargin;
-  const char* verdict = "no";
-  std::string text = fmt::format(
-      "Singular values do not scale uniformly: within a type α spreads by up to {:.2g} % of its mean.", 100 * spread);
-  if (std::isnan(spread)) {
-    verdict = "undefined";
-    text = "α is not defined for some matrices: the base lacks leading directions.";
-  } else if (spread < kUniformSpread) {
-    verdict = std::isnan(null) ? "unclear" : beyond ? "yes" : "as_chance";
-    text = fmt::format("Singular values scale near-uniformly: within a type α spreads by at most {:.2g} % of its mean",
-                       100 * spread);
-    text += std::isnan(null) ? "; without draws of the null it stays open what chance would give."
-            : beyond ? fmt::format("; a structureless change of the same size spreads more ({:.2g} %).", 100 * null)
-                     : fmt::format(
-                           "; a structureless change of the same size gives {:.2g} %, so the uniformity is no evidence "
-                           "of structure.",
-                           100 * null);
+  double spread = 0, null = kNaN;
+  bool defined = true, drawn = true;
+  Json even = Json::array();
+  for (const Json& type : types) {
+    const double own = relative_spread(type), chance = relative_spread(type["null"]);
+    defined = defined && !std::isnan(own);
+    drawn = drawn && !std::isnan(chance);
+    if (own < (1 - kRatioMargin) * chance) even.push_back(type["type"]);
+    if (own >= spread) {
+      spread = own;
+      null = chance;
+    }
   }
-  return finding("uniform_scaling", verdict, spread, null, kUniformSpread, kNaN, type_names(types), text);
+  if (!defined)
+    return finding("uniform_scaling", "undefined", kNaN, kNaN, kUniformSpread, kNaN, type_names(types),
+                   "α is not defined for some matrices: the base lacks leading directions.");
+  if (spread >= kUniformSpread)
+    return finding(
+        "uniform_scaling", "no", spread, null, kUniformSpread, kNaN, type_names(types),
+        fmt::format("Singular values do not scale uniformly: within a type α spreads by up to {:.2g} % of its mean.",
+                    100 * spread));
+  std::string text = fmt::format(
+      "Singular values scale near-uniformly: within a type α spreads by at most {:.2g} % of its mean", 100 * spread);
+  if (!drawn)
+    return finding("uniform_scaling", "unclear", spread, null, kUniformSpread, kNaN, type_names(types),
+                   text + "; without draws of the null it stays open what chance would give.");
+  text += fmt::format(" (a structureless change of the same size: {:.2g} %)", 100 * null);
+  const char* verdict = even.size() == types.size() ? "yes" : even.empty() ? "as_chance" : "some_types";
+  text += even.size() == types.size() ? ", in every type less than chance gives."
+          : even.empty()              ? "; that is as chance gives and no evidence of structure."
+                         : fmt::format("; less than chance gives in {}, as chance in the others.", joined(even));
+  return finding("uniform_scaling", verdict, spread, null, kUniformSpread, kNaN,
+                 even.empty() ? type_names(types) : std::move(even), text);
 }
 
 Json common_scalar(const std::vector<Json>& types) {
@@ -136,12 +147,6 @@ Json w_o_anomaly(const std::vector<Json>& types) {
                   w_o, rest)
             : fmt::format("No W_O anomaly: its α is {:.4f}, the other types' {:.4f}.", w_o, rest);
   return finding("w_o_anomaly", found ? "yes" : "no", w_o - rest, 0, kWoAnomaly, kNaN, Json::array({"W_O"}), text);
-}
-
-std::string joined(const Json& names) {
-  std::string out;
-  for (const Json& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
-  return out;
 }
 
 Json co_rotation(const std::vector<Json>& types) {

@@ -113,8 +113,17 @@ TEST(Findings, UniformScaling) {
   c.types[2]["alpha_std"] = 0.049;
   c.types[2]["null"]["alpha_std"] = 0.05;  // 0.98 of chance: within the margin of 5 %
   EXPECT_EQ(c.verdict("uniform_scaling"), "as_chance");
-  c.types[2]["null"]["alpha_std"] = 0.06;
+  c.types[2]["null"]["alpha_std"] = 0.06;  // far below its chance, but the others are at theirs
+  EXPECT_EQ(c.verdict("uniform_scaling"), "some_types");
+  EXPECT_EQ(c.find("uniform_scaling")["types"], Json::array({"W_V"}));
+  EXPECT_EQ(c.find("uniform_scaling")["value"], 0.049);
+  EXPECT_EQ(c.find("uniform_scaling")["null"], 0.06);
+  for (Json& type : c.types) type["null"]["alpha_std"] = 0.06;
   EXPECT_EQ(c.verdict("uniform_scaling"), "yes");
+  c.types[1]["null"] = {{"alpha_mean", nullptr}, {"alpha_std", nullptr}};
+  EXPECT_EQ(c.verdict("uniform_scaling"), "unclear");
+  c.types[1]["alpha_mean"] = nullptr;
+  EXPECT_EQ(c.verdict("uniform_scaling"), "undefined");
 }
 
 TEST(Findings, CommonScalar) {

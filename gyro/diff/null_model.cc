@@ -176,4 +176,16 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
   return out;
 }
 
+Matrix noise_weight(const Weight& base, double scale, double residual_norm, uint64_t seed) {
+  Matrix out(base.cols, base.rows);
+  Random(seed).normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
+  const double factor = residual_norm / linalg::norm(out);
+  std::vector<double> row(static_cast<size_t>(base.cols));
+  for (int64_t r = 0; r < base.rows; ++r) {
+    widen(base, r, r + 1, 0, base.cols, row.data(), base.cols);
+    for (int64_t i = 0; i < base.cols; ++i) out(i, r) = factor * out(i, r) + scale * row[static_cast<size_t>(i)];
+  }
+  return out;
+}
+
 }  // namespace gyro

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "gyro/tensor/weight.h"
+
 namespace gyro {
 
 /// A structureless change: W_p = c W_b + E, E gaussian with independent entries (design §1, 'what makes a number mean
@@ -51,5 +53,8 @@ struct NullSample {
 /// s|c| and R the Bartlett factor of the other m − n rows. The first `nf_draws` of the draws also yield singular
 /// vectors. Seeded by `seed` and the number of the draw alone.
 NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed);
+
+/// One draw in full: c W_b + E with ‖E‖_F = `residual_norm`, in the stored layout (d_in x d_out, column-major).
+Matrix noise_weight(const Weight& base, double scale, double residual_norm, uint64_t seed);
 
 }  // namespace gyro

@@ -139,20 +139,6 @@ Json document_head(const Run& run, const DiffRequest& request) {
           {"comparisons", comparisons}};
 }
 
-// c W_b + E with E gaussian of the given norm, in the stored layout (d_in x d_out column-major).
-Matrix noise_weight(const Weight& base, double c, double residual_norm, uint64_t seed) {
-  Matrix out(base.cols, base.rows);
-  Random random(seed);
-  random.normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
-  const double factor = residual_norm / linalg::norm(out);
-  std::vector<double> row(static_cast<size_t>(base.cols));
-  for (int64_t r = 0; r < base.rows; ++r) {
-    widen(base, r, r + 1, 0, base.cols, row.data(), base.cols);
-    for (int64_t i = 0; i < base.cols; ++i) out(i, r) = factor * out(i, r) + c * row[static_cast<size_t>(i)];
-  }
-  return out;
-}
-
 template <typename T>
 ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
   const auto bytes = std::as_bytes(std::span(values));
@@ -204,13 +190,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
       const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
       const Matrix noise = noise_weight(base_weight, exists ? first.scale : 0,
                                         exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
-      measure = base.compare({.name = std::string(kNoise) + " for " + base_weight.name,
-                              .dtype = DType::F64,
-                              .data = reinterpret_cast<const std::byte*>(noise.data()),
-                              .rows = base_weight.rows,
-                              .cols = base_weight.cols,
-                              .scale = {}},
-                             options);
+      measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
     result.rows.push_back(matrix_row(site, measure));
     if (keep_arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);

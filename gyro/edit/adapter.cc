@@ -49,8 +49,7 @@ LoraPair component_band(const Factors& f, int64_t first, int64_t rank, double sc
 }
 
 Matrix residual(const Weight& weight, const LoraPair& pair) {
-  Matrix out(weight.cols, weight.rows);
-  widen(weight, 0, weight.rows, 0, weight.cols, out.data(), weight.cols);
+  Matrix out = widen_all(weight);
   // Row-major rank x d_in and d_out x rank, read column-major: d_in x rank and rank x d_out.
   const ConstMatrixView a(pair.lora_a.data(), pair.d_in, pair.rank, pair.d_in);
   const ConstMatrixView b(pair.lora_b.data(), pair.rank, pair.d_out, pair.rank);
@@ -70,19 +69,12 @@ int64_t LowRankChange::rank_for(double share) const {
 
 LowRankChange low_rank_change(const Weight& base, const Weight& post, int64_t rank, double scaling) {
   // The change as a weight of its own, in the stored layout.
-  Matrix delta(post.cols, post.rows), b(base.cols, base.rows);
-  widen(post, 0, post.rows, 0, post.cols, delta.data(), post.cols);
-  widen(base, 0, base.rows, 0, base.cols, b.data(), base.cols);
+  Matrix delta = widen_all(post), b = widen_all(base);
   for (int64_t j = 0; j < delta.cols(); ++j) {
     for (int64_t i = 0; i < delta.rows(); ++i) delta(i, j) -= b(i, j);
   }
   b = Matrix();
-  const Weight change{.name = post.name + " − base",
-                      .dtype = DType::F64,
-                      .data = reinterpret_cast<const std::byte*>(delta.data()),
-                      .rows = post.rows,
-                      .cols = post.cols,
-                      .scale = {}};
+  const Weight change = as_weight(delta, post.name + " − base");
   LowRankChange out;
   out.change = linalg::norm(delta);
   check_finite(change, out.change);

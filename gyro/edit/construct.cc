@@ -4,7 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "gyro/base/random.h"
+#include "gyro/diff/null_model.h"
+#include "gyro/edit/copy.h"
 #include "gyro/edit/polar_path.h"
 #include "gyro/linalg/linalg.h"
 
@@ -89,28 +90,7 @@ Matrix construct(const Construction& what, const Factors& base, const Factors& p
 }
 
 Matrix construct_noise(const Weight& base, const Weight& post, uint64_t seed) {
-  Matrix out(base.cols, base.rows);
-  Random(seed).normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
-  const double drawn = linalg::norm(out);
-  std::vector<double> b(static_cast<size_t>(base.cols)), p(b.size());
-  double change = 0;
-  const auto load = [&](int64_t row) {
-    widen(base, row, row + 1, 0, base.cols, b.data(), base.cols);
-    widen(post, row, row + 1, 0, post.cols, p.data(), post.cols);
-  };
-  for (int64_t r = 0; r < base.rows; ++r) {
-    load(r);
-    for (size_t i = 0; i < b.size(); ++i) change += (p[i] - b[i]) * (p[i] - b[i]);
-  }
-  const double factor = std::sqrt(change) / drawn;
-  for (int64_t r = 0; r < base.rows; ++r) {
-    load(r);
-    for (size_t i = 0; i < b.size(); ++i) {
-      double& value = out(static_cast<int64_t>(i), r);
-      value = b[i] + factor * value;
-    }
-  }
-  return out;
+  return noise_weight(base, 1, std::sqrt(squared_distance(widen_all(base), widen_all(post))), seed);
 }
 
 }  // namespace gyro

@@ -42,12 +42,6 @@ Bytes copy_tensor(const Checkpoint::Entry& entry, DType dtype) {
   return out;
 }
 
-Matrix widen_all(const Weight& weight) {
-  Matrix all(weight.cols, weight.rows);
-  widen(weight, 0, weight.rows, 0, weight.cols, all.data(), weight.cols);
-  return all;
-}
-
 double squared_distance(const Matrix& a, const Matrix& b) {
   double sum = 0;
   for (int64_t i = 0; i < a.rows() * a.cols(); ++i) sum += (a.data()[i] - b.data()[i]) * (a.data()[i] - b.data()[i]);

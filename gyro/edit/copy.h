@@ -19,9 +19,6 @@ std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<D
 /// A stored tensor in the output's dtype.
 Bytes copy_tensor(const Checkpoint::Entry& entry, DType dtype);
 
-/// All of a weight in FP64, in the stored layout (column-major d_in x d_out).
-Matrix widen_all(const Weight& weight);
-
 /// `values` stored in `dtype`, and the square of the norm of what that rounds away.
 struct Stored {
   Bytes bytes;

@@ -32,6 +32,21 @@ void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64
   }
 }
 
+Matrix widen_all(const Weight& weight) {
+  Matrix all(weight.cols, weight.rows);
+  widen(weight, 0, weight.rows, 0, weight.cols, all.data(), weight.cols);
+  return all;
+}
+
+Weight as_weight(const Matrix& values, std::string name) {
+  return {.name = std::move(name),
+          .dtype = DType::F64,
+          .data = reinterpret_cast<const std::byte*>(values.data()),
+          .rows = values.cols(),
+          .cols = values.rows(),
+          .scale = {}};
+}
+
 Weight slice_rows(const Weight& weight, int64_t row0, int64_t row1) {
   Weight part = weight;
   part.data = weight.row(row0);

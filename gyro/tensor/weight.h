@@ -5,6 +5,7 @@
 #include <string>
 
 #include "gyro/tensor/dtype.h"
+#include "gyro/tensor/matrix.h"
 
 namespace gyro {
 
@@ -37,6 +38,12 @@ struct Weight {
 /// out[(r - row0) * ld + (c - col0)] = element (r, c) in FP64, for row0 <= r < row1, col0 <= c < col1. Exact, also with
 /// FP8 scales of up to F32 (4 + 24 significant bits). `ld` >= col1 - col0.
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, double* out, int64_t ld);
+
+/// All of a weight in FP64, in the stored layout: column-major d_in x d_out.
+Matrix widen_all(const Weight& weight);
+
+/// FP64 values in the stored layout (d_in x d_out, column-major) seen as a weight. Shares the values.
+Weight as_weight(const Matrix& values, std::string name);
 
 /// The rows [row0, row1) of `weight` as a weight of its own (shares the bytes).
 Weight slice_rows(const Weight& weight, int64_t row0, int64_t row1);

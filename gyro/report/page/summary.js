@@ -5,7 +5,13 @@ const kClaims = [
     id: "uniform_scaling",
     question: "Do singular values scale uniformly?",
     words:
-        {yes: "Yes, more than chance", as_chance: "As uniform as chance", no: "No", unclear: "Uniform; null not drawn"}
+        {
+          yes: "Yes, more than chance",
+          some_types: "More than chance in some types:",
+          as_chance: "As uniform as chance",
+          no: "No",
+          unclear: "Uniform; null not drawn"
+        }
   },
   {
     id: "co_rotation",
