@@ -111,4 +111,20 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   write_file_atomically(path, std::as_bytes(std::span(content.data(), content.size())));
 }
 
+MadeFolders::~MadeFolders() {
+  std::error_code ignored;  // removes no folder that holds something
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) std::filesystem::remove(*folder, ignored);
+}
+
+void MadeFolders::make(const std::filesystem::path& folder) {
+  std::filesystem::path at;
+  std::error_code error;
+  for (const std::filesystem::path& part : folder) {
+    at /= part;
+    if (std::filesystem::is_directory(at, error)) continue;
+    if (std::filesystem::create_directory(at, error)) made_.push_back(at);
+    if (error) fail(folder.string(), "cannot create the folder: {}", error.message());
+  }
+}
+
 }  // namespace gyro

@@ -43,4 +43,20 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 /// The same with the content in pieces, written one after the other without being put together in memory.
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::span<const std::byte>>& pieces);
 
+/// Folders that had to be made for something to be put into them. Those still empty at the end, because nothing was put
+/// there after all, are removed again.
+class MadeFolders {
+ public:
+  MadeFolders() = default;
+  ~MadeFolders();
+  MadeFolders(const MadeFolders&) = delete;
+  MadeFolders& operator=(const MadeFolders&) = delete;
+
+  /// Makes `folder` and the folders above it, as far as they are missing. Throws Error naming `folder`.
+  void make(const std::filesystem::path& folder);
+
+ private:
+  std::vector<std::filesystem::path> made_;  // in the order in which they were made
+};
+
 }  // namespace gyro

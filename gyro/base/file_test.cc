@@ -86,5 +86,32 @@ TEST(WriteFile, FailureLeavesNothing) {
   EXPECT_EQ(files_in(dir.path()), 1u);
 }
 
+TEST(MadeFolders, RemovesWhatItMadeAndIsEmpty) {
+  const TempDir dir;
+  fs::create_directory(dir / "old");
+  {
+    MadeFolders folders;
+    folders.make(dir / "old");
+    folders.make(dir / "old/a/b");
+    folders.make(dir / "new/a/");
+    folders.make(dir / "new/b/c");
+    folders.make("");
+    write_text(dir / "new/b/mine", "x");
+    EXPECT_TRUE(fs::is_directory(dir / "old/a/b"));
+    EXPECT_TRUE(fs::is_directory(dir / "new/a"));
+  }
+  EXPECT_TRUE(fs::is_empty(dir / "old"));
+  EXPECT_EQ(files_in(dir / "new"), 1u);
+  EXPECT_EQ(files_in(dir / "new/b"), 1u);
+}
+
+TEST(MadeFolders, FailureLeavesNothing) {
+  const TempDir dir;
+  write_text(dir / "file", "x");
+  const std::string line = error_of([&] { MadeFolders().make(dir / "a/../file/below"); });
+  EXPECT_TRUE(contains(line, "file/below: cannot create the folder: ")) << line;
+  EXPECT_EQ(files_in(dir.path()), 1u);
+}
+
 }  // namespace
 }  // namespace gyro

@@ -73,8 +73,9 @@ CheckpointWriter::CheckpointWriter(fs::path folder, std::vector<PlannedTensor> p
   folder_ = plain;
   check_output_folder(folder_, {}, force_);
   temporary_ = plain.string() + ".tmp." + std::to_string(getpid());
+  parents_.make(plain.parent_path());
   std::error_code error;
-  fs::create_directories(temporary_, error);
+  fs::create_directory(temporary_, error);
   if (error) fail(folder_.string(), "cannot create the folder: {}", error.message());
   plan_shards(shard_size);
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
 #include "gyro/checkpoint/safetensors.h"
 
@@ -15,7 +16,8 @@ namespace gyro {
 /// Writes a checkpoint folder as Hugging Face lays it out, tensor by tensor in the planned order, without holding it in
 /// memory: model.safetensors, or shards of at most `shard_size` bytes (a larger tensor has a shard of its own) and
 /// model.safetensors.index.json. Everything goes to a folder of a temporary name beside `folder`, which takes its place
-/// in finish(); if that is never called, nothing is left. Throws Error naming the file.
+/// in finish(); if that is never called, nothing is left, nor the folders above it that had to be made. Throws Error
+/// naming the file.
 class CheckpointWriter {
  public:
   /// `folder` must not exist, or be empty; with `force` it may hold files and adapters, which are then replaced.
@@ -44,6 +46,7 @@ class CheckpointWriter {
   void write(std::span<const std::byte> bytes);
   void write_index();
 
+  MadeFolders parents_;
   std::filesystem::path folder_, temporary_;
   bool force_ = false;
   std::vector<PlannedTensor> plan_;

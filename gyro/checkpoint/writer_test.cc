@@ -160,6 +160,7 @@ TEST(CheckpointWriter, NothingIsLeftUnlessFinished) {
     writer.add_file("config.json", kConfig);
     EXPECT_FALSE(fs::exists(dir / "out"));
   }
+  { CheckpointWriter nested(dir / "a/b/out/", plan, 100, false); }
   EXPECT_EQ(names_in(dir.path()), Names{});
 }
 

@@ -12,6 +12,7 @@
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/diff/runner.h"
+#include "gyro/edit/copy.h"
 
 namespace gyro {
 namespace {
@@ -188,6 +189,7 @@ int run(BuildArguments& arguments) {
   check_not_an_input(arguments.out, {arguments.base, arguments.post, request.base});
   // A folder of variants stays and takes their folders, each of which is checked.
   if (arguments.operation != "paper" || !request.force) check_output_folder(arguments.out, {}, request.force);
+  plan_tensors(Checkpoint(arguments.post), request.dtype);  // refuses before a diff is made for --scale auto
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);
   if (!rows) return report_interruption("nothing was written");

@@ -86,7 +86,7 @@ struct TensorResult {
 // A tensor that some variant edits: its parts (one, or the slices of a fused tensor) laid over post's bytes.
 TensorResult build_tensor(const Source& source, const BuildRequest& request, const PlannedTensor& tensor,
                           const std::vector<MatrixSite>& sites) {
-  const Bytes plain = copy_tensor(*source.post.find(tensor.name), tensor.dtype);
+  const Bytes plain = copy_tensor(source.post, tensor);
   TensorResult result{std::vector<Bytes>(request.variants.size(), plain), {}};
   for (const MatrixSite& site : sites) {
     const auto built = build_matrix(source, request, site, tensor.dtype);
@@ -141,7 +141,7 @@ bool write_tensors(const Source& source, const BuildRequest& request, const std:
           if (it != sites.end()) {
             result = build_tensor(source, request, tensor, it->second);
           } else {
-            result.bytes.push_back(copy_tensor(*source.post.find(tensor.name), tensor.dtype));
+            result.bytes.push_back(copy_tensor(source.post, tensor));
           }
         },
         request.stop);
@@ -170,16 +170,18 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   for (const Variant& variant : request.variants) {
     check_output_folder(variant.folder, {request.base, request.post}, request.force);
   }
+  MadeFolders parents;  // one for all: no writer can remove a folder that others still write in
   Writers writers;
   for (const Variant& variant : request.variants) {
+    parents.make(variant.folder.parent_path());
     writers.push_back(std::make_unique<CheckpointWriter>(variant.folder, plan, request.shard_size, request.force));
   }
   std::vector<BuildRow> rows;
   if (!write_tensors(source, request, plan, writers, rows)) return std::nullopt;
   for (size_t v = 0; v < writers.size(); ++v) {
     add_companion_files(source.post, request, request.variants[v], rows, *writers[v]);
-    writers[v]->finish();
   }
+  for (const auto& writer : writers) writer->finish();  // all or none of them, short of a rename that fails
   std::stable_sort(rows.begin(), rows.end(), [&](const BuildRow& a, const BuildRow& b) {
     return std::pair(place(request, a), a.type) < std::pair(place(request, b), b.type);
   });

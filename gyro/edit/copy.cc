@@ -1,5 +1,6 @@
 #include "gyro/edit/copy.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gyro/base/error.h"
@@ -8,6 +9,8 @@
 namespace gyro {
 namespace {
 
+constexpr int64_t kPanelValues = 1 << 18;
+
 bool is_scale(std::string_view name) {
   return name.ends_with("_scale") || name.ends_with("_scale_inv");
 }
@@ -15,9 +18,36 @@ bool is_scale(std::string_view name) {
 DType output_dtype(std::optional<DType> wanted, const std::string& name, DType stored) {
   if (!dtype_is_float(stored)) return stored;
   const DType dtype = wanted.value_or(stored);
-  if (!dtype_is_writable(dtype))
-    fail(name, "is {}, which cannot be written: say --dtype bf16 or f32", dtype_name(dtype));
+  if (!dtype_is_writable(dtype)) {
+    fail(name, "is {}, which is read but not written: add --dtype bf16 or --dtype f32 (scales are multiplied in)",
+         dtype_name(dtype));
+  }
   return dtype;
+}
+
+// A whole tensor as a weight, with its FP8 scales; what is no matrix as a column.
+Weight whole_tensor(const Checkpoint& model, const std::string& name) {
+  const Checkpoint::Entry entry = *model.find(name);
+  const TensorInfo& info = *entry.info;
+  if (info.shape.size() == 2) {
+    return load_weight(model,
+                       {.tensor = name, .row_end = info.shape[0], .d_in = info.shape[1], .d_out = info.shape[0]});
+  }
+  const std::span<const std::byte> stored = entry.bytes();
+  Weight column{.name = name, .dtype = info.dtype, .data = stored.data(), .cols = 1, .scale = {}};
+  column.rows = static_cast<int64_t>(stored.size() / dtype_size(info.dtype));
+  return column;
+}
+
+// narrow, where nothing finite may become infinite. `back` is for its use.
+void narrow_checked(const std::string& name, DType dtype, const std::vector<double>& values, size_t count,
+                    std::byte* out, std::vector<double>& back) {
+  narrow(dtype, values.data(), count, out);
+  widen(dtype, out, count, back.data());
+  for (size_t i = 0; i < count; ++i) {
+    if (std::isfinite(values[i]) && !std::isfinite(back[i]))
+      fail(name, "holds a weight too large for {}; another --dtype may hold it", dtype_name(dtype));
+  }
 }
 
 }  // namespace
@@ -31,14 +61,21 @@ std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<D
   return plan;
 }
 
-Bytes copy_tensor(const Checkpoint::Entry& entry, DType dtype) {
+Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned) {
+  const Checkpoint::Entry entry = *model.find(planned.name);
   const std::span<const std::byte> stored = entry.bytes();
-  if (dtype == entry.info->dtype) return {stored.begin(), stored.end()};
-  const size_t count = stored.size() / dtype_size(entry.info->dtype);
-  std::vector<double> values(count);
-  widen(entry.info->dtype, stored.data(), count, values.data());
-  Bytes out(count * dtype_size(dtype));
-  narrow(dtype, values.data(), count, out.data());
+  if (planned.dtype == entry.info->dtype) return {stored.begin(), stored.end()};
+  const Weight weight = whole_tensor(model, planned.name);
+  Bytes out(planned.byte_size());
+  // By panels: an embedding in FP64 would be the largest thing in memory.
+  const int64_t panel = std::max<int64_t>(1, kPanelValues / std::max<int64_t>(1, weight.cols));
+  std::vector<double> values(static_cast<size_t>(std::min(panel, weight.rows) * weight.cols)), back(values.size());
+  for (int64_t row = 0; row < weight.rows; row += panel) {
+    const int64_t end = std::min(row + panel, weight.rows);
+    widen(weight, row, end, 0, weight.cols, values.data(), weight.cols);
+    std::byte* at = out.data() + static_cast<size_t>(row * weight.cols) * dtype_size(planned.dtype);
+    narrow_checked(planned.name, planned.dtype, values, static_cast<size_t>((end - row) * weight.cols), at, back);
+  }
   return out;
 }
 

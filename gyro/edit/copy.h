@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "gyro/arch/arch.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/tensor/matrix.h"
@@ -16,8 +17,9 @@ using Bytes = std::vector<std::byte>;
 /// FP8 scales are left out (they are multiplied in). Throws Error naming a tensor whose type cannot be written.
 std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<DType> dtype);
 
-/// A stored tensor in the output's dtype.
-Bytes copy_tensor(const Checkpoint::Entry& entry, DType dtype);
+/// A tensor of `model` as planned: in the planned dtype, FP8 scales multiplied in. Throws Error naming the tensor if a
+/// weight is too large for that dtype.
+Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned);
 
 /// `values` stored in `dtype`, and the square of the norm of what that rounds away.
 struct Stored {

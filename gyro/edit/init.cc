@@ -150,7 +150,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
           std::find_if(sites.begin(), sites.end(), [&](const MatrixSite& s) { return s.tensor == tensor.name; });
       ModuleResult& result = results[static_cast<size_t>(i)];
       if (site == sites.end()) {
-        result.bytes = copy_tensor(*base.find(tensor.name), tensor.dtype);
+        result.bytes = copy_tensor(base, tensor);
       } else {
         result = take_band(request, arrays.get(), base, *site, tensor.dtype);
       }
@@ -189,7 +189,7 @@ void run_rescale(const RescaleRequest& request) {
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   for (const PlannedTensor& tensor : plan) {
-    Bytes bytes = copy_tensor(*base.find(tensor.name), tensor.dtype);
+    Bytes bytes = copy_tensor(base, tensor);
     for (const MatrixSite& site : map.sites) {
       const auto factor = request.by.find(site.type);
       if (site.tensor != tensor.name || factor == request.by.end()) continue;

@@ -33,8 +33,10 @@ def file_hash(path):
 
 
 def contents(folder):
-    return {os.path.relpath(os.path.join(at, name), folder): file_hash(os.path.join(at, name))
-            for at, _, names in os.walk(folder) for name in names}
+    found = {os.path.relpath(os.path.join(at, name), folder): file_hash(os.path.join(at, name))
+             for at, _, names in os.walk(folder) for name in names}
+    folders = {os.path.relpath(os.path.join(at, name), folder): "folder" for at, names, _ in os.walk(folder) for name in names}
+    return found | folders
 
 
 class Files(unittest.TestCase):
@@ -275,9 +277,9 @@ class Refusals(Files):
 
     def test_full_disk(self):
         for command in COMMANDS:
-            for size in (0, 3000, 30000):
+            for size, out in ((0, self.out), (3000, f"{self.folder}/made/for/out"), (30000, self.out)):
                 limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-                done = self.run_gyro(command, wrapper=["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"], preexec_fn=limit)
+                done = self.run_gyro(command, out=out, wrapper=["sh", "-c", 'trap "" XFSZ; exec "$@"', "sh"], preexec_fn=limit)
                 self.assertEqual(done.returncode, 1, (command, size, done.stderr))
                 self.assertRegex(done.stderr, r"\Agyro: error: [^\n]*out/[^\n]*: [^\n]*File too large\n\Z")
                 self.assertEqual(contents(self.folder), {}, (command, size))
@@ -411,12 +413,70 @@ class HostileInput(Files):
             self.refuse(command, Q_PROJ, "has rank 0 of 64", post=self.post)
             self.refuse(command, Q_PROJ, "has rank 0 of 64", base=self.post, post=BASE)
 
+    def test_too_large_for_the_dtype(self):
+        self.put(0x7149)  # 1e30, in a matrix that is only copied
+        for command in (("build", "restore", "--on", "mlp"), ("init", "pissa", "--target-modules", "k_proj")):
+            which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
+            self.refuse(command, Q_PROJ, "too large for F16", options=["--dtype", "f16"], **which)
+
     def test_companions_that_are_not_files(self):
         os.mkdir(f"{self.post}/checkpoints")
         os.mkfifo(f"{self.post}/pipe")
         os.symlink("gone", f"{self.post}/dangling")
         self.succeed(("build", "replace", "--scale", "1"), post=self.post)
         self.assertEqual(set(os.listdir(self.out)), set(os.listdir(POST)) | {"README.md", "gyro.json"})
+
+
+class Fp8Sources(Files):
+    """Matrices in E4M3 with a scale for each block of 32 x 32: what is written has the scales multiplied in."""
+    def setUp(self):
+        super().setUp()
+        self.post = os.path.join(self.folder, "post")
+        shutil.copytree(POST, self.post)
+        generator, tensors, self.expected = np.random.default_rng(0), {}, {}
+        for name, (dtype, shape, data) in checkpoints.read(POST).items():
+            self.expected[name] = checkpoints.values((dtype, shape, data))
+            if "_proj.weight" in name:
+                bits = generator.integers(0, 0x78, shape, np.uint8) | generator.integers(0, 2, shape, np.uint8) << 7
+                exponent, fraction = (bits >> 3 & 15).astype(int), bits & 7
+                values = np.where(exponent > 0, np.ldexp(8.0 + fraction, exponent - 10), np.ldexp(1.0 * fraction, -9))
+                scales = generator.uniform(1e-4, 1e-3, (shape[0] // 32, shape[1] // 32)).astype(np.float32)
+                self.expected[name] = np.where(bits >> 7, -1, 1) * values * np.kron(scales.astype(np.float64), np.ones((32, 32)))
+                tensors[f"{name}_scale_inv"] = "F32", scales.shape, scales.tobytes()
+                dtype, data = "F8_E4M3", bits.tobytes()
+            tensors[name] = dtype, shape, data
+        header, begin = {}, 0
+        for name, (dtype, shape, data) in tensors.items():
+            header[name] = dict(dtype=dtype, shape=shape, data_offsets=[begin, begin := begin + len(data)])
+        text = json.dumps(header).encode()
+        with open(f"{self.post}/model.safetensors", "wb") as f:
+            f.write(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
+        config = checkpoints.read_json(self.post, "config.json")
+        config["quantization_config"] = dict(quant_method="fp8", weight_block_size=[32, 32])
+        with open(f"{self.post}/config.json", "w", encoding="utf-8") as f:
+            json.dump(config, f)
+
+    def test_a_dtype_must_be_given(self):
+        for command in (("build", "restore"), ("build", "replace"), ("build", "paper"), ("init", "pissa"),
+                        ("init", "rescale", "--types", "W_O")):
+            which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
+            self.refuse(command, "_proj.weight: is F8_E4M3, which is read but not written: add --dtype bf16 or --dtype f32", **which)
+
+    def test_scales_are_multiplied_in(self):
+        for command, edited in ((("build", "restore", "--on", "attention", "--layers", "1"), "layers.1.self_attn"),
+                                (("init", "rescale", "--types", "W_O", "--by", "2"), "o_proj"),
+                                (("init", "pissa", "--target-modules", "k_proj"), "k_proj")):
+            which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
+            self.succeed(command, options=["--dtype", "f32", "--force"], **which)
+            built = checkpoints.read(self.out)
+            self.assertEqual(set(built), set(self.expected))
+            for name, tensor in built.items():
+                if edited not in name or "bias" in name:
+                    np.testing.assert_array_equal(checkpoints.values(tensor), self.expected[name].astype(np.float32), name)
+            if "rescale" in command:
+                name = "model.layers.1.self_attn.o_proj.weight"
+                np.testing.assert_array_equal(checkpoints.values(built[name]), (2 * self.expected[name]).astype(np.float32))
+            self.assertNotIn("quantization_config", checkpoints.read_json(self.out, "config.json"))
 
 
 if __name__ == "__main__":
