@@ -2,11 +2,13 @@
 """Times `gyro diff` against the torch script that people write, whole processes in turn, and prints the ratios.
 
   bench/compare.py [--shape qwen2.5-1.5b] [--layers 2] [--threads 2] [--rounds 3] [--check]
+  bench/compare.py --device cuda --shape llama-3.1-8b --layers 32 --torch-layers 2 [--python python3]
 
 Makes the synthetic pair in build/compare (bench/make_pair.py), installs torch from PyPI into build/compare/venv (large, the
 first time only), then runs in each round: gyro with everything on (--out, bounds, energy budget, one null draw), the
 plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
-are cleared so that OpenBLAS takes the kernels of this processor. --check also compares each side's α with FP64 LAPACK.
+are cleared so that OpenBLAS takes the kernels of this processor. --device cuda runs all sides on the GPU; --torch-layers
+has the scripts do the first blocks only (times are compared a block), --python takes an interpreter that has torch. --check also compares each side's α with FP64 LAPACK.
 """
 import argparse
 import json
@@ -60,13 +62,13 @@ print("alpha_j of the top 90 % against FP64 LAPACK, block 0, largest relative di
 
 def prepare(args):
     os.makedirs(WORK, exist_ok=True)
-    if not os.path.exists(PYTHON):
+    if args.python == PYTHON and not os.path.exists(PYTHON):
         subprocess.run([sys.executable, "-m", "venv", os.path.join(WORK, "venv")], check=True)
         subprocess.run([PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS], check=True)
     pair = os.path.join(WORK, f"{args.shape}-{args.layers}")
     if not os.path.exists(os.path.join(pair, "post", "model.safetensors")):
-        subprocess.run([PYTHON, os.path.join(ROOT, "bench", "make_pair.py"), pair, "--shape", args.shape, "--layers",
-                        str(args.layers)], check=True)
+        subprocess.run([args.python, os.path.join(ROOT, "bench", "make_pair.py"), pair, "--shape", args.shape, "--layers",
+                        str(args.layers), "--device", args.device], check=True)
     return os.path.join(pair, "base"), os.path.join(pair, "post")
 
 
@@ -86,33 +88,44 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="qwen2.5-1.5b")
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, help="default: 2, on a GPU what gyro and torch choose")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--torch-layers", type=int)
+    parser.add_argument("--skip", action="append", default=[], choices=("plain", "tuned"))
+    parser.add_argument("--python", default=PYTHON)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--gyro", default=os.path.join(ROOT, "build", "release", "bin", "gyro"))
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     base, post = prepare(args)
     out = os.path.join(WORK, "out")
-    script = [PYTHON, os.path.join(ROOT, "bench", "torch_diff.py"), base, post, "--threads", str(args.threads)]
+    threads = args.threads or (2 if args.device == "cpu" else None)
+    limit = ["--threads", str(threads)] if threads else []
+    blocks = dict(gyro=args.layers, plain=args.torch_layers or args.layers, tuned=args.torch_layers or args.layers)
+    script = [args.python, os.path.join(ROOT, "bench", "torch_diff.py"), base, post, "--device", args.device,
+              "--layers", str(blocks["plain"])] + limit
     sides = {
-        "gyro": [args.gyro, "diff", base, post, "--out", out, "--force", "--quiet", "--threads", str(args.threads)],
+        "gyro": [args.gyro, "diff", base, post, "--out", out, "--force", "--quiet", "--device", args.device] + limit,
         "plain": script + ["--out", os.path.join(WORK, "plain.json")],
         "tuned": script + ["--tuned", "--out", os.path.join(WORK, "tuned.json")],
     }
+    sides = {name: command for name, command in sides.items() if name not in args.skip}
     seconds, memory = {name: [] for name in sides}, {name: [] for name in sides}
     for number in range(args.rounds):
         for name, command in sides.items():
             wall, peak = timed(command)
             seconds[name].append(wall)
             memory[name].append(peak)
-            print(f"round {number + 1}  {name:6} {wall:8.2f} s  {wall / args.layers:7.2f} s a block  {peak:7.0f} MB", flush=True)
-    for name in ("plain", "tuned"):
-        ratios = [s / g for s, g in zip(seconds[name], seconds["gyro"])]
+            print(f"round {number + 1}  {name:6} {wall:8.2f} s  {wall / blocks[name]:7.3f} s a block  {peak:7.0f} MB", flush=True)
+    for name in sides:
+        if name == "gyro":
+            continue
+        ratios = [s / blocks[name] / (g / blocks["gyro"]) for s, g in zip(seconds[name], seconds["gyro"])]
         print(f"{name} / gyro: wall x{statistics.median(ratios):.2f} (of {min(ratios):.2f} to {max(ratios):.2f}), "
               f"peak memory x{statistics.median(memory[name]) / statistics.median(memory['gyro']):.2f}")
     if args.check:
-        subprocess.run([PYTHON, "-c", CHECK, base, post, out,
-                        os.path.join(WORK, "plain.json"), os.path.join(WORK, "tuned.json")], check=True)
+        subprocess.run([args.python, "-c", CHECK, base, post, out,
+                        *(os.path.join(WORK, name + ".json") for name in sides if name != "gyro")], check=True)
     shutil.rmtree(out)
 
 

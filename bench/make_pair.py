@@ -4,7 +4,9 @@
 The base's weights are gaussian with a decaying column scale (so that the spectrum is neither flat nor degenerate); the
 post is 0.995 x base plus gaussian noise of 3 % of the base's norm, both rounded to BF16.
 
-  bench/make_pair.py DIR [--shape qwen2.5-1.5b|llama-3.1-8b] [--layers N] [--seed S]
+  bench/make_pair.py DIR [--shape qwen2.5-1.5b|llama-3.1-8b] [--layers N] [--seed S] [--device cpu|cuda]
+
+--device cuda draws on a GPU by torch (other numbers, the same distribution): a whole 8B pair in a minute.
 """
 import argparse
 import json
@@ -40,7 +42,30 @@ def tensors(shape, layers):
     return [(f"model.layers.{i}.{name}.weight", size) for i in range(layers) for name, size in parts]
 
 
-def write_model(folder, shape, layers, seed, post):
+def draw(size, seed, number, post):
+    rng = np.random.default_rng([seed, number])
+    scale = np.linspace(1.5, 0.5, size[1], dtype=np.float32)
+    base = bf16(rng.standard_normal(size, dtype=np.float32) * scale * np.float32(0.02))
+    if not post:
+        return base.tobytes()
+    noise = rng.standard_normal(size, dtype=np.float32)
+    w = widen(base)
+    noise *= np.float32(0.03 * np.linalg.norm(w) / np.linalg.norm(noise))
+    return bf16(np.float32(0.995) * w + noise).tobytes()
+
+
+def draw_on_gpu(size, seed, number, post):
+    import torch
+    random = torch.Generator("cuda").manual_seed(1000003 * seed + number)
+    scale = torch.linspace(1.5, 0.5, size[1], device="cuda")
+    w = (torch.randn(size, generator=random, device="cuda") * scale * 0.02).bfloat16()
+    if post:
+        noise = torch.randn(size, generator=random, device="cuda")
+        w = (0.995 * w.float() + noise * (0.03 * w.float().norm() / noise.norm())).bfloat16()
+    return w.view(torch.int16).cpu().numpy().tobytes()
+
+
+def write_model(folder, shape, layers, seed, post, device):
     os.makedirs(folder, exist_ok=True)
     config = dict(shape, architectures=["Synthetic"], num_hidden_layers=layers, vocab_size=16, torch_dtype="bfloat16")
     with open(os.path.join(folder, "config.json"), "w") as f:
@@ -54,15 +79,7 @@ def write_model(folder, shape, layers, seed, post):
     with open(os.path.join(folder, "model.safetensors"), "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text)
         for number, (_, size) in enumerate(tensors(shape, layers)):
-            rng = np.random.default_rng([seed, number])
-            scale = np.linspace(1.5, 0.5, size[1], dtype=np.float32)
-            base = bf16(rng.standard_normal(size, dtype=np.float32) * scale * np.float32(0.02))
-            if post:
-                noise = rng.standard_normal(size, dtype=np.float32)
-                w = widen(base)
-                noise *= np.float32(0.03 * np.linalg.norm(w) / np.linalg.norm(noise))
-                base = bf16(np.float32(0.995) * w + noise)
-            f.write(base.tobytes())
+            f.write((draw_on_gpu if device == "cuda" else draw)(size, seed, number, post))
 
 
 def main():
@@ -71,9 +88,10 @@ def main():
     parser.add_argument("--shape", choices=SHAPES, default="qwen2.5-1.5b")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     args = parser.parse_args()
     for name, post in (("base", False), ("post", True)):
-        write_model(os.path.join(args.dir, name), SHAPES[args.shape], args.layers, args.seed, post)
+        write_model(os.path.join(args.dir, name), SHAPES[args.shape], args.layers, args.seed, post, args.device)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 # Flags that every target of ours is compiled with.
 add_library(gyro_flags INTERFACE)
 target_include_directories(gyro_flags INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(gyro_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -ffp-contract=off
-                                            -fno-math-errno)
+set(gyro_warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -ffp-contract=off -fno-math-errno)
 # GCC 12 sees an overflow in fmt 9 that is not there.
-target_compile_options(gyro_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
+list(APPEND gyro_warnings $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
+target_compile_options(gyro_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${gyro_warnings}>")
 target_compile_definitions(gyro_flags INTERFACE GYRO_VERSION="${PROJECT_VERSION}")
 if(GYRO_WERROR)
-  target_compile_options(gyro_flags INTERFACE -Werror)
+  target_compile_options(gyro_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
 if(GYRO_SANITIZE)
-  target_compile_options(gyro_flags INTERFACE -fsanitize=${GYRO_SANITIZE} -fno-omit-frame-pointer
-                                              -fno-sanitize-recover=all)
+  target_compile_options(
+    gyro_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${GYRO_SANITIZE};-fno-omit-frame-pointer;-fno-sanitize-recover=all>"
+  )
   target_compile_definitions(gyro_flags INTERFACE GYRO_SANITIZED=1)
   target_link_options(gyro_flags INTERFACE -fsanitize=${GYRO_SANITIZE})
 endif()
@@ -21,6 +22,11 @@ endif()
 function(gyro_room NAME)
   cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/gyro/${NAME}/*.cc)
+  if(CMAKE_CUDA_COMPILER)
+    file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/gyro/${NAME}/*.cu)
+    list(APPEND sources ${kernels})
+  endif()
+  list(FILTER sources EXCLUDE REGEX "${GYRO_OTHER_DEVICE}")
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/gyro/${NAME}/*_test.cc)
   if(tests)
     list(REMOVE_ITEM sources ${tests})

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <system_error>
 
 #include "gyro/base/error.h"
@@ -76,6 +77,16 @@ CachePath cache_path(const fs::path& path) {
   model = ending_of(model, "models--");
   if (const size_t at = model.find("--"); at != model.npos) model.replace(at, 2, "/");
   return {model, full.filename().string()};
+}
+
+// Owner and name as the Hub takes them: it refuses what looks like a step through folders.
+bool is_hub_part(std::string_view part) {
+  const auto allowed = [](unsigned char c) {
+    return (c < 0x80 && std::isalnum(c)) || c == '-' || c == '_' || c == '.';
+  };
+  const auto edge = [](char c) { return c == '-' || c == '.'; };
+  return !part.empty() && part.size() <= 96 && std::all_of(part.begin(), part.end(), allowed) && !edge(part.front()) &&
+         !edge(part.back()) && part.find("--") == part.npos && part.find("..") == part.npos;
 }
 
 bool is_scale(std::string_view name) {
@@ -217,6 +228,14 @@ std::string Checkpoint::id() const {
   std::string given = path_.string();
   while (given.size() > 1 && given.ends_with('/')) given.pop_back();
   return given;
+}
+
+std::string Checkpoint::hub_id() const {
+  std::string id = this->id();
+  const std::string_view all = id;
+  const size_t slash = all.find('/');
+  if (slash == all.npos) return id == cache_path(path_).id && is_hub_part(all) ? id : "";  // models--gpt2 has no owner
+  return is_hub_part(all.substr(0, slash)) && is_hub_part(all.substr(slash + 1)) ? id : "";
 }
 
 }  // namespace gyro

@@ -74,6 +74,8 @@ class Checkpoint {
   std::string revision() const;
   /// How reports call it: `owner/name` for a Hugging Face cache path, else the path as given without a trailing slash.
   std::string id() const;
+  /// Its name on the Hugging Face Hub, `owner/name`: of a cache path, or of a path that is given like that. Else empty.
+  std::string hub_id() const;
 
  private:
   void open_single(const std::filesystem::path& path);

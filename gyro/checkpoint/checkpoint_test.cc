@@ -149,6 +149,41 @@ TEST(Checkpoint, OpensAHuggingFaceCache) {
   EXPECT_TRUE(contains(refusal(snapshot), "model.safetensors: cannot open"));
 }
 
+/// The process's current folder, for as long as this lives.
+class CurrentFolder {
+ public:
+  explicit CurrentFolder(const fs::path& path) : before_(fs::current_path()) { fs::current_path(path); }
+  ~CurrentFolder() { fs::current_path(before_); }
+
+ private:
+  fs::path before_;
+};
+
+TEST(Checkpoint, NameOnTheHub) {
+  const TempDir dir;
+  const CurrentFolder current(dir.path());
+  const std::pair<const char*, const char*> cases[] = {
+      {"models--Qwen--Qwen2.5-1.5B/snapshots/0123abc", "Qwen/Qwen2.5-1.5B"},
+      {"models--gpt2/snapshots/0123abc", "gpt2"},
+      {"models--a b--c/snapshots/0123abc", ""},  // the Hub has no such name
+      {"models--a--b--c/snapshots/0123abc", ""},
+      {"Qwen/Qwen2.5-1.5B/", "Qwen/Qwen2.5-1.5B"},
+      {"./model", ""},
+      {"model", ""},
+      {"Qwen/.hidden", ""},
+      {"some/deep/folder", ""},
+  };
+  for (const auto& [path, id] : cases) {
+    fs::create_directories(path);
+    write_text(fs::path(path) / "config.json", "{}");
+    write_tensors(fs::path(path) / "model.safetensors", {{"a", DType::F32, {2}}});
+    EXPECT_EQ(Checkpoint(path).hub_id(), id) << path;
+    EXPECT_EQ(Checkpoint(fs::path("..") / dir.path().filename() / path).hub_id(),
+              std::string(path)[0] == 'm' ? id : "");
+  }
+  EXPECT_EQ(Checkpoint(dir / "Qwen/Qwen2.5-1.5B").hub_id(), "");
+}
+
 TEST(Checkpoint, CountsParametersWithoutScalesAndIntegers) {
   const TempDir dir;
   write_text(dir / "config.json", "{}");

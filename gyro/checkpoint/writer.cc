@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -37,6 +38,22 @@ void check_entries(const fs::path& folder) {
   }
 }
 
+bool is_new_or_empty(const fs::path& folder) {
+  std::error_code error;
+  const fs::file_status status = fs::status(folder, error);
+  if (!fs::exists(status)) return true;
+  if (!fs::is_directory(status)) fail(folder.string(), "exists and is not a folder");
+  return fs::is_empty(folder, error);
+}
+
+// Whether `inner`, which exists, is `folder` or somewhere below it.
+bool holds(const fs::path& folder, const fs::path& inner) {
+  std::error_code error, inner_error;
+  const fs::path outer = fs::canonical(folder, error), full = fs::canonical(inner, inner_error);
+  return !error && !inner_error &&
+         std::mismatch(outer.begin(), outer.end(), full.begin(), full.end()).first == outer.end();
+}
+
 // Makes the names in a folder last. The file systems that cannot do this need not.
 void sync_folder(const fs::path& folder) {
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -55,21 +72,29 @@ void check_not_an_input(const fs::path& folder, const std::vector<fs::path>& inp
   }
 }
 
+void check_new_or_empty(const fs::path& folder) {
+  if (!is_new_or_empty(folder)) fail(folder.string(), "is not empty; choose another folder or say --force");
+}
+
 void check_output_folder(const fs::path& folder, const std::vector<fs::path>& inputs, bool force) {
   check_not_an_input(folder, inputs);
-  std::error_code error;
-  const fs::file_status status = fs::status(folder, error);
-  if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) fail(folder.string(), "exists and is not a folder");
-  if (fs::is_empty(folder, error)) return;
-  if (!force) fail(folder.string(), "is not empty; choose another folder or say --force");
-  check_entries(folder);
+  if (holds(folder, ".")) fail(folder.string(), "is the current folder or above it; name a new folder");
+  for (const fs::path& input : inputs) {
+    if (holds(folder, input)) fail(folder.string(), "holds '{}', one of the inputs", input.string());
+  }
+  if (!force) return check_new_or_empty(folder);
+  if (!is_new_or_empty(folder)) check_entries(folder);
 }
 
 CheckpointWriter::CheckpointWriter(fs::path folder, std::vector<PlannedTensor> plan, uint64_t shard_size, bool force)
     : folder_(std::move(folder)), force_(force), plan_(std::move(plan)) {
   fs::path plain = folder_;
-  if (!plain.has_filename()) plain = plain.parent_path();  // "out/"
+  const auto drop_slash = [&] {
+    if (!plain.has_filename()) plain = plain.parent_path();  // "out/"
+  };
+  drop_slash();
+  if (plain.filename() == "." || plain.filename() == "..") plain = fs::weakly_canonical(plain);
+  drop_slash();
   folder_ = plain;
   check_output_folder(folder_, {}, force_);
   temporary_ = plain.string() + ".tmp." + std::to_string(getpid());

@@ -60,7 +60,11 @@ class CheckpointWriter {
 /// Throws Error if `folder` is one of `inputs`.
 void check_not_an_input(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
-/// Throws Error unless `folder` may be written: it is none of `inputs`, and new, empty, or `force` is given.
+/// Throws Error if `folder` exists and is not an empty folder.
+void check_new_or_empty(const std::filesystem::path& folder);
+
+/// Throws Error unless `folder` may take the place of what is there: it is none of `inputs`, holds none of them nor the
+/// current folder, and is new, empty, or `force` is given.
 void check_output_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs,
                          bool force);
 

@@ -236,7 +236,36 @@ TEST(CheckpointWriter, OutputFolder) {
     EXPECT_TRUE(contains(error, "is one of the inputs")) << same << ": " << error;
   }
   EXPECT_EQ(error_of([&] { check_output_folder(dir / "in2", {dir / "in"}, false); }), "no error");
+  EXPECT_EQ(error_of([&] { check_output_folder(dir / "i", {dir / "in"}, false); }), "no error");
+  fs::create_directories(dir / "above/in");
+  for (const char* above : {"above", "above/", "link/../above"}) {
+    for (const bool force : {false, true}) {
+      const std::string error = error_of([&] {
+        check_output_folder(dir / above, {dir / "in", dir / "above/in"}, force);
+      });
+      EXPECT_TRUE(contains(error, "above/in', one of the inputs")) << above << ": " << error;
+    }
+  }
   EXPECT_TRUE(contains(error_of([&] { check_output_folder(dir / "file", {}, true); }), "exists and is not a folder"));
+}
+
+TEST(CheckpointWriter, CurrentFolderStays) {
+  const TempDir dir;
+  const fs::path before = fs::current_path();
+  fs::create_directories(dir / "empty/below");
+  fs::current_path(dir / "empty/below");
+  for (const char* path : {".", "./", "..", "../below", "../../empty"}) {
+    const std::string error = error_of([&] { CheckpointWriter(path, plan_of(1), kLarge, true); });
+    EXPECT_TRUE(contains(error, "is the current folder or above it")) << path << ": " << error;
+  }
+  const auto plan = plan_of(1);
+  for (const char* path : {"new/.", "new/../other", "new/sub/.."}) {  // as a shell's completion may leave it
+    CheckpointWriter writer(path, plan, kLarge, true);
+    append_all(writer, plan);
+    writer.finish();
+    EXPECT_TRUE(fs::exists(fs::weakly_canonical(path) / "model.safetensors")) << path;
+  }
+  fs::current_path(before);
 }
 
 /// RLIMIT_FSIZE in place of a full disk.

@@ -186,9 +186,13 @@ int run(BuildArguments& arguments) {
   }
   request.progress = !arguments.quiet;
   request.stop = interrupted;
-  check_not_an_input(arguments.out, {arguments.base, arguments.post, request.base});
-  // A folder of variants stays and takes their folders, each of which is checked.
-  if (arguments.operation != "paper" || !request.force) check_output_folder(arguments.out, {}, request.force);
+  const std::vector<std::filesystem::path> inputs = {arguments.base, arguments.post, request.base};
+  if (arguments.operation != "paper") {
+    check_output_folder(arguments.out, inputs, request.force);
+  } else {  // the folder stays and takes those of the variants, each of which is checked
+    check_not_an_input(arguments.out, inputs);
+    if (!request.force) check_new_or_empty(arguments.out);
+  }
   plan_tensors(Checkpoint(arguments.post), request.dtype);  // refuses before a diff is made for --scale auto
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);

@@ -36,7 +36,7 @@ void complete_request(DiffArguments& arguments) {
 
 int run(DiffArguments& arguments) {
   complete_request(arguments);
-  if (arguments.device == "cuda") fail("--device", "cuda is not in this build");
+  arguments.request.cuda = wants_cuda(arguments.device);
   catch_interrupts();
   const DiffOutcome outcome = run_diff(arguments.request);
   if (outcome.document.is_null()) {
@@ -83,9 +83,7 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "Seed of every draw")->capture_default_str();
-  command->add_option("--device", arguments->device, "Where to compute")
-      ->check(CLI::IsMember({"cpu", "cuda"}))
-      ->capture_default_str();
+  add_device_option(*command, arguments->device);
   command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
       ->check(CLI::Range(1, 4096));
   arguments->plotly_option = add_plotly_option(*command, arguments->plotly);

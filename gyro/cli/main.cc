@@ -13,7 +13,14 @@
 namespace {
 
 std::string version_text() {
-  return fmt::format("gyro {}\n  cpu   {}\n  cuda  not in this build", GYRO_VERSION, gyro::linalg::library());
+  std::string text = fmt::format("gyro {}\n  cpu   {}", GYRO_VERSION, gyro::linalg::library());
+  const std::vector<gyro::device::Gpu> gpus = gyro::device::gpus();
+  if (gpus.empty()) return text + "\n  cuda  " + gyro::device::why_none();
+  for (const gyro::device::Gpu& gpu : gpus) {
+    text += fmt::format("\n  cuda  {}, {:.0f} GiB, CUDA {}", gpu.name, static_cast<double>(gpu.total) / 0x1p30,
+                        gpu.version);
+  }
+  return text;
 }
 
 std::string quote(std::string_view word) {

@@ -1,8 +1,9 @@
 #include "gyro/cli/parse.h"
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
+
+#include "gyro/device/device.h"
 
 namespace gyro {
 namespace {
@@ -77,6 +78,17 @@ std::optional<DType> parse_dtype(const std::string& text) {
   if (text == "bf16") return DType::BF16;
   if (text == "f16") return DType::F16;
   throw CLI::ValidationError("--dtype", "'" + text + "' is not one of keep, f32, bf16, f16");
+}
+
+void add_device_option(CLI::App& command, std::string& device) {
+  command
+      .add_option("--device", device, "Where to compute: cpu, cuda (every GPU that CUDA_VISIBLE_DEVICES leaves), auto")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
+      ->capture_default_str();
+}
+
+bool wants_cuda(const std::string& device) {
+  return device == "cuda" || (device == "auto" && !device::gpus().empty());
 }
 
 }  // namespace gyro

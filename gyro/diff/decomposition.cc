@@ -14,18 +14,6 @@ using linalg::Op;
 constexpr double kUnitRoundoff = 0x1p-53;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Largest entry of each column of S positive; `other` (L, may be empty) flips with it.
-void fix_signs(Matrix& s, Matrix& other) {
-  for (int64_t j = 0; j < s.cols(); ++j) {
-    double* column = s.col(j);
-    const double* top =
-        std::max_element(column, column + s.rows(), [](double a, double b) { return std::abs(a) < std::abs(b); });
-    if (*top >= 0) continue;
-    for (int64_t i = 0; i < s.rows(); ++i) column[i] = -column[i];
-    for (int64_t i = 0; i < other.rows(); ++i) other(i, j) = -other(i, j);
-  }
-}
-
 // ‖G V − V Λ‖_F, probed.
 double eigen_residual(const Matrix& g, const linalg::Eigh& e) {
   Matrix z = probe_columns(g.rows());
@@ -41,8 +29,7 @@ double eigen_residual(const Matrix& g, const linalg::Eigh& e) {
 
 Matrix probe_columns(int64_t n) {
   Matrix z(n, kProbes);
-  Random random(mix64(static_cast<uint64_t>(n)));
-  random.normals({z.data(), static_cast<size_t>(n * kProbes)}, 1);
+  linalg::fill_normal(z, 1, mix64(static_cast<uint64_t>(n)), 0, 0);
   return z;
 }
 
@@ -96,8 +83,7 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
   d.sigma = std::move(e.values);
   for (double& s : d.sigma) s = std::sqrt(std::max(s, 0.0));
   d.short_vectors = std::move(e.vectors);
-  Matrix none;
-  fix_signs(d.short_vectors, none);
+  linalg::orient_columns(d.short_vectors, {});
   d.long_side = kInfinity;
   return d;
 }
@@ -116,9 +102,7 @@ void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
   Matrix r(d.n, kProbes);
   linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, adjoint, 0, r);
   linalg::divide_rows(r, d.sigma);
-  for (int64_t j = 0; j < kProbes; ++j) {
-    for (int64_t i = 0; i < d.n; ++i) r(i, j) -= z(i, j);
-  }
+  linalg::add(-1, z, r);
   d.long_side = probed_norm(r);
   if (lz != nullptr) *lz = std::move(y);
 }
@@ -134,7 +118,7 @@ Decomposition decompose_direct(const TallWeight& a) {
   d.sigma = std::move(svd.values);
   d.short_vectors = std::move(svd.v);
   d.long_vectors = std::move(svd.u);
-  fix_signs(d.short_vectors, d.long_vectors);
+  linalg::orient_columns(d.short_vectors, d.long_vectors);
   d.orthogonality = orthogonality_of(d.short_vectors) + orthogonality_of(d.long_vectors);
 
   const Matrix z = probe_columns(d.n);
@@ -146,9 +130,7 @@ Decomposition decompose_direct(const TallWeight& a) {
     const MatrixView part = r.view().block(panel.begin, 0, panel.count, kProbes);
     Matrix az(panel.count, kProbes);
     apply(panel, z, az);
-    for (int64_t j = 0; j < kProbes; ++j) {
-      for (int64_t i = 0; i < panel.count; ++i) part(i, j) -= az(i, j);
-    }
+    linalg::add(-1, az, part);
   });
   d.residual = probed_norm(r);
   return d;

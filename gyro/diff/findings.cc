@@ -64,8 +64,16 @@ double relative_spread(const Json& type_or_null) {
   return number(type_or_null, "alpha_std") / number(type_or_null, "alpha_mean");
 }
 
+// How far below 1 a type's spread over its null's must be. Both are deviations of about Σ k samples, right to a
+// relative 1/√(2 Σ k) each (one draw): small models need a wider margin than kRatioMargin.
+double uniformity_margin(const std::vector<Json>& rows, const Json& type) {
+  double samples = 0;
+  for (const Json& row : rows) samples += row["type"] == type ? number(row, "k") : 0;
+  return std::max(kRatioMargin, kSignificance / std::sqrt(samples));
+}
+
 // Each type against its own null: one type that spreads less than chance says nothing of another.
-Json uniform_scaling(const std::vector<Json>& types) {
+Json uniform_scaling(const std::vector<Json>& rows, const std::vector<Json>& types) {
   double spread = 0, null = kNaN;
   bool defined = true, drawn = true;
   Json even = Json::array();
@@ -73,7 +81,7 @@ Json uniform_scaling(const std::vector<Json>& types) {
     const double own = relative_spread(type), chance = relative_spread(type["null"]);
     defined = defined && !std::isnan(own);
     drawn = drawn && !std::isnan(chance);
-    if (own < (1 - kRatioMargin) * chance) even.push_back(type["type"]);
+    if (own < (1 - uniformity_margin(rows, type["type"])) * chance) even.push_back(type["type"]);
     if (own >= spread) {
       spread = own;
       null = chance;
@@ -241,7 +249,7 @@ Json find_findings(const Json& all_rows, const Json& all_types) {
   const std::vector<Json> rows = without_fused(all_rows), types = without_fused(all_types);
   Json findings = Json::array();
   if (rows.empty()) return findings;
-  for (Json f : {unrelated(rows, types), uniform_scaling(types), common_scalar(types), w_o_anomaly(types),
+  for (Json f : {unrelated(rows, types), uniform_scaling(rows, types), common_scalar(types), w_o_anomaly(types),
                  co_rotation(types), low_rank_update(rows, types), sparse_update(types)}) {
     if (!f.is_null()) findings.push_back(std::move(f));
   }

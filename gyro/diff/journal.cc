@@ -83,9 +83,7 @@ OutputFolder::~OutputFolder() {
   if (fd_ < 0) return;
   close(fd_);
   std::error_code ignored;
-  const bool empty = records_ == 0 || discarded_;
-  if (empty) fs::remove(dir_ / kJournalName, ignored);
-  if (empty && made_dir_) fs::remove(dir_, ignored);  // only if empty
+  if (records_ == 0 || discarded_) fs::remove(dir_ / kJournalName, ignored);
 }
 
 void OutputFolder::discard() {
@@ -116,9 +114,7 @@ void OutputFolder::load_journal(const fs::path& path) {
 
 void OutputFolder::open_journal() {
   if (fd_ >= 0) return;
-  std::error_code error;
-  made_dir_ = fs::create_directories(dir_, error);
-  if (error) fail(dir_.string(), "cannot create the folder: {}", error.message());
+  made_.make(dir_);
   const fs::path path = dir_ / kJournalName;
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(journal_end_)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gyro/base/file.h"
 #include "gyro/diff/result.h"
 
 namespace gyro {
@@ -33,7 +34,7 @@ class OutputFolder {
   /// `fingerprint` is finished or resumed; anything else throws Error. `force` takes any folder and starts
   /// anew in it. Creates nothing yet.
   OutputFolder(std::filesystem::path dir, std::string fingerprint, bool force);
-  /// Closes the journal; removes it, and the folder if it was made here, if nothing was kept in it.
+  /// Closes the journal; removes it, and the folders that were made here, if nothing was kept in it.
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
@@ -53,13 +54,13 @@ class OutputFolder {
   void load_journal(const std::filesystem::path& path);
   void open_journal();
 
+  MadeFolders made_;
   std::filesystem::path dir_;
   std::string fingerprint_;
   Json finished_;
   std::map<int64_t, UnitResult> kept_;
   uint64_t journal_end_ = 0;  ///< where the last whole record ends
   int64_t records_ = 0;
-  bool made_dir_ = false;
   bool discarded_ = false;
   int fd_ = -1;
   std::mutex mutex_;

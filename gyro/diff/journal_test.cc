@@ -173,6 +173,20 @@ TEST(OutputFolder, DiscardLeavesNothing) {
     folder.discard();
   }
   EXPECT_FALSE(fs::exists(temp / "made"));
+  {
+    OutputFolder folder(temp / "a/b/c/", kFingerprint, false);
+    folder.keep(0, unit_of(0));
+    folder.discard();
+  }
+  EXPECT_FALSE(fs::exists(temp / "a"));
+  fs::create_directories(temp / "a");
+  keep_units(temp / "a/b/c", 0, 1);
+  {
+    OutputFolder folder(temp / "a/b/c", kFingerprint, false);
+    folder.keep(1, unit_of(1));
+    folder.discard();  // what an earlier run made stays
+  }
+  EXPECT_TRUE(fs::is_empty(temp / "a/b/c"));
   fs::create_directories(temp / "there");
   write_text(temp / "there/notes.txt", "mine");
   {

@@ -62,18 +62,12 @@ double median_spacing(const std::vector<double>& sigma, int64_t k) {
 }
 
 // G += RᵀR (lower), R the upper-trapezoidal Bartlett factor of (rows x n) gaussian noise, a block of rows at a time.
-void add_bartlett_gram(Matrix& g, int64_t rows, double deviation, Random& random) {
-  constexpr int64_t kBlock = 128;
-  const int64_t n = g.rows();
-  const int64_t height = std::min(rows, n);
-  for (int64_t begin = 0; begin < height; begin += kBlock) {
-    const int64_t count = std::min(kBlock, height - begin);
-    Matrix block = Matrix::zeros(count, n - begin);
-    for (int64_t j = 0; j < block.cols(); ++j) {
-      const int64_t above = std::min(j, count);
-      random.normals({block.col(j), static_cast<size_t>(above)}, deviation);
-      if (j < count) block(j, j) = deviation * random.chi(static_cast<double>(rows - begin - j));
-    }
+void add_bartlett_gram(Matrix& g, int64_t rows, double deviation, uint64_t seed) {
+  const int64_t block_rows = g.space() == Space::Host ? linalg::kRandomRows : 8 * linalg::kRandomRows;
+  const int64_t n = g.rows(), height = std::min(rows, n);
+  for (int64_t begin = 0; begin < height; begin += block_rows) {
+    Matrix block(std::min(block_rows, height - begin), n - begin, g.space());
+    linalg::fill_bartlett(block, deviation, seed, begin, rows);
     linalg::syrk(Op::Transpose, 1, block, 1, g.view().block(begin, begin, n - begin, n - begin));
   }
 }
@@ -83,33 +77,61 @@ struct Draw {
   Matrix gram;  // lower triangle of topᵀ top + RᵀR
 };
 
-Draw draw_null(const NullModel& model, double scale, Random& random) {
-  const double deviation = model.noise() * std::abs(model.scale);
+double deviation_of(const NullModel& model) {
+  return model.noise() * std::abs(model.scale);
+}
+
+// The seed of the rows below the top ones.
+uint64_t rest_seed(uint64_t seed) {
+  return mix64(seed + 1);
+}
+
+Draw draw_null(const NullModel& model, double scale, uint64_t seed) {
+  const double deviation = deviation_of(model);
   Draw draw{Matrix(model.n, model.n), Matrix(model.n, model.n)};
-  random.normals({draw.top.data(), static_cast<size_t>(model.n * model.n)}, deviation);
-  for (int64_t j = 0; j < model.n; ++j) draw.top(j, j) += scale * model.sigma[static_cast<size_t>(j)];
+  linalg::fill_normal(draw.top, deviation, mix64(seed), 0, 0);
+  std::vector<double> signal = model.sigma;
+  for (double& s : signal) s *= scale;
+  linalg::add_to_diagonal(draw.top, signal);
   linalg::syrk(Op::Transpose, 1, draw.top, 0, draw.gram);
-  add_bartlett_gram(draw.gram, model.m - model.n, deviation, random);
+  add_bartlett_gram(draw.gram, model.m - model.n, deviation, rest_seed(seed));
   return draw;
 }
 
-Moments alpha_moments(const NullModel& model, const std::vector<double>& eigenvalues) {
+// Whether the eigenvalues of a Gram matrix give the k-th singular value to 1e-5: they are right to about n u λ_1.
+bool resolves(const std::vector<double>& eigenvalues, int64_t k) {
+  const double error = static_cast<double>(eigenvalues.size()) * 0x1p-53 * eigenvalues[0];
+  return 0.5 * error <= 1e-5 * eigenvalues[static_cast<size_t>(k - 1)];
+}
+
+// Singular values of the draw [cΣ + Z; R] itself.
+std::vector<double> direct_sigma(const NullModel& model, const Draw& draw, double deviation, uint64_t seed) {
+  const int64_t rows = model.m - model.n, height = std::min(rows, model.n);
+  Matrix stack = Matrix::zeros(model.n + height, model.n, draw.top.space());
+  copy(draw.top, stack.view().block(0, 0, model.n, model.n));
+  linalg::fill_bartlett(stack.view().block(model.n, 0, height, model.n), deviation, seed, 0, rows);
+  return linalg::svd(std::move(stack)).values;
+}
+
+Moments alpha_moments(const NullModel& model, const std::vector<double>& sigma) {
   Moments moments;
   for (int64_t j = 0; j < model.k; ++j) {
-    moments.add(std::sqrt(std::max(eigenvalues[j], 0.0)) / model.sigma[static_cast<size_t>(j)]);
+    moments.add(sigma[static_cast<size_t>(j)] / model.sigma[static_cast<size_t>(j)]);
   }
   return moments;
+}
+
+std::vector<double> roots(std::vector<double> eigenvalues) {
+  for (double& value : eigenvalues) value = std::sqrt(std::max(value, 0.0));
+  return eigenvalues;
 }
 
 // In the base's coordinates Q_short is the draw's eigenvectors V and Q_long = (cΣ + Z) V / σ.
 void add_nf(const NullModel& model, const Draw& draw, const linalg::Eigh& e, Moments& nf, Moments& nf_robust) {
   const int64_t n = model.n, k = model.k;
-  Matrix d(n, n);
-  linalg::gemm(Op::None, Op::None, 1, draw.top, e.vectors, 0, d);
-  for (int64_t j = 0; j < n; ++j) {
-    const double inverse = 1 / std::sqrt(std::max(e.values[j], 0.0));
-    for (int64_t i = 0; i < n; ++i) d(i, j) = d(i, j) * inverse - e.vectors(i, j);
-  }
+  Matrix d = linalg::product(Op::None, Op::None, draw.top, e.vectors);
+  linalg::divide_columns(d, roots(e.values));
+  linalg::add(-1, e.vectors, d);
   nf.add(linalg::norm(d) / static_cast<double>(n));
   nf_robust.add(leading_block_norm(d, e.vectors, k) / static_cast<double>(k));
 }
@@ -148,10 +170,10 @@ NullClosedForm null_closed_form(const NullModel& model) {
 NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed) {
   Moments means, deviations, nf, nf_robust;
   for (int64_t i = 0; i < std::max(draws, nf_draws); ++i) {
-    Random random(mix64(mix64(seed) ^ static_cast<uint64_t>(i)));
+    const uint64_t draw_seed = mix64(mix64(seed) ^ static_cast<uint64_t>(i));
     const bool vectors = i < nf_draws;
     // α is the same for c and |c| in law; NF is of the true sign.
-    Draw draw = draw_null(model, vectors ? model.scale : std::abs(model.scale), random);
+    Draw draw = draw_null(model, vectors ? model.scale : std::abs(model.scale), draw_seed);
     linalg::Eigh e;
     if (vectors) {
       e = linalg::eigh(std::move(draw.gram));
@@ -159,7 +181,9 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
     } else {
       e.values = linalg::eigvalsh(std::move(draw.gram));
     }
-    const Moments alpha = alpha_moments(model, e.values);
+    const Moments alpha = alpha_moments(
+        model, resolves(e.values, model.k) ? roots(e.values)
+                                           : direct_sigma(model, draw, deviation_of(model), rest_seed(draw_seed)));
     means.add(alpha.mean());
     deviations.add(alpha.deviation());
   }
@@ -177,13 +201,16 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
 }
 
 Matrix noise_weight(const Weight& base, double scale, double residual_norm, uint64_t seed) {
-  Matrix out(base.cols, base.rows);
-  Random(seed).normals({out.data(), static_cast<size_t>(base.rows * base.cols)}, 1);
-  const double factor = residual_norm / linalg::norm(out);
-  std::vector<double> row(static_cast<size_t>(base.cols));
-  for (int64_t r = 0; r < base.rows; ++r) {
-    widen(base, r, r + 1, 0, base.cols, row.data(), base.cols);
-    for (int64_t i = 0; i < base.cols; ++i) out(i, r) = factor * out(i, r) + scale * row[static_cast<size_t>(i)];
+  Matrix out(base.cols, base.rows, base.space);
+  linalg::fill_normal(out, 1, seed, 0, 0);
+  linalg::multiply_rows(out, std::vector<double>(static_cast<size_t>(base.cols), residual_norm / linalg::norm(out)));
+  constexpr int64_t kRows = 1024;
+  Matrix values(base.cols, std::min(kRows, base.rows), base.space);
+  for (int64_t begin = 0; begin < base.rows; begin += kRows) {
+    const int64_t count = std::min(kRows, base.rows - begin);
+    const MatrixView part = values.view().block(0, 0, base.cols, count);
+    linalg::widen(base, begin, begin + count, 0, base.cols, part);
+    linalg::add(scale, part, out.view().block(0, begin, base.cols, count));
   }
   return out;
 }

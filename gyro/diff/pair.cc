@@ -1,13 +1,9 @@
 #include "gyro/diff/pair.h"
 
-#include <cblas.h>
-
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <stdexcept>
 
-#include "gyro/base/clones.h"
 #include "gyro/diff/moments.h"
 #include "gyro/linalg/linalg.h"
 
@@ -29,48 +25,10 @@ struct Change {
   int64_t unchanged = 0;
 };
 
-struct PanelSums {
-  double inner = 0, change = 0, post = 0;
-  int64_t unchanged = 0;
-};
-
-GYRO_CLONES PanelSums subtract(const double* base, double* post, int64_t count) {
-  PanelSums sums;
-  double inner[8] = {}, change[8] = {}, square[8] = {};
-  int64_t same = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    same += std::bit_cast<uint64_t>(base[i]) == std::bit_cast<uint64_t>(post[i]) ? 1 : 0;
-  }
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int l = 0; l < 8; ++l) {
-      const double p = post[i + l], b = base[i + l], d = p - b;
-      inner[l] += b * d;
-      change[l] += d * d;
-      square[l] += p * p;
-      post[i + l] = d;
-    }
-  }
-  for (; i < count; ++i) {
-    const double p = post[i], d = p - base[i];
-    inner[0] += base[i] * d;
-    change[0] += d * d;
-    square[0] += p * p;
-    post[i] = d;
-  }
-  for (int l = 0; l < 8; ++l) {
-    sums.inner += inner[l];
-    sums.change += change[l];
-    sums.post += square[l];
-  }
-  sums.unchanged = same;
-  return sums;
-}
-
 Change measure_change(const TallWeight& base, const TallWeight& post) {
   Change change{Matrix::zeros(base.n, base.n), Matrix::zeros(base.n, base.n)};
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
-    const PanelSums sums = subtract(b.data.data, p.data.data, p.count * base.n);
+    const linalg::ChangeSums sums = linalg::subtract(b.data, p.data);
     change.norm_squared += sums.change;
     change.inner += sums.inner;
     change.post_norm_squared += sums.post;
@@ -78,33 +36,19 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
     add_gram(p, change.gram);
     add_cross(b, p, change.cross);
   });
-  check_finite(*post.weight, change.post_norm_squared);
   return change;
 }
 
-struct ResidualSums {
-  double residual = 0;   // Σ (p − c b)²
-  double magnitude = 0;  // Σ 4^floor(log2 |p|)
-};
-
-GYRO_CLONES void add_residual(const double* base, const double* post, int64_t count, double c, ResidualSums& sums) {
-  double residual = 0, magnitude = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double e = post[i] - c * base[i];
-    const double power = std::bit_cast<double>(std::bit_cast<uint64_t>(post[i]) & 0x7ff0000000000000u);
-    residual += e * e;
-    magnitude += power * power;
-  }
-  sums.residual += residual;
-  sums.magnitude += magnitude;
-}
+using linalg::ResidualSums;
 
 // A second pass: ‖E‖² to full relative accuracy, and A_bᵀ Y for the probe of Q_long.
 ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, double c, const Matrix* y,
                               Matrix* base_y) {
   ResidualSums sums;
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
-    add_residual(b.data.data, p.data.data, p.count * base.n, c, sums);
+    const ResidualSums part = linalg::residual_sums(b.data, p.data, c);
+    sums.residual += part.residual;
+    sums.magnitude += part.magnitude;
     if (y != nullptr) add_adjoint(b, y->view().block(b.begin, 0, b.count, y->cols()), *base_y);
   });
   return sums;
@@ -120,20 +64,19 @@ struct Rotation {
 // Gram path, design §1 'Numerics', written in Δ so that a small change keeps its digits:
 // Q_long = Σ_b Q_short Σ_p⁻¹ + Σ_b⁻¹ (S_bᵀ A_bᵀΔ) S_p Σ_p⁻¹,   X = (1 − c) Σ_b + Σ_b⁻¹ (S_bᵀ A_bᵀΔ) S_b.
 Rotation rotation_from_cross(const Decomposition& b, const Decomposition& p, Matrix cross, double c) {
-  const auto at = [](const std::vector<double>& s, int64_t i) { return s[static_cast<size_t>(i)]; };
   Rotation r;
   Matrix projected = product(Op::Transpose, Op::None, b.short_vectors, cross);
   cross = Matrix();
   linalg::divide_rows(projected, b.sigma);
   r.x = product(Op::None, Op::None, projected, b.short_vectors);
-  for (int64_t j = 0; j < b.n; ++j) r.x(j, j) += (1 - c) * at(b.sigma, j);
+  std::vector<double> scaling = b.sigma;
+  for (double& s : scaling) s *= 1 - c;
+  linalg::add_to_diagonal(r.x, scaling);
   r.q_short = product(Op::Transpose, Op::None, b.short_vectors, p.short_vectors);
-  r.q_long = product(Op::None, Op::None, projected, p.short_vectors);
-  for (int64_t j = 0; j < b.n; ++j) {
-    for (int64_t i = 0; i < b.n; ++i) {
-      r.q_long(i, j) = (at(b.sigma, i) * r.q_short(i, j) + r.q_long(i, j)) / at(p.sigma, j);
-    }
-  }
+  r.q_long = r.q_short.clone();
+  linalg::multiply_rows(r.q_long, b.sigma);
+  linalg::gemm(Op::None, Op::None, 1, projected, p.short_vectors, 1, r.q_long);
+  linalg::divide_columns(r.q_long, p.sigma);
   return r;
 }
 
@@ -152,12 +95,12 @@ Rotation rotation_direct(const Decomposition& b, const Decomposition& p, const T
   r.q_short = product(Op::Transpose, Op::None, b.short_vectors, p.short_vectors);
   Matrix image(post.m, post.n);
   for_each_panel(post, [&](const Panel& panel) {
-    Matrix part(panel.count, post.n);
-    apply(panel, b.short_vectors, part);
-    for (int64_t j = 0; j < post.n; ++j) std::copy_n(part.col(j), panel.count, image.col(j) + panel.begin);
+    apply(panel, b.short_vectors, image.view().block(panel.begin, 0, panel.count, post.n));
   });
   r.x = product(Op::Transpose, Op::None, b.long_vectors, image);
-  for (int64_t j = 0; j < b.n; ++j) r.x(j, j) -= c * b.sigma[static_cast<size_t>(j)];
+  std::vector<double> scaled = b.sigma;
+  for (double& s : scaled) s *= -c;
+  linalg::add_to_diagonal(r.x, scaled);
   return r;
 }
 
@@ -195,23 +138,17 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
   const auto n = static_cast<double>(b.n), k = static_cast<double>(out.k);
   std::vector<double>& turn_long = transposed ? out.turn_v : out.turn_u;
   std::vector<double>& turn_short = transposed ? out.turn_u : out.turn_v;
-  for (int64_t j = 0; j < b.n; ++j) {
-    turn_long.push_back(1 - r.q_long(j, j) * r.q_long(j, j));
-    turn_short.push_back(1 - r.q_short(j, j) * r.q_short(j, j));
-  }
+  for (const double q : linalg::diagonal(r.q_long)) turn_long.push_back(1 - q * q);
+  for (const double q : linalg::diagonal(r.q_short)) turn_short.push_back(1 - q * q);
   Matrix d = r.q_long.clone();
-  double inner = 0;
-  for (int64_t j = 0; j < b.n; ++j) {
-    inner += cblas_ddot(static_cast<int>(b.n), r.q_long.col(j), 1, r.q_short.col(j), 1);
-    cblas_daxpy(static_cast<int>(b.n), -1, r.q_short.col(j), 1, d.col(j), 1);
-  }
+  linalg::add(-1, r.q_short, d);
   const double d_norm = linalg::norm(d);
   const double error = p.polar_error() + b.polar_error() + r.q_long_error;
   out.nf = d_norm / n;  // ‖Q_1ᵀQ_2 − I‖ = ‖Q_1 − Q_2‖: the short side's Q is orthogonal
   out.nf_error = error / n;
   out.nf_robust = leading_block_norm(d, r.q_short, out.k) / k;
   out.nf_robust_error = (error + 2 * subspace_error(p, out.k) * d_norm) / k;
-  out.polar_inner = inner / n;
+  out.polar_inner = linalg::dot(r.q_long, r.q_short) / n;
   // Where both bases are complete Q is orthogonal up to rounding, and its departure is a probed estimate of that.
   const auto rounding = [&](const Matrix& q) { return orthogonality_of(q) / kProbeFactor / std::sqrt(n); };
   const double long_departure = b.m > b.n ? orthogonality_departure(r.q_long) : rounding(r.q_long);
@@ -265,9 +202,7 @@ double stable_rank(const Change& change) {
 // Gram matrix of the post, A_pᵀA_p = G_b + C + Cᵀ + ΔᵀΔ (lower triangle; takes the place of change.gram).
 Matrix post_gram(const Matrix& base_gram, Change& change) {
   Matrix g = std::move(change.gram);
-  for (int64_t j = 0; j < g.cols(); ++j) {
-    for (int64_t i = j; i < g.rows(); ++i) g(i, j) += base_gram(i, j) + (change.cross(i, j) + change.cross(j, i));
-  }
+  linalg::add_with_transpose(base_gram, change.cross, g);
   return g;
 }
 
@@ -336,14 +271,15 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
 }  // namespace
 
 BaseMatrix::BaseMatrix(const Weight& weight)
-    : weight_(weight), tall_(as_tall(weight_)), gram_matrix_(Matrix::zeros(tall_.n, tall_.n)) {
+    : stored_(weight),
+      resident_(weight),
+      tall_(as_tall(resident_.weight())),
+      gram_matrix_(Matrix::zeros(tall_.n, tall_.n)) {
   for_each_panel(tall_, [&](const Panel& panel) {
-    for (int64_t j = 0; j < panel.data.cols; ++j) {
-      norm_squared_ += cblas_ddot(static_cast<int>(panel.data.rows), panel.data.col(j), 1, panel.data.col(j), 1);
-    }
+    norm_squared_ += linalg::dot(panel.data, panel.data);
     add_gram(panel, gram_matrix_);
   });
-  check_finite(weight_, norm_squared_);
+  check_finite(stored_, norm_squared_);
   gram_ = decompose_gram(gram_matrix_, tall_.m, std::sqrt(norm_squared_), norm_squared_);
   if (gram_.resolved()) measure_long_side(tall_, gram_, nullptr);
 }
@@ -353,8 +289,10 @@ const Decomposition& BaseMatrix::direct() {
   return *direct_;
 }
 
-PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& options) {
-  const TallWeight post = as_tall(post_weight);
+PairMeasure BaseMatrix::compare(const Weight& stored, const PairOptions& options) {
+  std::optional<ResidentWeight> sent;
+  if (stored.space == Space::Host) sent.emplace(stored);
+  const TallWeight post = as_tall(sent ? sent->weight() : stored);
   if (post.m != tall_.m || post.n != tall_.n || post.transposed != tall_.transposed) {
     throw std::logic_error("compare: shapes differ");
   }
@@ -365,6 +303,7 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
   out.nf_chance = nf_chance(tall_.m, out.n);  // within_tolerance looks at it
   out.nf_robust_chance = nf_chance(tall_.m, out.k);
   Change change = measure_change(tall_, post);
+  check_finite(stored, change.post_norm_squared);
   fill_change(change, norm_squared_, tall_.m * tall_.n, out);
   out.stable_rank = stable_rank(change);
   std::optional<PairMeasure> by_gram = gram_path(in, gram_matrix_, gram_, std::move(change), out);

@@ -42,22 +42,25 @@ struct PairOptions {
   int64_t corner = 0;  ///< size of the rotation corner, 0: none
 };
 
-/// One matrix of the base, decomposed once for all posts. Throws Error naming the tensor for NaN and Inf.
+/// One matrix of the base, decomposed once for all posts, where the thread works. Throws Error naming the tensor for
+/// NaN and Inf.
 class BaseMatrix {
  public:
   explicit BaseMatrix(const Weight& weight);
-  BaseMatrix(const BaseMatrix&) = delete;  // tall_ points to weight_
+  BaseMatrix(const BaseMatrix&) = delete;  // tall_ points to resident_
   BaseMatrix& operator=(const BaseMatrix&) = delete;
   const std::vector<double>& sigma() const { return gram_.sigma; }
   /// Compares with a post of the same shape. Uses the Gram path where its bounds suffice (relative 1e-6 of α and NF),
   /// else the direct SVD.
   PairMeasure compare(const Weight& post, const PairOptions& options);
-  const Weight& weight() const { return weight_; }
+  /// Where the thread works.
+  const Weight& weight() const { return resident_.weight(); }
 
  private:
   const Decomposition& direct();
 
-  Weight weight_;
+  Weight stored_;
+  ResidentWeight resident_;
   TallWeight tall_;
   double norm_squared_ = 0;
   Matrix gram_matrix_;  ///< AᵀA, lower triangle

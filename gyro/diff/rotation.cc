@@ -23,7 +23,8 @@ std::vector<float> corner_of(int64_t size, F entry) {
 }
 
 std::vector<float> corner_of(const Matrix& m) {
-  return corner_of(m.cols(), [&](int64_t i, int64_t j) { return m(i, j); });
+  const Matrix near = Matrix::copy_of(m, Space::Host);
+  return corner_of(m.cols(), [&](int64_t i, int64_t j) { return near(i, j); });
 }
 
 // Krylov step of every column at once: next = H v_step − (what lies along the earlier vectors), H = MᵀM.
@@ -39,9 +40,15 @@ double column_dot(const Matrix& a, const Matrix& b, int64_t j) {
   return sum;
 }
 
+// H v on the host; the products where M lies.
+Matrix times_gram(ConstMatrixView m, const Matrix& v) {
+  const Matrix there = Matrix::copy_of(v, m.space);
+  return Matrix::copy_of(product(Op::Transpose, Op::None, m, product(Op::None, Op::None, m, there)), Space::Host);
+}
+
 void extend(Lanczos& l, ConstMatrixView m) {
   const Matrix& v = l.basis.back();
-  Matrix next = product(Op::Transpose, Op::None, m, product(Op::None, Op::None, m, v));
+  Matrix next = times_gram(m, v);
   for (int64_t j = 0; j < v.cols(); ++j) {
     l.diagonal[static_cast<size_t>(j)].push_back(column_dot(v, next, j));
     for (int pass = 0; pass < 2; ++pass) {  // twice is enough
@@ -60,7 +67,7 @@ void extend(Lanczos& l, ConstMatrixView m) {
 // (T^-½ e_1) of the steps' tridiagonal matrix of column j: the coefficients of H^-½ e_j in the basis.
 std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j) {
   const auto k = static_cast<int64_t>(l.diagonal[j].size());
-  Matrix t = Matrix::zeros(k, k);
+  Matrix t = Matrix::zeros(k, k, Space::Host);
   for (int64_t i = 0; i < k; ++i) {
     t(i, i) = l.diagonal[j][static_cast<size_t>(i)];
     if (i + 1 < k) t(i + 1, i) = l.beta[j][static_cast<size_t>(i)];
@@ -84,7 +91,7 @@ std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
   Lanczos l;
   l.diagonal.resize(static_cast<size_t>(size));
   l.beta.resize(static_cast<size_t>(size));
-  l.basis.push_back(Matrix::zeros(m.cols, size));
+  l.basis.push_back(Matrix::zeros(m.cols, size, Space::Host));
   for (int64_t j = 0; j < size; ++j) l.basis[0](j, j) = 1;
   std::vector<std::vector<double>> previous(static_cast<size_t>(size));
   for (int step = 1; step <= std::min<int64_t>(kSteps, m.cols); ++step) {
@@ -100,32 +107,33 @@ std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
     }
     previous = std::move(coefficients);
     if (change > kAccuracy) continue;
-    Matrix root = Matrix::zeros(m.cols, size);
+    Matrix root = Matrix::zeros(m.cols, size, Space::Host);
     for (size_t i = 0; i < previous[0].size(); ++i) {
       for (int64_t j = 0; j < size; ++j) {
         for (int64_t r = 0; r < m.cols; ++r) root(r, j) += previous[static_cast<size_t>(j)][i] * l.basis[i](r, j);
       }
     }
-    return root;
+    return Matrix::copy_of(root, m.space);
   }
   return std::nullopt;
 }
 
 // The same by an eigenproblem of size n. Directions in which M vanishes have no polar factor and give zero.
 Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size, bool& complete) {
-  Matrix gram(m.cols, m.cols);
+  Matrix gram(m.cols, m.cols, m.space);
   linalg::syrk(Op::Transpose, 1, m, 0, gram);
   const linalg::Eigh e = linalg::eigh(std::move(gram));
-  Matrix weighted(m.cols, size);  // Λ^-½ Vᵀ E
+  const Matrix top = Matrix::copy_of(e.vectors.view().block(0, 0, size, m.cols), Space::Host);
+  Matrix weighted(m.cols, size, Space::Host);  // Λ^-½ Vᵀ E
   const double floor = std::max(e.values[0], 0.0) * 1e-15;
   complete = e.values.back() > floor;
   for (int64_t j = 0; j < size; ++j) {
     for (int64_t i = 0; i < m.cols; ++i) {
       const double value = e.values[static_cast<size_t>(i)];
-      weighted(i, j) = value > floor ? e.vectors(j, i) / std::sqrt(value) : 0.0;
+      weighted(i, j) = value > floor ? top(j, i) / std::sqrt(value) : 0.0;
     }
   }
-  return product(Op::None, Op::None, e.vectors, weighted);
+  return product(Op::None, Op::None, e.vectors, Matrix::copy_of(weighted, m.space));
 }
 
 // The first `size` columns of polar(M) = M (MᵀM)^-½.
@@ -142,23 +150,8 @@ double EnergyBudget::leakage() const {
 }
 
 EnergyBudget energy_budget(ConstMatrixView x, double total) {
-  EnergyBudget budget;
-  budget.total = total;
-  constexpr int64_t kTile = 32;
-  for (int64_t j0 = 0; j0 < x.cols; j0 += kTile) {
-    for (int64_t i0 = j0; i0 < x.rows; i0 += kTile) {
-      for (int64_t j = j0; j < std::min(j0 + kTile, x.cols); ++j) {
-        for (int64_t i = std::max(i0, j + 1); i < std::min(i0 + kTile, x.rows); ++i) {
-          const double sum = x(i, j) + x(j, i);
-          const double difference = x(i, j) - x(j, i);
-          budget.co_rotation += sum * sum / 2;
-          budget.counter_rotation += difference * difference / 2;
-        }
-      }
-    }
-  }
-  for (int64_t j = 0; j < x.cols; ++j) budget.scaling += x(j, j) * x(j, j);
-  return budget;
+  const linalg::SymmetrySums sums = linalg::symmetry_sums(x);
+  return {total, sums.diagonal, sums.symmetric, sums.antisymmetric};
 }
 
 double counter_over_co_sd(int64_t n) {
@@ -174,30 +167,25 @@ double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k) {
 }
 
 double orthogonality_departure(ConstMatrixView q) {
-  Matrix gram(q.cols, q.cols);
+  Matrix gram(q.cols, q.cols, q.space);
   linalg::syrk(Op::Transpose, 1, q, 0, gram);
-  double sum = 0;
-  for (int64_t j = 0; j < q.cols; ++j) {
-    const double diagonal = gram(j, j) - 1;
-    sum += diagonal * diagonal;
-    for (int64_t i = j + 1; i < q.cols; ++i) sum += 2 * gram(i, j) * gram(i, j);
-  }
-  return std::sqrt(sum / static_cast<double>(q.cols));
+  linalg::add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(q.cols), -1));
+  return linalg::symmetric_norm(gram) / std::sqrt(static_cast<double>(q.cols));
 }
 
 RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t size) {
   RotationCorner corner;
   corner.size = size = std::min(size, q1.cols);
-  corner.sim_u = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(q1(i, j)); });
-  corner.sim_v = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(q2(i, j)); });
+  const Matrix near1 = Matrix::copy_of(q1.block(0, 0, size, size), Space::Host),
+               near2 = Matrix::copy_of(q2.block(0, 0, size, size), Space::Host);
+  corner.sim_u = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(near1(i, j)); });
+  corner.sim_v = corner_of(size, [&](int64_t i, int64_t j) { return std::abs(near2(i, j)); });
   corner.sim_diff =
-      corner_of(size, [&](int64_t i, int64_t j) { return std::abs(std::abs(q1(i, j)) - std::abs(q2(i, j))); });
+      corner_of(size, [&](int64_t i, int64_t j) { return std::abs(std::abs(near1(i, j)) - std::abs(near2(i, j))); });
   const ConstMatrixView first1 = q1.block(0, 0, q1.rows, size), first2 = q2.block(0, 0, q2.rows, size);
   corner.i_orth = corner_of(product(Op::Transpose, Op::None, first1, first2));
-  Matrix sum(q1.rows, q1.cols);
-  for (int64_t j = 0; j < q1.cols; ++j) {
-    for (int64_t i = 0; i < q1.rows; ++i) sum(i, j) = q1(i, j) + q2(i, j);
-  }
+  Matrix sum = Matrix::copy_of(q1, q1.space);
+  linalg::add(1, q2, sum);
   const Matrix polar = polar_columns(sum, size, corner.polar_complete);
   corner.delta_q1 = corner_of(product(Op::Transpose, Op::None, polar, first1));
   corner.delta_q2 = corner_of(product(Op::Transpose, Op::None, polar, first2));

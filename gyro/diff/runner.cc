@@ -13,6 +13,7 @@
 #include "gyro/base/progress.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/device/pool.h"
 #include "gyro/diff/journal.h"
 #include "gyro/linalg/linalg.h"
 
@@ -126,6 +127,26 @@ std::string fingerprint_of(const Run& run, const Json& head) {
   return hash.hex();
 }
 
+// {"version", "build", "device"}; the build is the library that does the work.
+Json describe_program(const DiffRequest& request) {
+  Json program = {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}};
+  if (!request.cuda) return program;
+  const std::vector<device::Gpu> gpus = device::gpus();
+  if (gpus.empty()) fail("--device cuda", "{}", device::why_none());
+  const device::Scope scope(0);
+  program["build"] = fmt::format("{} on {}", linalg::library(), gpus[0].name);
+  program["device"] = "cuda";
+  return program;
+}
+
+// What comparing the site takes on a GPU at most, in bytes: two stored weights, their panels, and the n x n matrices
+// that one comparison has live at once, an eigenproblem's workspace included.
+size_t device_memory(const MatrixSite& site) {
+  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)),
+             n = static_cast<double>(std::min(site.d_in, site.d_out));
+  return static_cast<size_t>(2 * m * n * 4 + 2 * std::min(m * n * 8, 0x1p29) + 18 * n * n * 8) + (size_t{64} << 20);
+}
+
 Json document_head(const Run& run, const DiffRequest& request) {
   Json comparisons = Json::array();
   for (const Other& other : run.others) {
@@ -133,7 +154,7 @@ Json document_head(const Run& run, const DiffRequest& request) {
         {{"post", other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(run)}, {"role", other.role}});
   }
   return {{"schema", "gyro.diff/1"},
-          {"gyro", {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}}},
+          {"gyro", describe_program(request)},
           {"options", options_json(request)},
           {"base", describe_model(*run.base)},
           {"comparisons", comparisons}};
@@ -188,7 +209,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
     } else {
       // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
       const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
-      const Matrix noise = noise_weight(base_weight, exists ? first.scale : 0,
+      const Matrix noise = noise_weight(base.weight(), exists ? first.scale : 0,
                                         exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
       measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
@@ -247,7 +268,9 @@ DiffOutcome run_diff(const DiffRequest& request) {
   {
     Progress progress("matrices", static_cast<int>(order.size()), total_work, request.progress);
     std::mutex mutex;
-    const int threads = request.threads > 0 ? request.threads : available_processors();
+    std::optional<device::Pool> gpus;
+    if (request.cuda) gpus.emplace(device::gpus());
+    const int threads = request.threads > 0 ? request.threads : gpus ? gpus->workers() : available_processors();
     complete = parallel_for(
         static_cast<int>(order.size()), threads,
         [&](int i) {
@@ -255,7 +278,12 @@ DiffOutcome run_diff(const DiffRequest& request) {
           const MatrixSite& site = run.sites[static_cast<size_t>(unit)];
           UnitResult result;
           try {
-            result = run_unit(run, request, site);
+            const auto compare = [&] { result = run_unit(run, request, site); };
+            if (gpus) {
+              gpus->run(site.tensor, device_memory(site), compare);
+            } else {
+              compare();
+            }
           } catch (const Error&) {
             if (folder) folder->discard();
             throw;

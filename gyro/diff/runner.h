@@ -21,7 +21,8 @@ struct DiffRequest {
   uint64_t seed = 0;
   std::filesystem::path out;  ///< empty: keep nothing
   bool force = false;
-  int threads = 0;  ///< 0: all processors
+  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
+  int threads = 0;    ///< matrices at once; 0: all processors, or what keeps the GPUs busy
   bool progress = false;
   std::function<bool()> stop;  ///< asked between matrices
   std::function<void(const std::string&)> warn;

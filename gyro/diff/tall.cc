@@ -12,17 +12,22 @@ namespace {
 
 using linalg::Op;
 
-int64_t panel_rows(int64_t n) {
-  return std::clamp<int64_t>((int64_t{6} << 20) / (8 * std::max<int64_t>(n, 1)), 64, 512);
+// A few megabytes stay in a core's cache; a GPU wants its work in one piece, within reason.
+int64_t panel_rows(int64_t n, Space space) {
+  const int64_t bytes = space == Space::Host ? int64_t{6} << 20 : int64_t{512} << 20;
+  return std::clamp<int64_t>(bytes / (8 * std::max<int64_t>(n, 1)), 64, space == Space::Host ? 512 : INT32_MAX);
 }
 
-Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, double* buffer) {
+Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, Matrix& buffer) {
+  const Space space = buffer.space();
   if (a.transposed) {
-    widen(*a.weight, begin, begin + count, 0, a.n, buffer, a.n);
-    return {{buffer, a.n, count, a.n}, true, begin, count};
+    const MatrixView data{buffer.data(), a.n, count, a.n, space};
+    linalg::widen(*a.weight, begin, begin + count, 0, a.n, data);
+    return {data, true, begin, count};
   }
-  widen(*a.weight, 0, a.n, begin, begin + count, buffer, count);
-  return {{buffer, count, a.n, count}, false, begin, count};
+  const MatrixView data{buffer.data(), count, a.n, count, space};
+  linalg::widen(*a.weight, 0, a.n, begin, begin + count, data);
+  return {data, false, begin, count};
 }
 
 void release(const TallWeight& a) {
@@ -37,22 +42,22 @@ TallWeight as_tall(const Weight& weight) {
 }
 
 void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit) {
-  const int64_t step = panel_rows(a.n);
-  Matrix buffer(std::min(step, a.m), a.n);
+  const int64_t step = panel_rows(a.n, a.weight->space);
+  Matrix buffer(std::min(step, a.m), a.n, a.weight->space);
   for (int64_t begin = 0; begin < a.m; begin += step) {
-    visit(load_panel(a, begin, std::min(step, a.m - begin), buffer.data()));
+    visit(load_panel(a, begin, std::min(step, a.m - begin), buffer));
   }
   release(a);
 }
 
 void for_each_panel(const TallWeight& a, const TallWeight& b,
                     const std::function<void(const Panel&, const Panel&)>& visit) {
-  const int64_t step = panel_rows(a.n);
-  Matrix buffer_a(std::min(step, a.m), a.n), buffer_b(std::min(step, a.m), a.n);
+  const int64_t step = panel_rows(a.n, a.weight->space);
+  Matrix buffer_a(std::min(step, a.m), a.n, a.weight->space), buffer_b(std::min(step, a.m), a.n, b.weight->space);
   for (int64_t begin = 0; begin < a.m; begin += step) {
     const int64_t count = std::min(step, a.m - begin);
-    const Panel panel_a = load_panel(a, begin, count, buffer_a.data());
-    visit(panel_a, load_panel(b, begin, count, buffer_b.data()));
+    const Panel panel_a = load_panel(a, begin, count, buffer_a);
+    visit(panel_a, load_panel(b, begin, count, buffer_b));
   }
   release(a);
   release(b);
@@ -79,12 +84,13 @@ void add_adjoint(const Panel& panel, ConstMatrixView y, MatrixView z) {
 }
 
 Matrix to_dense(const TallWeight& a) {
-  Matrix dense(a.m, a.n);
+  Matrix dense(a.m, a.n, a.weight->space);
   for_each_panel(a, [&](const Panel& panel) {
-    for (int64_t j = 0; j < a.n; ++j) {
-      for (int64_t i = 0; i < panel.count; ++i) {
-        dense(panel.begin + i, j) = panel.transposed ? panel.data(j, i) : panel.data(i, j);
-      }
+    const MatrixView part = dense.view().block(panel.begin, 0, panel.count, a.n);
+    if (panel.transposed) {
+      copy(linalg::transposed(panel.data), part);
+    } else {
+      copy(panel.data, part);
     }
   });
   return dense;
@@ -92,6 +98,7 @@ Matrix to_dense(const TallWeight& a) {
 
 void check_finite(const Weight& weight, double norm_squared) {
   if (std::isfinite(norm_squared)) return;
+  if (weight.space == Space::Device) fail(weight.name, "its squares overflow FP64");
   int64_t nan = 0, inf = 0;
   std::vector<double> row(static_cast<size_t>(weight.cols));
   for (int64_t r = 0; r < weight.rows; ++r) {

@@ -27,7 +27,8 @@ struct Panel {
   int64_t count = 0;
 };
 
-/// Converts A panel by panel, in order, in a buffer of a few megabytes. The mapped pages are released afterwards.
+/// Converts A panel by panel, in order, where the weight lies: in a buffer of a few megabytes on the host, of half a
+/// gigabyte on a GPU. The mapped pages are released afterwards.
 void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit);
 /// The same over two weights of one shape, panels in step.
 void for_each_panel(const TallWeight& a, const TallWeight& b,

@@ -19,7 +19,7 @@
 namespace gyro {
 
 inline Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
-  Matrix m(rows, cols);
+  Matrix m(rows, cols, Space::Host);
   Random random(seed);
   random.normals({m.data(), static_cast<size_t>(rows * cols)}, 1);
   return m;
@@ -27,7 +27,7 @@ inline Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
 
 /// A B by definition.
 inline Matrix times(ConstMatrixView a, ConstMatrixView b) {
-  Matrix c = Matrix::zeros(a.rows, b.cols);
+  Matrix c = Matrix::zeros(a.rows, b.cols, Space::Host);
   for (int64_t j = 0; j < b.cols; ++j) {
     for (int64_t l = 0; l < a.cols; ++l) {
       for (int64_t i = 0; i < a.rows; ++i) c(i, j) += a(i, l) * b(l, j);
@@ -37,7 +37,7 @@ inline Matrix times(ConstMatrixView a, ConstMatrixView b) {
 }
 
 inline Matrix transposed(ConstMatrixView a) {
-  Matrix t(a.cols, a.rows);
+  Matrix t(a.cols, a.rows, Space::Host);
   for (int64_t j = 0; j < a.cols; ++j) {
     for (int64_t i = 0; i < a.rows; ++i) t(j, i) = a(i, j);
   }
@@ -46,7 +46,7 @@ inline Matrix transposed(ConstMatrixView a) {
 
 /// a A + b B
 inline Matrix combined(double a, ConstMatrixView x, double b, ConstMatrixView y) {
-  Matrix out(x.rows, x.cols);
+  Matrix out(x.rows, x.cols, Space::Host);
   for (int64_t j = 0; j < x.cols; ++j) {
     for (int64_t i = 0; i < x.rows; ++i) out(i, j) = a * x(i, j) + b * y(i, j);
   }
@@ -85,7 +85,7 @@ inline Matrix orthonormal(int64_t rows, int64_t cols, uint64_t seed) {
 inline Matrix small_rotation(int64_t n, double angle, uint64_t seed) {
   const Matrix g = gaussian(n, n, seed);
   const double factor = angle / std::sqrt(static_cast<double>(n));
-  Matrix q(n, n);
+  Matrix q(n, n, Space::Host);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < n; ++i) q(i, j) = (i == j ? 1 : 0) + factor * (g(i, j) - g(j, i));
   }

@@ -59,13 +59,9 @@ Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
   return out;
 }
 
-std::string quoted(const std::string& text) {
-  return Json(printable(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string model_card(const Checkpoint& base, const Checkpoint& post, const BuildRequest& request,
                        const Variant& variant) {
-  std::string card = "---\nbase_model: " + quoted(post.id()) + "\ntags:\n- gyro\n- counterfactual\n---\n\n";
+  std::string card = card_head(post, "tags:\n- gyro\n- counterfactual\n");
   card += "# " + printable(variant.folder.filename().string()) + "\n\n";
   card += "A counterfactual checkpoint: " + variant.description + ".\n\n";
   card += "| | |\n|---|---|\n| post | `" + printable(post.id()) + "` |\n| base | `" + printable(base.id()) + "` |\n";
@@ -75,6 +71,11 @@ std::string model_card(const Checkpoint& base, const Checkpoint& post, const Bui
 }
 
 }  // namespace
+
+std::string card_head(const Checkpoint& model, std::string_view fields) {
+  const std::string id = model.hub_id();
+  return fmt::format("---\n{}{}---\n\n", id.empty() ? "" : "base_model: \"" + id + "\"\n", fields);
+}
 
 std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype) {
   Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));

@@ -14,6 +14,10 @@ void add_companion_files(const Checkpoint& post, const BuildRequest& request, co
 /// longer holds.
 std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype);
 
+/// The YAML head of a model card: `base_model` if `model` has a name on the Hub (the Hub refuses a local path), then
+/// `fields`, whole lines.
+std::string card_head(const Checkpoint& model, std::string_view fields);
+
 /// Copies every plain file of `model` that is not weights, their index, config.json, a model card or a gyro.json.
 void copy_companions(const Checkpoint& model, CheckpointWriter& writer);
 

@@ -91,15 +91,15 @@ ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays
   return result;
 }
 
-std::string init_card(const std::string& base, const InitRequest& request) {
+std::string init_card(const Checkpoint& base, const InitRequest& request) {
   return fmt::format(
-      "---\nbase_model: \"{}\"\ntags:\n- gyro\n---\n\n# {}\n\nThe base without a band of {} singular components a "
-      "matrix, which "
+      "{}# {}\n\n`{}` without a band of {} singular components a matrix, which "
       "the LoRA adapter in `{}` holds:\ntogether they are the base again.\n\n    model = "
       "AutoModelForCausalLM.from_pretrained(DIR)\n"
       "    model = PeftModel.from_pretrained(model, DIR, subfolder=\"{}\", is_trainable=True)\n\nMade by `{}`.\n",
-      base, printable(request.out.filename().string()), request.rank, request.adapter_folder,
-      request.adapter_folder.substr(0, request.adapter_folder.size() - 1), printable(request.command, 2000));
+      card_head(base, "tags:\n- gyro\n"), printable(request.out.filename().string()), printable(base.id()),
+      request.rank, request.adapter_folder, request.adapter_folder.substr(0, request.adapter_folder.size() - 1),
+      printable(request.command, 2000));
 }
 
 }  // namespace
@@ -167,7 +167,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   }
   copy_companions(base, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
-  writer.add_file("README.md", init_card(base.id(), request));
+  writer.add_file("README.md", init_card(base, request));
   add_adapter({request.out.string(),
                request.rank,
                request.alpha.value_or(static_cast<double>(request.rank)),
@@ -203,10 +203,9 @@ void run_rescale(const RescaleRequest& request) {
   }
   copy_companions(base, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
-  writer.add_file(
-      "README.md",
-      fmt::format("---\nbase_model: \"{}\"\ntags:\n- gyro\n---\n\nThe base with some weights rescaled: `{}`.\n",
-                  base.id(), printable(request.command, 2000)));
+  writer.add_file("README.md",
+                  fmt::format("{}`{}` with some weights rescaled: `{}`.\n", card_head(base, "tags:\n- gyro\n"),
+                              printable(base.id()), printable(request.command, 2000)));
   writer.finish();
 }
 

@@ -4,6 +4,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/edit/card.h"
 #include "gyro/edit/init.h"
 
 namespace gyro {
@@ -66,11 +67,10 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
   CheckpointWriter writer(request.out, {}, 1, request.force);
   add_adapter({request.base.string(), request.rank, alpha, {names.begin(), names.end()}, {}}, adapters, "", writer);
-  writer.add_file(
-      "README.md",
-      fmt::format("---\nbase_model: \"{}\"\nlibrary_name: peft\ntags:\n- gyro\n- lora\n---\n\nThe best rank-{} adapter "
-                  "that turns the base into `{}`: `{}`.\n",
-                  base.id(), request.rank, post.id(), printable(request.command, 2000)));
+  writer.add_file("README.md",
+                  fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
+                              card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,
+                              printable(base.id()), printable(post.id()), printable(request.command, 2000)));
   writer.finish();
   return outcome;
 }

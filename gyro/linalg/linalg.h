@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "gyro/tensor/matrix.h"
+#include "gyro/tensor/weight.h"
 
-/// Dense FP64 linear algebra on host matrices: the operations that the analysis is made of. Each call uses one thread;
-/// many calls may run at once. Sizes that do not agree are a programming error (std::logic_error).
+/// Dense FP64 linear algebra: the operations that the analysis is made of, on the host (cpu/) or on the GPU that the
+/// calling thread works on (cuda/), wherever the operands lie; those of one call lie together. Each call uses one host
+/// thread; many calls may run at once. Sizes or spaces that do not agree are a programming error (std::logic_error).
 namespace gyro::linalg {
 
 enum class Op { None, Transpose };
@@ -17,16 +20,75 @@ void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, 
 /// op(A) op(B) as a new matrix.
 Matrix product(Op op_a, Op op_b, ConstMatrixView a, ConstMatrixView b);
 
-/// Row i of x times, or divided by, factors[i].
-void multiply_rows(MatrixView x, const std::vector<double>& factors);
-void divide_rows(MatrixView x, const std::vector<double>& factors);
-
 /// Lower triangle of C = alpha A Aᵀ + beta C (Op::None) or alpha Aᵀ A + beta C (Op::Transpose); the strict upper
 /// triangle is not touched.
 void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c);
 
 /// C = A B + beta C for a symmetric A given by its lower triangle.
 void symm(ConstMatrixView a_lower, ConstMatrixView b, double beta, MatrixView c);
+
+/// Row i, or column j, of x times, or divided by, its factor.
+void multiply_rows(MatrixView x, const std::vector<double>& factors);
+void divide_rows(MatrixView x, const std::vector<double>& factors);
+void multiply_columns(MatrixView x, const std::vector<double>& factors);
+void divide_columns(MatrixView x, const std::vector<double>& factors);
+
+/// Y += alpha X.
+void add(double alpha, ConstMatrixView x, MatrixView y);
+/// ⟨X, Y⟩ = Σ x_ij y_ij.
+double dot(ConstMatrixView x, ConstMatrixView y);
+/// Frobenius norm, safe against overflow of single squares only in the range of the weights (no scaling).
+double norm(ConstMatrixView a);
+/// The same of a symmetric matrix given by its lower triangle.
+double symmetric_norm(ConstMatrixView a_lower);
+
+/// The diagonal of a square matrix, and adding to it.
+std::vector<double> diagonal(ConstMatrixView x);
+void add_to_diagonal(MatrixView x, const std::vector<double>& values);
+
+/// Lower triangle of G += B + C + Cᵀ, B given by its lower triangle.
+void add_with_transpose(ConstMatrixView b_lower, ConstMatrixView c, MatrixView g_lower);
+
+/// Xᵀ as a new matrix.
+Matrix transposed(ConstMatrixView x);
+
+/// ‖diag X‖², and of the rest the symmetric and the antisymmetric part's squared norms.
+struct SymmetrySums {
+  double diagonal = 0, symmetric = 0, antisymmetric = 0;
+};
+SymmetrySums symmetry_sums(ConstMatrixView x);
+
+/// Flips columns of `s` so that the entry of largest magnitude is positive (the first of equal ones); `other` (may be
+/// empty) flips with it.
+void orient_columns(MatrixView s, MatrixView other);
+
+/// post −= base, elementwise, and what a pass over both yields.
+struct ChangeSums {
+  double inner = 0;   ///< ⟨base, post − base⟩
+  double change = 0;  ///< ‖post − base‖²
+  double post = 0;    ///< ‖post‖²
+  int64_t unchanged = 0;
+};
+ChangeSums subtract(ConstMatrixView base, MatrixView post);
+
+/// What is left of post beside c base, and how large post's last places are.
+struct ResidualSums {
+  double residual = 0;   ///< Σ (post − c base)²
+  double magnitude = 0;  ///< Σ 4^floor(log2 |post|)
+};
+ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c);
+
+/// Rows [row0, row1) and columns [col0, col1) of a stored weight, as the columns of `out` ((col1 − col0) x
+/// (row1 − row0)), in FP64. `out` lies where the weight does.
+void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, MatrixView out);
+
+/// x = a block, beginning at (row0, col0), of the infinite matrix of independent normal numbers that belongs to `seed`,
+/// times `deviation`. row0 is a multiple of kRandomRows. The same numbers on every device, up to rounding.
+inline constexpr int64_t kRandomRows = 128;
+void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0);
+/// Rows [row0, row0 + x.rows) and columns [row0, row0 + x.cols) of the upper-trapezoidal Bartlett factor R of `rows`
+/// rows of such numbers: RᵀR is distributed as EᵀE, E rows x n.
+void fill_bartlett(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t rows);
 
 /// Eigenvalues, descending, and orthonormal eigenvectors (columns, same order) of a symmetric matrix.
 struct Eigh {
@@ -41,9 +103,8 @@ Eigh eigh(Matrix&& a);
 /// Eigenvalues only, descending.
 std::vector<double> eigvalsh(Matrix&& a);
 
-/// The largest eigenvalue of a positive semi-definite symmetric matrix (lower triangle), by Lanczos with full
-/// reorthogonalisation from a fixed start; relative error below `tolerance` (the residual of the Ritz pair is the
-/// test).
+/// The largest eigenvalue of a positive semi-definite symmetric matrix (lower triangle), by Lanczos from a fixed start;
+/// relative error below `tolerance` (the residual of the Ritz pair is the test).
 double largest_eigenvalue(ConstMatrixView a, double tolerance);
 
 /// Reduced SVD A = U diag(values) Vᵀ, values descending, U m x n, V n x n.
@@ -57,15 +118,12 @@ struct Svd {
 /// Error("svd", ...) if it does not converge.
 Svd svd(Matrix&& a);
 
-/// Q^t for an orthogonal Q: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors one
-/// direction there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on the
-/// way.
+/// Q^t for an orthogonal Q on the host: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors
+/// one direction there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on
+/// the way.
 Matrix orthogonal_power(Matrix&& q, double t);
 
-/// Frobenius norm, safe against overflow of single squares only in the range of the weights (no scaling).
-double norm(ConstMatrixView a);
-
-/// "OpenBLAS 0.3.21 (SkylakeX)".
+/// What does the work where the calling thread works: "OpenBLAS 0.3.21 (SkylakeX)".
 std::string library();
 
 }  // namespace gyro::linalg

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
 #include <vector>
 
 namespace gyro {
@@ -69,6 +70,13 @@ void free_doubles(double* data, int64_t count) {
   } else {
     std::free(data);
   }
+}
+
+void copy(ConstMatrixView from, MatrixView to) {
+  if (from.rows != to.rows || from.cols != to.cols) throw std::logic_error("copy: shapes differ");
+  device::copy(to.data, to.space, sizeof(double) * static_cast<size_t>(to.ld), from.data, from.space,
+               sizeof(double) * static_cast<size_t>(from.ld), sizeof(double) * static_cast<size_t>(from.rows),
+               static_cast<size_t>(from.cols));
 }
 
 }  // namespace gyro

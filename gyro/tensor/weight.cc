@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gyro/base/file.h"
+
 namespace gyro {
 namespace {
 
@@ -32,8 +34,39 @@ void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64
   }
 }
 
+ResidentWeight::ResidentWeight(const Weight& weight) : weight_(weight) {
+  if (device::here() == Space::Host) return;
+  weight_.space = Space::Device;
+  weight_.mapped = false;
+  weight_.data = static_cast<const std::byte*>(device::allocate(weight.byte_size()));
+  weight_.scale.data = nullptr;
+  try {
+    device::upload(const_cast<std::byte*>(weight_.data), weight.data, weight.byte_size());
+    if (weight.scale.data != nullptr) {
+      const size_t bytes =
+          weight.scale_rows() * static_cast<size_t>(weight.scale.cols) * dtype_size(weight.scale.dtype);
+      weight_.scale.data = static_cast<const std::byte*>(device::allocate(bytes));
+      device::upload(const_cast<std::byte*>(weight_.scale.data), weight.scale.data, bytes);
+    }
+  } catch (...) {
+    release();
+    throw;
+  }
+  if (weight.mapped) release_pages({weight.data, weight.byte_size()});
+}
+
+void ResidentWeight::release() {
+  if (weight_.space == Space::Host) return;
+  device::release(const_cast<std::byte*>(weight_.data));
+  device::release(const_cast<std::byte*>(weight_.scale.data));
+}
+
+ResidentWeight::~ResidentWeight() {
+  release();
+}
+
 Matrix widen_all(const Weight& weight) {
-  Matrix all(weight.cols, weight.rows);
+  Matrix all(weight.cols, weight.rows, Space::Host);
   widen(weight, 0, weight.rows, 0, weight.cols, all.data(), weight.cols);
   return all;
 }
@@ -44,7 +77,8 @@ Weight as_weight(const Matrix& values, std::string name) {
           .data = reinterpret_cast<const std::byte*>(values.data()),
           .rows = values.cols(),
           .cols = values.rows(),
-          .scale = {}};
+          .scale = {},
+          .space = values.space()};
 }
 
 Weight slice_rows(const Weight& weight, int64_t row0, int64_t row1) {

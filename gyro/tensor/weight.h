@@ -30,14 +30,33 @@ struct Weight {
   BlockScale scale;
   bool mapped = false;    ///< the bytes are of a mapped file: their pages may be released after use
   int64_t first_row = 0;  ///< row of the whole tensor that row 0 is (a slice of a fused tensor); used to find its scale
+  Space space = Space::Host;  ///< of data and scale
 
   size_t byte_size() const { return static_cast<size_t>(rows) * static_cast<size_t>(cols) * dtype_size(dtype); }
+  /// Rows of the scale table up to the last that this weight needs.
+  size_t scale_rows() const { return static_cast<size_t>((first_row + rows - 1) / scale.block_rows + 1); }
   const std::byte* row(int64_t r) const { return data + static_cast<size_t>(r * cols) * dtype_size(dtype); }
 };
 
 /// out[(r - row0) * ld + (c - col0)] = element (r, c) in FP64, for row0 <= r < row1, col0 <= c < col1. Exact, also with
 /// FP8 scales of up to F32 (4 + 24 significant bits). `ld` >= col1 - col0.
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, double* out, int64_t ld);
+
+/// A weight's stored bytes on the GPU that the thread works on, or, on a thread that works on the host, the weight as
+/// it is. The copy has the original's name and shape; mapped pages are released once they are sent.
+class ResidentWeight {
+ public:
+  explicit ResidentWeight(const Weight& weight);
+  ResidentWeight(const ResidentWeight&) = delete;
+  ResidentWeight& operator=(const ResidentWeight&) = delete;
+  ~ResidentWeight();
+  const Weight& weight() const { return weight_; }
+
+ private:
+  void release();
+
+  Weight weight_;
+};
 
 /// All of a weight in FP64, in the stored layout: column-major d_in x d_out.
 Matrix widen_all(const Weight& weight);

@@ -103,6 +103,21 @@ class WholeFolders(Files):
         with open(f"{self.out}/README.md", encoding="utf-8") as f:
             self.assertIn("eq. 15", f.read())
 
+    def test_model_card(self):
+        """`base_model` is a name on the Hub or left out: a local path is not valid there."""
+        cached = os.path.join(self.folder, "models--owner--name", "snapshots", "0123abc")
+        shutil.copytree(POST, cached)
+        shutil.copytree(POST, os.path.join(self.folder, "owner", "name"))
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            for model, id in ((cached, "owner/name"), ("owner/name", "owner/name"), (POST, None)):
+                models = dict(post=model) if command[0] == "build" else dict(base=model)
+                self.succeed(command, options=["--force"], cwd=self.folder, **models)
+                with open(f"{self.out}/README.md", encoding="utf-8") as f:
+                    _, head, text = f.read().split("---\n", 2)
+                expected = [f'base_model: "{id}"'] if id else []
+                self.assertEqual([line for line in head.splitlines() if "base_model" in line or "/" in line], expected)
+                self.assertIn(f"`{id or model}`", text)
+
     def test_other_tensors_are_posts_to_the_byte(self):
         self.succeed(("build", "ablate", "--on", "mlp", "--layers", "1"))
         built, post = checkpoints.read(self.out), checkpoints.read(POST)
@@ -242,6 +257,18 @@ class Refusals(Files):
         for command in (("build", "restore"), ("build", "paper"), ("lora",)):
             self.refuse(command, "is one of the inputs", base=base, post=post, out=post, options=["--force"])
         self.refuse(("build", "restore", "--sibling", base), "is one of the inputs", base=BASE, post=post, out=base, options=["--force"])
+
+    def test_output_is_the_current_folder_or_above_an_input(self):
+        base, here = os.path.join(self.folder, "models", "base"), os.path.join(self.folder, "here")
+        shutil.copytree(BASE, base)
+        os.mkdir(here)
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            for options in ([], ["--force"]):
+                for out in (".", "./", here, "../here/", ".."):
+                    self.refuse(command, "is the current folder or above it", out=out, options=options, cwd=here)
+                self.refuse(command, "holds '", "one of the inputs", base=base, out=f"{self.folder}/models", options=options)
+        self.succeed(("build", "paper"), out=".", cwd=here)  # puts folders there and replaces none
+        self.assertEqual(len(os.listdir(here)), 10)
 
     def test_output_is_not_empty(self):
         os.mkdir(self.out)

@@ -1,17 +1,9 @@
 #include <cblas.h>
 
-#include <algorithm>
-#include <cmath>
-#include <stdexcept>
-
-#include "gyro/linalg/linalg.h"
+#include "gyro/linalg/cpu/cpu.h"
 
 namespace gyro::linalg {
 namespace {
-
-void require(bool condition, const char* what) {
-  if (!condition) throw std::logic_error(what);
-}
 
 CBLAS_TRANSPOSE cblas_op(Op op) {
   return op == Op::None ? CblasNoTrans : CblasTrans;
@@ -25,56 +17,63 @@ int narrow(int64_t size) {
 
 }  // namespace
 
-void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) {
-  const int64_t inner = op_a == Op::None ? a.cols : a.rows;
-  require((op_a == Op::None ? a.rows : a.cols) == c.rows && (op_b == Op::None ? b.cols : b.rows) == c.cols &&
-              (op_b == Op::None ? b.rows : b.cols) == inner,
-          "gemm: sizes do not agree");
-  if (c.rows == 0 || c.cols == 0) return;
-  cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), narrow(c.rows), narrow(c.cols), narrow(inner), alpha,
-              a.data, narrow(a.ld), b.data, narrow(b.ld), beta, c.data, narrow(c.ld));
+const Backend& cpu() {
+  static const Cpu backend;
+  return backend;
 }
 
-Matrix product(Op op_a, Op op_b, ConstMatrixView a, ConstMatrixView b) {
-  Matrix c(op_a == Op::None ? a.rows : a.cols, op_b == Op::None ? b.cols : b.rows);
-  gemm(op_a, op_b, 1, a, b, 0, c);
-  return c;
+void Cpu::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
+  cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), narrow(c.rows), narrow(c.cols),
+              narrow(op_a == Op::None ? a.cols : a.rows), alpha, a.data, narrow(a.ld), b.data, narrow(b.ld), beta,
+              c.data, narrow(c.ld));
 }
 
-void multiply_rows(MatrixView x, const std::vector<double>& factors) {
-  for (int64_t j = 0; j < x.cols; ++j) {
-    for (int64_t i = 0; i < x.rows; ++i) x(i, j) *= factors[static_cast<size_t>(i)];
-  }
-}
-
-void divide_rows(MatrixView x, const std::vector<double>& factors) {
-  for (int64_t j = 0; j < x.cols; ++j) {
-    for (int64_t i = 0; i < x.rows; ++i) x(i, j) /= factors[static_cast<size_t>(i)];
-  }
-}
-
-void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) {
-  const int64_t n = op == Op::None ? a.rows : a.cols;
-  require(c.rows == n && c.cols == n, "syrk: sizes do not agree");
-  if (n == 0) return;
-  cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), narrow(n), narrow(op == Op::None ? a.cols : a.rows), alpha,
+void Cpu::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) const {
+  cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), narrow(c.rows), narrow(op == Op::None ? a.cols : a.rows), alpha,
               a.data, narrow(a.ld), beta, c.data, narrow(c.ld));
 }
 
-void symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) {
-  require(a.rows == a.cols && a.cols == b.rows && c.rows == a.rows && c.cols == b.cols, "symm: sizes do not agree");
-  if (c.rows == 0 || c.cols == 0) return;
+void Cpu::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
+  if (b.cols == 1) {
+    cblas_dsymv(CblasColMajor, CblasLower, narrow(a.rows), 1, a.data, narrow(a.ld), b.data, 1, beta, c.data, 1);
+    return;
+  }
   cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, narrow(c.rows), narrow(c.cols), 1, a.data, narrow(a.ld), b.data,
               narrow(b.ld), beta, c.data, narrow(c.ld));
 }
 
-double norm(ConstMatrixView a) {
-  double sum = 0;
-  for (int64_t j = 0; j < a.cols; ++j) sum += cblas_ddot(narrow(a.rows), a.col(j), 1, a.col(j), 1);
-  return std::sqrt(sum);
+void Cpu::add(double alpha, ConstMatrixView x, MatrixView y) const {
+  for (int64_t j = 0; j < x.cols; ++j) cblas_daxpy(narrow(x.rows), alpha, x.col(j), 1, y.col(j), 1);
 }
 
-std::string library() {
+double Cpu::dot(ConstMatrixView x, ConstMatrixView y) const {
+  double sum = 0;
+  for (int64_t j = 0; j < x.cols; ++j) sum += cblas_ddot(narrow(x.rows), x.col(j), 1, y.col(j), 1);
+  return sum;
+}
+
+std::vector<LanczosStep> Cpu::lanczos(ConstMatrixView a, double beta, MatrixView previous, MatrixView v,
+                                      int steps) const {
+  const int n = narrow(a.rows);
+  std::vector<LanczosStep> out;
+  std::vector<double> next(static_cast<size_t>(n));
+  for (int step = 0; step < steps; ++step) {
+    cblas_dsymv(CblasColMajor, CblasLower, n, 1, a.data, narrow(a.ld), v.data, 1, 0, next.data(), 1);
+    cblas_daxpy(n, -beta, previous.data, 1, next.data(), 1);
+    const double alpha = cblas_ddot(n, v.data, 1, next.data(), 1);
+    cblas_daxpy(n, -alpha, v.data, 1, next.data(), 1);
+    beta = cblas_dnrm2(n, next.data(), 1);
+    out.push_back({alpha, beta});
+    if (beta == 0) break;
+    for (int64_t i = 0; i < n; ++i) {
+      previous(i, 0) = v(i, 0);
+      v(i, 0) = next[static_cast<size_t>(i)] / beta;
+    }
+  }
+  return out;
+}
+
+std::string Cpu::library() const {
   const std::string config = openblas_get_config();
   const size_t version_end = config.find(' ', config.find(' ') + 1);
   return config.substr(0, version_end) + " (" + openblas_get_corename() + ")";

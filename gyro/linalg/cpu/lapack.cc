@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "gyro/base/error.h"
-#include "gyro/linalg/linalg.h"
+#include "gyro/linalg/cpu/cpu.h"
 
 namespace gyro::linalg {
 namespace {
@@ -23,7 +22,6 @@ void check(int info, const char* routine) {
 }
 
 Tridiagonal tridiagonalize(MatrixView a) {
-  if (a.rows != a.cols) throw std::logic_error("eigh: not square");
   const int n = static_cast<int>(a.rows);
   Tridiagonal t{std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
   std::vector<double> work(static_cast<size_t>(64) * n + 1);
@@ -39,7 +37,7 @@ void apply_reflectors(ConstMatrixView a, const std::vector<double>& tau, Matrix&
   constexpr int64_t kBlock = 128;
   const int64_t n = a.rows, count = n - 1;
   if (count == 0) return;
-  Matrix t(kBlock, kBlock), w(kBlock, n), v(count, std::min(kBlock, count));
+  Matrix t(kBlock, kBlock, Space::Host), w(kBlock, n, Space::Host), v(count, std::min(kBlock, count), Space::Host);
   for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
     const int64_t k = std::min(kBlock, count - begin), rows = count - begin;
     for (int64_t j = 0; j < k; ++j) {
@@ -52,10 +50,10 @@ void apply_reflectors(ConstMatrixView a, const std::vector<double>& tau, Matrix&
                         static_cast<int>(count), tau.data() + begin, t.data(), static_cast<int>(kBlock));
     const ConstMatrixView block(v.data(), rows, k, count);
     const MatrixView part = z.view().block(begin + 1, 0, rows, n), product = w.view().block(0, 0, k, n);
-    gemm(Op::Transpose, Op::None, 1, block, part, 0, product);
+    linalg::gemm(Op::Transpose, Op::None, 1, block, part, 0, product);
     cblas_dtrmm(CblasColMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, static_cast<int>(k),
                 static_cast<int>(n), 1, t.data(), static_cast<int>(kBlock), w.data(), static_cast<int>(kBlock));
-    gemm(Op::None, Op::None, -1, block, product, 1, part);
+    linalg::gemm(Op::None, Op::None, -1, block, product, 1, part);
   }
 }
 
@@ -65,14 +63,13 @@ void reverse_columns(Matrix& m) {
 
 }  // namespace
 
-Eigh eigh(Matrix&& input) {
+Eigh Cpu::eigh(Matrix&& input) const {
   Matrix a = std::move(input);
   const int n = static_cast<int>(a.rows());
-  if (n == 0) return {};
   Tridiagonal t = tridiagonalize(a);
-  Matrix z(n, n);
+  Matrix z(n, n, Space::Host);
   {
-    Matrix work(n, n + 5);
+    Matrix work(n, n + 5, Space::Host);
     std::vector<int> iwork(3 + 5 * static_cast<size_t>(n));
     check(LAPACKE_dstedc_work(LAPACK_COL_MAJOR, 'I', n, t.diagonal.data(), t.off_diagonal.data(), z.data(), n,
                               work.data(), static_cast<int>(work.rows() * work.cols()), iwork.data(),
@@ -85,22 +82,19 @@ Eigh eigh(Matrix&& input) {
   return {std::move(t.diagonal), std::move(z)};
 }
 
-std::vector<double> eigvalsh(Matrix&& input) {
+std::vector<double> Cpu::eigvalsh(Matrix&& input) const {
   Matrix a = std::move(input);
-  if (a.rows() == 0) return {};
   Tridiagonal t = tridiagonalize(a);
   check(LAPACKE_dsterf_work(static_cast<int>(a.rows()), t.diagonal.data(), t.off_diagonal.data()), "dsterf");
   std::reverse(t.diagonal.begin(), t.diagonal.end());
   return std::move(t.diagonal);
 }
 
-Svd svd(Matrix&& input) {
+Svd Cpu::svd(Matrix&& input) const {
   Matrix a = std::move(input);
-  if (a.rows() < a.cols()) throw std::logic_error("svd: not tall");
   const int m = static_cast<int>(a.rows()), n = static_cast<int>(a.cols());
-  if (n == 0) return {};
-  Svd out{std::vector<double>(n), Matrix(m, n), Matrix(n, n)};
-  Matrix vt(n, n);
+  Svd out{std::vector<double>(n), Matrix(m, n, Space::Host), Matrix(n, n, Space::Host)};
+  Matrix vt(n, n, Space::Host);
   std::vector<int> iwork(8 * static_cast<size_t>(n));
   double size = 0;
   LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', m, n, a.data(), m, out.values.data(), out.u.data(), m, vt.data(), n, &size,
@@ -109,25 +103,24 @@ Svd svd(Matrix&& input) {
   const int info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', m, n, a.data(), m, out.values.data(), out.u.data(), m,
                                        vt.data(), n, work.data(), static_cast<int>(work.size()), iwork.data());
   if (info != 0) fail("svd", "dgesdd did not converge (info {})", info);
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < n; ++i) out.v(i, j) = vt(j, i);
-  }
+  transpose(vt, out.v);
   return out;
 }
 
 Matrix orthogonal_power(Matrix&& input, double t) {
+  if (input.space() != Space::Host) throw std::logic_error("orthogonal_power: not on the host");
   Matrix q = std::move(input);
   const int n = static_cast<int>(q.rows());
   if (n == 0) return q;
   // Real Schur form of a normal matrix: rotations by an angle on the diagonal, 1 x 1 or 2 x 2.
-  Matrix z(n, n);
+  Matrix z(n, n, Space::Host);
   std::vector<double> real(n), imaginary(n), work(static_cast<size_t>(n) * 64);
   int unused = 0;
   const int info =
       LAPACKE_dgees_work(LAPACK_COL_MAJOR, 'V', 'N', nullptr, n, q.data(), n, &unused, real.data(), imaginary.data(),
                          z.data(), n, work.data(), static_cast<int>(work.size()), nullptr);
   if (info != 0) fail("orthogonal_power", "dgees did not converge (info {})", info);
-  Matrix rotated(n, n);  // Z diag(blocks^t)
+  Matrix rotated(n, n, Space::Host);  // Z diag(blocks^t)
   std::vector<int64_t> half_turns;
   for (int64_t j = 0; j < n; ++j) {
     if (imaginary[j] == 0 && real[j] < 0) {
@@ -154,44 +147,9 @@ Matrix orthogonal_power(Matrix&& input, double t) {
       if (a != b) rotated(i, b) = y * c - x * s;
     }
   }
-  Matrix out(n, n);
+  Matrix out(n, n, Space::Host);
   gemm(Op::None, Op::Transpose, 1, rotated, z, 0, out);
   return out;
-}
-
-double largest_eigenvalue(ConstMatrixView a, double tolerance) {
-  const int n = static_cast<int>(a.rows);
-  if (n == 0) return 0;
-  const int limit = n;
-  std::vector<double> basis, diagonal, off, next(n);
-  // A fixed start with no structure: digits of the golden ratio's multiples.
-  std::vector<double> v(n);
-  for (int i = 0; i < n; ++i) v[i] = std::fmod((i + 1) * 0.6180339887498949, 1.0) - 0.5;
-  double beta = cblas_dnrm2(n, v.data(), 1);
-  for (int step = 0; step < limit; ++step) {
-    for (double& x : v) x /= beta;
-    basis.insert(basis.end(), v.begin(), v.end());
-    cblas_dsymv(CblasColMajor, CblasLower, n, 1, a.data, static_cast<int>(a.ld), v.data(), 1, 0, next.data(), 1);
-    diagonal.push_back(cblas_ddot(n, v.data(), 1, next.data(), 1));
-    std::vector<double> overlap(step + 1);
-    for (int pass = 0; pass < 2; ++pass) {  // twice is enough
-      cblas_dgemv(CblasColMajor, CblasTrans, n, step + 1, 1, basis.data(), n, next.data(), 1, 0, overlap.data(), 1);
-      cblas_dgemv(CblasColMajor, CblasNoTrans, n, step + 1, -1, basis.data(), n, overlap.data(), 1, 1, next.data(), 1);
-    }
-    beta = cblas_dnrm2(n, next.data(), 1);
-    const bool exhausted = beta <= std::numeric_limits<double>::min() || step + 1 == limit;
-    if (step % 4 == 3 || exhausted) {  // the top Ritz pair and its residual |beta * last component|
-      const int k = step + 1;
-      std::vector<double> d = diagonal, e = off, z(static_cast<size_t>(k) * k), work(2 * static_cast<size_t>(k) + 2);
-      e.resize(k);
-      check(LAPACKE_dsteqr_work(LAPACK_COL_MAJOR, 'I', k, d.data(), e.data(), z.data(), k, work.data()), "dsteqr");
-      const double residual = std::abs(beta * z[static_cast<size_t>(k) * k - 1]);
-      if (exhausted || residual <= tolerance * std::abs(d[k - 1])) return std::max(0.0, d[k - 1]);
-    }
-    off.push_back(beta);
-    v = next;
-  }
-  return 0;  // not reached: the last step is exhausted
 }
 
 }  // namespace gyro::linalg

@@ -1,0 +1,192 @@
+#include "gyro/device/device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+
+#include "gyro/base/error.h"
+#include "gyro/device/cuda/stream.h"
+
+namespace gyro::device {
+namespace {
+
+constexpr size_t kStaging = size_t{4} << 20;
+
+// A thread's stream on one GPU, with two page-locked buffers that uploads alternate between.
+struct Lane {
+  int gpu = 0;
+  int processors = 0;
+  cudaStream_t stream = nullptr;
+  void* staging[2] = {};
+  cudaEvent_t sent[2] = {};
+
+  explicit Lane(int index) : gpu(index) {
+    check(cudaSetDevice(index), "set device");
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create a stream");
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, index), "device attribute");
+    for (int i = 0; i < 2; ++i) {
+      check(cudaMallocHost(&staging[i], kStaging), "page-locked memory");
+      check(cudaEventCreateWithFlags(&sent[i], cudaEventDisableTiming), "create an event");
+    }
+    // Freed memory stays with the process: the analysis asks for the same few sizes over and over.
+    cudaMemPool_t pool = nullptr;
+    uint64_t all = UINT64_MAX;
+    check(cudaDeviceGetDefaultMemPool(&pool, index), "memory pool");
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "memory pool");
+  }
+};
+
+// Lanes outlive their threads: handles bound to a stream (linalg/cuda) live as long, and a run makes few threads.
+std::mutex lanes_mutex;
+std::multimap<int, Lane*> idle_lanes;
+thread_local Lane* lane = nullptr;
+
+Lane* take_lane(int gpu) {
+  {
+    const std::lock_guard lock(lanes_mutex);
+    if (const auto found = idle_lanes.find(gpu); found != idle_lanes.end()) {
+      Lane* taken = found->second;
+      idle_lanes.erase(found);
+      check(cudaSetDevice(gpu), "set device");
+      return taken;
+    }
+  }
+  return new Lane(gpu);
+}
+
+cudaMemcpyKind kind_of(Space to, Space from) {
+  if (to == Space::Device) return from == Space::Device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice;
+  return from == Space::Device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost;
+}
+
+}  // namespace
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // a refused allocation must not be reported again by the next launch
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory(0);
+  fail("CUDA", "{}: {}", what, cudaGetErrorString(status));
+}
+
+cudaStream_t stream() {
+  if (lane == nullptr) throw std::logic_error("no GPU entered");
+  return lane->stream;
+}
+
+int gpu() {
+  return lane->gpu;
+}
+
+int processors() {
+  return lane->processors;
+}
+
+void synchronize() {
+  check(cudaStreamSynchronize(stream()), "synchronize");
+}
+
+std::vector<Gpu> gpus() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();
+    return {};
+  }
+  int version = 0;
+  cudaRuntimeGetVersion(&version);
+  std::vector<Gpu> found;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties;
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    found.push_back({properties.name, properties.totalGlobalMem, properties.multiProcessorCount,
+                     fmt::format("{}.{}", version / 1000, version % 1000 / 10)});
+  }
+  return found;
+}
+
+std::string why_none() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  return fmt::format("no GPU can be used: {}", status == cudaSuccess ? "CUDA finds none" : cudaGetErrorString(status));
+}
+
+size_t available(int gpu) {
+  check(cudaSetDevice(gpu), "set device");
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "memory");
+  cudaMemPool_t pool = nullptr;
+  uint64_t reserved = 0, used = 0;
+  check(cudaDeviceGetDefaultMemPool(&pool, gpu), "memory pool");
+  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved), "memory pool");
+  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "memory pool");
+  return free + (reserved - used);
+}
+
+Scope::Scope(int gpu) {
+  if (lane != nullptr) throw std::logic_error("a GPU within a GPU");
+  lane = take_lane(gpu);
+}
+
+Scope::~Scope() {
+  cudaStreamSynchronize(lane->stream);
+  const std::lock_guard lock(lanes_mutex);
+  idle_lanes.emplace(lane->gpu, lane);
+  lane = nullptr;
+}
+
+Space here() {
+  return lane == nullptr ? Space::Host : Space::Device;
+}
+
+void* allocate(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream());
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw OutOfMemory(bytes);
+  }
+  check(status, "allocate");
+  return memory;
+}
+
+void release(void* memory) {
+  if (memory != nullptr) cudaFreeAsync(memory, stream());
+}
+
+void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space from_space, size_t from_pitch,
+          size_t bytes, size_t columns) {
+  if (bytes == 0 || columns == 0) return;
+  if (to_space == Space::Host && from_space == Space::Host) {
+    for (size_t j = 0; j < columns; ++j) {
+      std::memcpy(static_cast<std::byte*>(to) + j * to_pitch, static_cast<const std::byte*>(from) + j * from_pitch,
+                  bytes);
+    }
+    return;
+  }
+  check(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes, columns, kind_of(to_space, from_space), stream()),
+        "copy");
+  if (to_space == Space::Host || from_space == Space::Host) synchronize();
+}
+
+void upload(void* to, const void* from, size_t bytes) {
+  for (size_t begin = 0, i = 0; begin < bytes; begin += kStaging, i ^= 1) {
+    const size_t part = std::min(kStaging, bytes - begin);
+    check(cudaEventSynchronize(lane->sent[i]), "upload");
+    std::memcpy(lane->staging[i], static_cast<const std::byte*>(from) + begin, part);
+    check(
+        cudaMemcpyAsync(static_cast<std::byte*>(to) + begin, lane->staging[i], part, cudaMemcpyHostToDevice, stream()),
+        "upload");
+    check(cudaEventRecord(lane->sent[i], stream()), "upload");
+  }
+}
+
+void clear(void* memory, size_t bytes) {
+  if (bytes > 0) check(cudaMemsetAsync(memory, 0, bytes, stream()), "clear");
+}
+
+}  // namespace gyro::device

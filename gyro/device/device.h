@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace gyro {
+
+/// Where memory lies: Device is the memory of the GPU that the thread works on.
+enum class Space : uint8_t { Host, Device };
+
+/// GPUs as workers see them: a thread enters one by a Scope; from then on its new matrices lie there and its operations
+/// run there, in a stream of their own. cuda/ implements it, no_cuda/ stands in where the build has no CUDA.
+namespace device {
+
+struct Gpu {
+  std::string name;     ///< "NVIDIA H200"
+  size_t total = 0;     ///< bytes of memory
+  int processors = 0;   ///< streaming multiprocessors
+  std::string version;  ///< of the CUDA runtime, "13.0"
+};
+/// The GPUs of this machine, in CUDA's order. Empty if there is none or the build has no CUDA.
+std::vector<Gpu> gpus();
+/// One line that says why gpus() is empty.
+std::string why_none();
+/// Bytes that a GPU can still give; includes what this process has set aside for reuse.
+size_t available(int gpu);
+
+/// No memory left on the GPU. what() names the size asked for.
+class OutOfMemory : public std::exception {
+ public:
+  explicit OutOfMemory(size_t bytes);
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+/// While it lives, the calling thread works on a GPU. Matrices made in it must be gone when it ends. Streams and
+/// library handles are kept for the thread's next Scope. Throws Error if the GPU cannot be used.
+class Scope {
+ public:
+  explicit Scope(int gpu);
+  ~Scope();
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+};
+/// Device within a Scope, else Host.
+Space here();
+
+/// Memory of this thread's GPU, in the order of its stream. Throws OutOfMemory.
+void* allocate(size_t bytes);
+void release(void* memory);
+/// `columns` stretches of `bytes`, `from_pitch` and `to_pitch` apart. Host memory may be reused on return, and holds
+/// the result on return.
+void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space from_space, size_t from_pitch,
+          size_t bytes, size_t columns);
+/// Large host memory (a mapped file, say) to the device, by way of page-locked buffers.
+void upload(void* to, const void* from, size_t bytes);
+void clear(void* memory, size_t bytes);
+
+}  // namespace device
+}  // namespace gyro

@@ -1,0 +1,69 @@
+#include "gyro/device/pool.h"
+
+#include <algorithm>
+
+#include "gyro/base/error.h"
+
+namespace gyro::device {
+namespace {
+
+// Libraries' workspaces and the allocator's rounding take their part of what is free.
+constexpr double kUsable = 0.85;
+
+}  // namespace
+
+Pool::Pool(const std::vector<Gpu>& gpus) {
+  if (gpus.empty()) fail("--device cuda", "{}", why_none());
+  for (size_t i = 0; i < gpus.size(); ++i) {
+    const int gpu = static_cast<int>(i);
+    const auto memory = static_cast<size_t>(kUsable * static_cast<double>(available(gpu)));
+    seats_.push_back({gpu, memory, memory});
+  }
+}
+
+Pool::Seat& Pool::take(size_t bytes) {
+  std::unique_lock lock(mutex_);
+  const auto fits = [&](const Seat& s) { return s.spare >= std::min(bytes, s.memory); };
+  const auto roomiest = [&] {
+    return std::max_element(seats_.begin(), seats_.end(), [&](const Seat& a, const Seat& b) {
+      return std::pair(fits(a), a.spare) < std::pair(fits(b), b.spare);
+    });
+  };
+  freed_.wait(lock, [&] { return fits(*roomiest()); });
+  Seat& seat = *roomiest();
+  seat.spare -= std::min(bytes, seat.memory);
+  return seat;
+}
+
+void Pool::give(Seat& seat, size_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    seat.spare += std::min(bytes, seat.memory);
+  }
+  freed_.notify_all();
+}
+
+bool Pool::attempt(size_t bytes, const std::function<void()>& job) {
+  Seat& seat = take(bytes);
+  struct Giver {
+    Pool& pool;
+    Seat& seat;
+    size_t bytes;
+    ~Giver() { pool.give(seat, bytes); }
+  } giver{*this, seat, bytes};
+  try {
+    const Scope scope(seat.gpu);
+    job();
+    return true;
+  } catch (const OutOfMemory&) {
+    return false;
+  }
+}
+
+void Pool::run(const std::string& subject, size_t bytes, const std::function<void()>& job) {
+  if (attempt(bytes, job) || attempt(SIZE_MAX, job)) return;
+  fail(subject, "does not fit into the GPU's memory (about {:.1f} GB are needed); use --device cpu",
+       static_cast<double>(bytes) * 1e-9);
+}
+
+}  // namespace gyro::device

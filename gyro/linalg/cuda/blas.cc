@@ -1,0 +1,116 @@
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "gyro/base/error.h"
+#include "gyro/linalg/cuda/cuda.h"
+#include "gyro/linalg/cuda/handles.h"
+
+namespace gyro::linalg {
+namespace {
+
+cublasOperation_t blas_op(Op op) {
+  return op == Op::None ? CUBLAS_OP_N : CUBLAS_OP_T;
+}
+
+int narrow(int64_t size) {
+  return static_cast<int>(size);
+}
+
+cublasHandle_t make_blas() {
+  cublasHandle_t made = nullptr;
+  check(cublasCreate(&made), "cublasCreate");
+  check(cublasSetStream(made, device::stream()), "cublasSetStream");
+  return made;
+}
+
+Solver make_solver() {
+  Solver made;
+  check(cusolverDnCreate(&made.handle), "cusolverDnCreate");
+  check(cusolverDnSetStream(made.handle, device::stream()), "cusolverDnSetStream");
+  check(cusolverDnCreateParams(&made.parameters), "cusolverDnCreateParams");
+  return made;
+}
+
+// One of each stream; as long-lived as the streams.
+template <typename Handle>
+const Handle& of_stream(Handle (*make)()) {
+  static std::mutex mutex;
+  static std::map<cudaStream_t, Handle> all;
+  thread_local cudaStream_t last = nullptr;
+  thread_local const Handle* found = nullptr;
+  const cudaStream_t stream = device::stream();
+  if (stream == last) return *found;
+  const std::lock_guard lock(mutex);
+  auto place = all.find(stream);
+  if (place == all.end()) place = all.emplace(stream, make()).first;
+  last = stream;
+  found = &place->second;
+  return *found;
+}
+
+}  // namespace
+
+cublasHandle_t blas() {
+  return of_stream(make_blas);
+}
+
+const Solver& solver() {
+  return of_stream(make_solver);
+}
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw device::OutOfMemory(0);
+  if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS", "{}: {}", what, cublasGetStatusString(status));
+}
+
+void check(cusolverStatus_t status, const char* what) {
+  if (status == CUSOLVER_STATUS_ALLOC_FAILED) throw device::OutOfMemory(0);
+  if (status != CUSOLVER_STATUS_SUCCESS) fail("cuSOLVER", "{}: status {}", what, static_cast<int>(status));
+}
+
+void bring(void* to, const void* from, size_t bytes) {
+  device::copy(to, Space::Host, bytes, from, Space::Device, bytes, bytes, 1);
+}
+
+const Backend& cuda() {
+  static const Cuda backend;
+  return backend;
+}
+
+void Cuda::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
+  check(cublasDgemm(blas(), blas_op(op_a), blas_op(op_b), narrow(c.rows), narrow(c.cols),
+                    narrow(op_a == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), b.data, narrow(b.ld),
+                    &beta, c.data, narrow(c.ld)),
+        "cublasDgemm");
+}
+
+void Cuda::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) const {
+  check(
+      cublasDsyrk(blas(), CUBLAS_FILL_MODE_LOWER, blas_op(op), narrow(c.rows), narrow(op == Op::None ? a.cols : a.rows),
+                  &alpha, a.data, narrow(a.ld), &beta, c.data, narrow(c.ld)),
+      "cublasDsyrk");
+}
+
+void Cuda::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
+  const double one = 1;
+  if (b.cols == 1) {
+    check(cublasDsymv(blas(), CUBLAS_FILL_MODE_LOWER, narrow(a.rows), &one, a.data, narrow(a.ld), b.data, 1, &beta,
+                      c.data, 1),
+          "cublasDsymv");
+    return;
+  }
+  check(cublasDsymm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, narrow(c.rows), narrow(c.cols), &one, a.data,
+                    narrow(a.ld), b.data, narrow(b.ld), &beta, c.data, narrow(c.ld)),
+        "cublasDsymm");
+}
+
+std::string Cuda::library() const {
+  int version = 0;
+  check(cublasGetVersion(blas(), &version), "cublasGetVersion");
+  return fmt::format("cuBLAS {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+}  // namespace gyro::linalg

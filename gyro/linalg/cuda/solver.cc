@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "gyro/base/error.h"
+#include "gyro/linalg/cuda/cuda.h"
+#include "gyro/linalg/cuda/handles.h"
+#include "gyro/linalg/cuda/tridiagonal.h"
+
+namespace gyro::linalg {
+namespace {
+
+void check_info(const Scratch<int>& info, const char* subject, const char* routine) {
+  int value = 0;
+  bring(&value, info.get(), sizeof value);
+  if (value != 0) fail(subject, "{} did not converge (info {})", routine, value);
+}
+
+// cuSOLVER's divide and conquer: eigenvalues ascending, eigenvectors in place of `a`.
+std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
+  const Solver& h = solver();
+  const int64_t n = a.rows;
+  Scratch<double> values(n);
+  size_t device_bytes = 0, host_bytes = 0;
+  check(cusolverDnXsyevd_bufferSize(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld,
+                                    CUDA_R_64F, values.get(), CUDA_R_64F, &device_bytes, &host_bytes),
+        "cusolverDnXsyevd_bufferSize");
+  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
+  std::vector<std::byte> host_work(host_bytes);
+  Scratch<int> info(1);
+  check(cusolverDnXsyevd(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld, CUDA_R_64F,
+                         values.get(), CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get()),
+        "cusolverDnXsyevd");
+  check_info(info, "eigh", "cusolverDnXsyevd");
+  std::vector<double> out(static_cast<size_t>(n));
+  bring(out.data(), values.get(), sizeof(double) * out.size());
+  return out;
+}
+
+// Small problems are cuSOLVER's: a column's three barriers cost more than its arithmetic.
+constexpr int64_t kSmall = 192;
+
+// The power of two that brings ‖A‖_F into [1, 2); nothing for a matrix that has no such norm, or of a size that is
+// cuSOLVER's.
+std::optional<double> scaling_of(ConstMatrixView a_lower) {
+  if (a_lower.rows <= kSmall || !can_tridiagonalize(a_lower.rows)) return std::nullopt;
+  const double size = symmetric_norm(a_lower);
+  if (!(size > 0) || !std::isfinite(size)) return std::nullopt;
+  return std::ldexp(1.0, -std::ilogb(size));
+}
+
+Tridiagonal tridiagonalize_scaled(ConstMatrixView a_lower, double factor) {
+  const int64_t n = a_lower.rows;
+  Matrix both = n % 2 == 0 ? Matrix(n, n) : Matrix::zeros(n + 1, n);
+  const MatrixView square = both.view().block(0, 0, n, n);
+  mirror(a_lower, factor, square);
+  return tridiagonalize(square);
+}
+
+// Z (ZᵀZ)^-½ by Newton and Schulz's iteration: nearly parallel vectors of close eigenvalues part evenly, which leaves
+// their residuals as they are. False if they are too near to each other for it to converge.
+bool orthonormalize(Matrix& z) {
+  const int64_t n = z.rows();
+  Matrix defect(n, n), next(n, n);
+  for (int round = 0; round < 8; ++round) {
+    syrk(Op::Transpose, 1, z, 0, defect);
+    add_to_diagonal(defect, std::vector<double>(static_cast<size_t>(n), -1));
+    const double size = symmetric_norm(defect);
+    if (!(size < 0.5)) return false;
+    if (size < static_cast<double>(n) * 0x1p-53) return true;
+    // next = Z (I − ½ (ZᵀZ − I)), whose defect is ¾ of the square.
+    mirror(defect, -0.5, next);
+    Matrix better = z.clone();
+    gemm(Op::None, Op::None, 1, z, next, 1, better);
+    z = std::move(better);
+    if (size * size < static_cast<double>(n) * 0x1p-54) return true;
+  }
+  return false;
+}
+
+std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double factor) {
+  std::vector<double> out(static_cast<size_t>(n));
+  bring(out.data(), values.get(), sizeof(double) * out.size());
+  for (double& value : out) value /= factor;
+  return out;
+}
+
+// By our own tridiagonalisation, bisection and twisted factorisations. Nothing where eigenvalues are too close.
+std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
+  const int64_t n = a_lower.rows;
+  const Tridiagonal t = tridiagonalize_scaled(a_lower, factor);
+  Scratch<double> values(n);
+  tridiagonal_eigenvalues(t, n, values.get());
+  Matrix z;
+  {
+    Matrix rows(n, n);
+    tridiagonal_eigenvectors(t, values.get(), rows);
+    z = transposed(rows);
+  }
+  if (!orthonormalize(z)) return std::nullopt;
+  apply_reflectors(t, z);
+  return Eigh{unscaled(values, n, factor), std::move(z)};
+}
+
+}  // namespace
+
+Eigh Cuda::eigh(Matrix&& input) const {
+  Matrix a = std::move(input);
+  if (const auto factor = scaling_of(a)) {
+    if (std::optional<Eigh> e = eigh_by_bisection(a, *factor)) return *std::move(e);
+  }
+  Eigh e{syevd(a, CUSOLVER_EIG_MODE_VECTOR), Matrix(a.rows(), a.cols())};
+  std::reverse(e.values.begin(), e.values.end());
+  reverse_columns(a, e.vectors);
+  return e;
+}
+
+std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
+  Matrix a = std::move(input);
+  if (const auto factor = scaling_of(a)) {
+    const Tridiagonal t = tridiagonalize_scaled(a, *factor);
+    Scratch<double> values(a.rows());
+    tridiagonal_eigenvalues(t, a.rows(), values.get());
+    return unscaled(values, a.rows(), *factor);
+  }
+  std::vector<double> values = syevd(a, CUSOLVER_EIG_MODE_NOVECTOR);
+  std::reverse(values.begin(), values.end());
+  return values;
+}
+
+Svd Cuda::svd(Matrix&& input) const {
+  Matrix a = std::move(input);
+  const Solver& h = solver();
+  const int64_t m = a.rows(), n = a.cols();
+  Svd out{std::vector<double>(static_cast<size_t>(n)), Matrix(m, n), Matrix(n, n)};
+  Matrix vt(n, n);
+  Scratch<double> values(n);
+  size_t device_bytes = 0, host_bytes = 0;
+  check(cusolverDnXgesvd_bufferSize(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
+                                    values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
+                                    &device_bytes, &host_bytes),
+        "cusolverDnXgesvd_bufferSize");
+  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
+  std::vector<std::byte> host_work(host_bytes);
+  Scratch<int> info(1);
+  check(cusolverDnXgesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
+                         CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.get(), device_bytes,
+                         host_work.data(), host_bytes, info.get()),
+        "cusolverDnXgesvd");
+  check_info(info, "svd", "cusolverDnXgesvd");
+  bring(out.values.data(), values.get(), sizeof(double) * out.values.size());
+  transpose(vt, out.v);
+  return out;
+}
+
+}  // namespace gyro::linalg

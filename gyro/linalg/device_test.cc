@@ -1,0 +1,416 @@
+// Every operation on every device, against loops and identities. A machine without a GPU skips those cases and says so.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "gyro/base/random.h"
+#include "gyro/linalg/linalg.h"
+#include "gyro/tensor/narrow.h"
+
+namespace gyro::linalg {
+namespace {
+
+constexpr double kUnitRoundoff = 0x1p-53;
+
+/// The parameter: −1 is the host, others are GPUs.
+class OnDevice : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    if (GetParam() < 0) return;
+    if (device::gpus().size() <= static_cast<size_t>(GetParam())) GTEST_SKIP() << device::why_none();
+    scope_ = std::make_unique<device::Scope>(GetParam());
+  }
+
+ private:
+  std::unique_ptr<device::Scope> scope_;
+};
+
+Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
+  Matrix m(rows, cols, Space::Host);
+  Random random(seed);
+  random.normals({m.data(), static_cast<size_t>(rows * cols)}, 1);
+  return m;
+}
+
+Matrix there(ConstMatrixView m) {
+  return Matrix::copy_of(m, device::here());
+}
+
+Matrix back(ConstMatrixView m) {
+  return Matrix::copy_of(m, Space::Host);
+}
+
+double element(Op op, const Matrix& a, int64_t i, int64_t j) {
+  return op == Op::None ? a(i, j) : a(j, i);
+}
+
+Matrix naive_product(Op op_a, Op op_b, const Matrix& a, const Matrix& b) {
+  const int64_t inner = op_a == Op::None ? a.cols() : a.rows();
+  Matrix c(op_a == Op::None ? a.rows() : a.cols(), op_b == Op::None ? b.cols() : b.rows(), Space::Host);
+  for (int64_t j = 0; j < c.cols(); ++j) {
+    for (int64_t i = 0; i < c.rows(); ++i) {
+      long double sum = 0;
+      for (int64_t l = 0; l < inner; ++l)
+        sum += static_cast<long double>(element(op_a, a, i, l)) * element(op_b, b, l, j);
+      c(i, j) = static_cast<double>(sum);
+    }
+  }
+  return c;
+}
+
+double largest(const Matrix& a) {
+  return std::abs(*std::max_element(a.data(), a.data() + a.rows() * a.cols(),
+                                    [](double x, double y) { return std::abs(x) < std::abs(y); }));
+}
+
+double distance(const Matrix& a, const Matrix& b) {
+  EXPECT_EQ(a.rows(), b.rows());
+  EXPECT_EQ(a.cols(), b.cols());
+  double sum = 0;
+  for (int64_t i = 0; i < a.rows() * a.cols(); ++i) sum += (a.data()[i] - b.data()[i]) * (a.data()[i] - b.data()[i]);
+  return std::sqrt(sum);
+}
+
+Matrix symmetric(int64_t n, uint64_t seed) {
+  Matrix a = gaussian(n, n, seed);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < j; ++i) a(i, j) = a(j, i);
+  }
+  return a;
+}
+
+/// The lower triangle; NaN above, so that reading it shows.
+Matrix lower_of(const Matrix& a) {
+  Matrix lower = a.clone();
+  for (int64_t j = 0; j < a.cols(); ++j) {
+    for (int64_t i = 0; i < j; ++i) lower(i, j) = std::nan("");
+  }
+  return lower;
+}
+
+TEST_P(OnDevice, Products) {
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1}, {13, 17, 31}, {65, 3, 129}, {100, 257, 64}}) {
+    for (const Op op_a : {Op::None, Op::Transpose}) {
+      for (const Op op_b : {Op::None, Op::Transpose}) {
+        const Matrix a = op_a == Op::None ? gaussian(m, k, 1) : gaussian(k, m, 1);
+        const Matrix b = op_b == Op::None ? gaussian(k, n, 2) : gaussian(n, k, 2);
+        const Matrix c = back(product(op_a, op_b, there(a), there(b)));
+        EXPECT_LE(distance(c, naive_product(op_a, op_b, a, b)),
+                  static_cast<double>(k + 2) * kUnitRoundoff * norm(a) * norm(b));
+      }
+    }
+  }
+}
+
+TEST_P(OnDevice, AccumulatesIntoABlock) {
+  const Matrix a = gaussian(20, 30, 3), b = gaussian(30, 10, 4), c0 = gaussian(40, 50, 5);
+  Matrix c = there(c0);
+  gemm(Op::None, Op::None, 2, there(a), there(b), -1, c.view().block(7, 9, 20, 10));
+  const Matrix result = back(c), ab = naive_product(Op::None, Op::None, a, b);
+  for (int64_t j = 0; j < 50; ++j) {
+    for (int64_t i = 0; i < 40; ++i) {
+      const bool inside = i >= 7 && i < 27 && j >= 9 && j < 19;
+      EXPECT_NEAR(result(i, j), inside ? 2 * ab(i - 7, j - 9) - c0(i, j) : c0(i, j), inside ? 1e-12 : 0);
+    }
+  }
+}
+
+TEST_P(OnDevice, SymmetricProducts) {
+  const Matrix a = gaussian(70, 33, 6);
+  for (const Op op : {Op::None, Op::Transpose}) {
+    const int64_t n = op == Op::None ? 70 : 33;
+    const Matrix full = naive_product(op, op == Op::None ? Op::Transpose : Op::None, a, a);
+    Matrix c = there(lower_of(gaussian(n, n, 7)));
+    syrk(op, 1, there(a), 0, c);
+    const Matrix got = back(c);
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t i = 0; i < n; ++i) {
+        if (i < j) {
+          EXPECT_TRUE(std::isnan(got(i, j)));
+        } else {
+          EXPECT_NEAR(got(i, j), full(i, j), 80 * kUnitRoundoff * norm(a) * norm(a));
+        }
+      }
+    }
+  }
+  const Matrix s = symmetric(50, 8);
+  for (const int64_t columns : {1, 16}) {
+    const Matrix b = gaussian(50, columns, 9);
+    Matrix c = there(b);
+    symm(there(lower_of(s)), there(b), -1, c);
+    Matrix expected = naive_product(Op::None, Op::None, s, b);
+    add(-1, b, expected);
+    EXPECT_LE(distance(back(c), expected), 60 * kUnitRoundoff * norm(s) * norm(b));
+  }
+  EXPECT_NEAR(symmetric_norm(there(lower_of(s))), norm(s), 1e-12 * norm(s));
+}
+
+TEST_P(OnDevice, Elementwise) {
+  const Matrix x = gaussian(37, 41, 10), y = gaussian(37, 41, 11);
+  std::vector<double> rows(37), cols(41);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = 0.5 + static_cast<double>(i);
+  for (size_t j = 0; j < cols.size(); ++j) cols[j] = 3 + static_cast<double>(j);
+  const auto expect_each = [&](const Matrix& got, auto value) {
+    const Matrix here = back(got);
+    for (int64_t j = 0; j < 41; ++j) {
+      for (int64_t i = 0; i < 37; ++i) ASSERT_DOUBLE_EQ(here(i, j), value(i, j));
+    }
+  };
+  const auto row = [&](int64_t i) { return rows[static_cast<size_t>(i)]; };
+  const auto col = [&](int64_t j) { return cols[static_cast<size_t>(j)]; };
+  Matrix t = there(x);
+  multiply_rows(t, rows);
+  expect_each(t, [&](int64_t i, int64_t j) { return x(i, j) * row(i); });
+  t = there(x);
+  divide_rows(t, rows);
+  expect_each(t, [&](int64_t i, int64_t j) { return x(i, j) / row(i); });
+  t = there(x);
+  multiply_columns(t, cols);
+  expect_each(t, [&](int64_t i, int64_t j) { return x(i, j) * col(j); });
+  t = there(x);
+  divide_columns(t, cols);
+  expect_each(t, [&](int64_t i, int64_t j) { return x(i, j) / col(j); });
+  t = there(x);
+  add(0.25, there(y), t);
+  const Matrix sum = back(t);
+  for (int64_t j = 0; j < 41; ++j) {
+    for (int64_t i = 0; i < 37; ++i) ASSERT_NEAR(sum(i, j), x(i, j) + 0.25 * y(i, j), 1e-15);
+  }
+  double dot_xy = 0;
+  for (int64_t i = 0; i < 37 * 41; ++i) dot_xy += x.data()[i] * y.data()[i];
+  EXPECT_NEAR(dot(there(x), there(y)), dot_xy, 1e-12);
+  const Matrix flipped = back(transposed(there(x)));
+  for (int64_t j = 0; j < 41; ++j) {
+    for (int64_t i = 0; i < 37; ++i) ASSERT_EQ(flipped(j, i), x(i, j));
+  }
+}
+
+TEST_P(OnDevice, SquareElementwise) {
+  const Matrix x = gaussian(67, 67, 12), b = symmetric(67, 13);
+  Matrix t = there(x);
+  std::vector<double> shift(67);
+  for (size_t i = 0; i < shift.size(); ++i) shift[i] = static_cast<double>(i) - 20;
+  add_to_diagonal(t, shift);
+  const std::vector<double> moved = diagonal(t);
+  for (int64_t i = 0; i < 67; ++i) EXPECT_EQ(moved[static_cast<size_t>(i)], x(i, i) + (static_cast<double>(i) - 20));
+
+  Matrix g = there(lower_of(b));
+  add_with_transpose(there(lower_of(b)), there(x), g);
+  const Matrix sum = back(g);
+  double diagonal_square = 0, symmetric_square = 0, antisymmetric_square = 0;
+  for (int64_t j = 0; j < 67; ++j) {
+    diagonal_square += x(j, j) * x(j, j);
+    for (int64_t i = 0; i < 67; ++i) {
+      if (i < j) {
+        EXPECT_TRUE(std::isnan(sum(i, j)));
+      } else {
+        EXPECT_NEAR(sum(i, j), 2 * b(i, j) + x(i, j) + x(j, i), 1e-14);
+      }
+      if (i == j) continue;
+      symmetric_square += std::pow((x(i, j) + x(j, i)) / 2, 2);
+      antisymmetric_square += std::pow((x(i, j) - x(j, i)) / 2, 2);
+    }
+  }
+  const SymmetrySums sums = symmetry_sums(there(x));
+  EXPECT_NEAR(sums.diagonal, diagonal_square, 1e-11);
+  EXPECT_NEAR(sums.symmetric, symmetric_square, 1e-10);
+  EXPECT_NEAR(sums.antisymmetric, antisymmetric_square, 1e-10);
+}
+
+TEST_P(OnDevice, OrientsColumns) {
+  Matrix s = gaussian(300, 20, 14), other = gaussian(5, 20, 15);
+  s(4, 0) = -9;
+  s(200, 0) = 9;  // equal magnitude: the first decides
+  Matrix s_there = there(s), other_there = there(other);
+  orient_columns(s_there, other_there);
+  const Matrix got = back(s_there), followed = back(other_there);
+  for (int64_t j = 0; j < 20; ++j) {
+    const double* top =
+        std::max_element(s.col(j), s.col(j) + 300, [](double a, double b) { return std::abs(a) < std::abs(b); });
+    const double sign = *top < 0 ? -1 : 1;
+    for (int64_t i = 0; i < 300; ++i) ASSERT_EQ(got(i, j), sign * s(i, j));
+    for (int64_t i = 0; i < 5; ++i) ASSERT_EQ(followed(i, j), sign * other(i, j));
+  }
+}
+
+TEST_P(OnDevice, PassesOverBaseAndPost) {
+  const Matrix base = gaussian(83, 29, 16);
+  Matrix post = gaussian(83, 29, 17);
+  for (int64_t i = 0; i < 500; ++i) post.data()[i] = base.data()[i];
+  ChangeSums expected;
+  ResidualSums left;
+  for (int64_t i = 0; i < 83 * 29; ++i) {
+    const double b = base.data()[i], p = post.data()[i];
+    expected.inner += b * (p - b);
+    expected.change += (p - b) * (p - b);
+    expected.post += p * p;
+    expected.unchanged += p == b ? 1 : 0;
+    left.residual += (p - 0.9 * b) * (p - 0.9 * b);
+    left.magnitude += std::pow(4.0, std::floor(std::log2(std::abs(p))));
+  }
+  const ResidualSums got_left = residual_sums(there(base), there(post), 0.9);
+  EXPECT_NEAR(got_left.residual, left.residual, 1e-9);
+  EXPECT_NEAR(got_left.magnitude, left.magnitude, 1e-9);
+  Matrix delta = there(post);
+  const ChangeSums got = subtract(there(base), delta);
+  EXPECT_NEAR(got.inner, expected.inner, 1e-9);
+  EXPECT_NEAR(got.change, expected.change, 1e-9);
+  EXPECT_NEAR(got.post, expected.post, 1e-9);
+  EXPECT_EQ(got.unchanged, expected.unchanged);
+  const Matrix difference = back(delta);
+  for (int64_t i = 0; i < 83 * 29; ++i) ASSERT_EQ(difference.data()[i], post.data()[i] - base.data()[i]);
+}
+
+TEST_P(OnDevice, WidensEveryType) {
+  const Matrix values = gaussian(23, 31, 18);  // d_in x d_out
+  for (const DType dtype : {DType::F64, DType::F32, DType::F16, DType::BF16}) {
+    std::vector<std::byte> bytes(23 * 31 * dtype_size(dtype));
+    narrow(dtype, values.data(), 23 * 31, bytes.data());
+    const Weight weight{.name = "w", .dtype = dtype, .data = bytes.data(), .rows = 31, .cols = 23, .scale = {}};
+    const Matrix expected = widen_all(weight);
+    const ResidentWeight resident(weight);
+    Matrix part(10, 12);
+    widen(resident.weight(), 5, 17, 3, 13, part);
+    const Matrix got = back(part);
+    for (int64_t j = 0; j < 12; ++j) {
+      for (int64_t i = 0; i < 10; ++i) ASSERT_EQ(got(i, j), expected(3 + i, 5 + j)) << dtype_name(dtype);
+    }
+  }
+}
+
+TEST_P(OnDevice, WidensEveryFp8PatternWithItsScale) {
+  std::vector<std::byte> bytes(16 * 16);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i);
+  const std::vector<float> table = {0.5f, 3, 7, 0.125f, 11, 13};  // blocks of 6 x 8
+  for (const DType dtype : {DType::F8_E4M3, DType::F8_E5M2}) {
+    Weight weight{.name = "w", .dtype = dtype, .data = bytes.data(), .rows = 16, .cols = 16, .scale = {}};
+    weight.scale = {reinterpret_cast<const std::byte*>(table.data()), DType::F32, 2, 6, 8};
+    const Weight slice = slice_rows(weight, 5, 16);
+    const Matrix expected = widen_all(slice);
+    const ResidentWeight resident(slice);
+    Matrix out(16, 11);
+    widen(resident.weight(), 0, 11, 0, 16, out);
+    const Matrix got = back(out);
+    for (int64_t i = 0; i < 16 * 11; ++i) {
+      if (std::isnan(expected.data()[i])) {
+        ASSERT_TRUE(std::isnan(got.data()[i]));
+      } else {
+        ASSERT_EQ(got.data()[i], expected.data()[i]) << dtype_name(dtype) << " " << i;
+      }
+    }
+  }
+}
+
+TEST_P(OnDevice, TheSameRandomNumbersByBlocks) {
+  Matrix whole(300, 40, Space::Host);
+  fill_normal(whole, 2, 19, 0, 0);
+  Matrix all(300, 40), part(172, 7);
+  fill_normal(all, 2, 19, 0, 0);
+  EXPECT_LE(distance(back(all), whole), 1e-13);
+  fill_normal(part, 2, 19, 128, 5);
+  EXPECT_LE(distance(back(part), back(whole.view().block(128, 5, 172, 7))), 1e-13);
+  EXPECT_NEAR(norm(whole) / std::sqrt(12000.0), 2, 0.1);
+
+  // The factor's Gram matrix has the mean of the noise's: rows on the diagonal, zero beside it.
+  Matrix factor(300, 300, Space::Host), r(300, 300);
+  fill_bartlett(factor, 1, 20, 0, 1000);
+  fill_bartlett(r, 1, 20, 0, 1000);
+  EXPECT_LE(distance(back(r), factor), 1e-12);
+  for (int64_t j = 0; j < 300; ++j) {
+    double square = 0;
+    for (int64_t i = 0; i < 300; ++i) {
+      square += factor(i, j) * factor(i, j);
+      ASSERT_TRUE(i <= j || factor(i, j) == 0);
+    }
+    EXPECT_NEAR(square, 1000, 6 * std::sqrt(2000.0));
+  }
+}
+
+// The bounds of linalg_test.cc, p = n + 10: residual and orthogonality 3 p u, computed on the host.
+void check_eigh(const Matrix& a, const char* what) {
+  const int64_t n = a.rows();
+  const double size = norm(a), bound = 3 * static_cast<double>(n + 10) * kUnitRoundoff;
+  const Eigh e = eigh(there(lower_of(a)));
+  EXPECT_TRUE(std::is_sorted(e.values.rbegin(), e.values.rend())) << what;
+  const Matrix v = back(e.vectors);
+  Matrix residual = product(Op::None, Op::None, a, v), scaled = v.clone();
+  multiply_columns(scaled, e.values);
+  add(-1, scaled, residual);
+  EXPECT_LE(norm(residual), bound * size) << what << ", n = " << n;
+  Matrix gram = product(Op::Transpose, Op::None, v, v);
+  add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(n), -1));
+  EXPECT_LE(norm(gram), bound) << what << ", n = " << n;
+  const std::vector<double> values = eigvalsh(there(lower_of(a)));
+  ASSERT_EQ(values.size(), e.values.size());
+  EXPECT_TRUE(std::is_sorted(values.rbegin(), values.rend())) << what;
+  for (size_t j = 0; j < values.size(); ++j) EXPECT_NEAR(values[j], e.values[j], bound * size) << what;
+}
+
+/// Q diag(values) Qᵀ with a random Q.
+Matrix with_spectrum(const std::vector<double>& values, uint64_t seed) {
+  const auto n = static_cast<int64_t>(values.size());
+  const Matrix q = svd(gaussian(n, n, seed)).u;
+  Matrix scaled = q.clone();
+  multiply_columns(scaled, values);
+  Matrix a = product(Op::None, Op::Transpose, scaled, q);
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = 0; i < j; ++i) a(i, j) = a(j, i);
+  }
+  return a;
+}
+
+TEST_P(OnDevice, Eigenproblems) {
+  for (const int64_t n : {1, 2, 3, 31, 64, 65, 130, 257, 512}) check_eigh(symmetric(n, 21), "random");
+  for (const int64_t n : {40, 300}) {
+    std::vector<double> graded, twins, deficient;
+    for (int64_t j = 0; j < n; ++j) {
+      graded.push_back(std::pow(10.0, -12.0 * static_cast<double>(j) / static_cast<double>(n)));
+      twins.push_back(1 + static_cast<double>(j / 2));
+      deficient.push_back(j < n / 3 ? 1 + static_cast<double>(j) : 0);
+    }
+    check_eigh(with_spectrum(graded, 22), "graded");
+    check_eigh(with_spectrum(twins, 23), "twins");
+    check_eigh(with_spectrum(deficient, 24), "rank-deficient");
+    check_eigh(Matrix::zeros(n, n, Space::Host), "zero");
+    Matrix identity = Matrix::zeros(n, n, Space::Host);
+    add_to_diagonal(identity, std::vector<double>(static_cast<size_t>(n), 1));
+    check_eigh(identity, "identity");
+  }
+  const Matrix tall = gaussian(700, 300, 25);
+  check_eigh(product(Op::Transpose, Op::None, tall, tall), "Gram");
+}
+
+TEST_P(OnDevice, LargestEigenvalue) {
+  const Matrix a = gaussian(200, 150, 26), gram = product(Op::Transpose, Op::None, a, a);
+  const double exact = eigvalsh(gram.clone()).front();
+  EXPECT_NEAR(largest_eigenvalue(there(lower_of(gram)), 1e-10), exact, 1e-10 * exact);
+}
+
+TEST_P(OnDevice, SingularValues) {
+  for (const auto& [m, n] : {std::pair<int64_t, int64_t>{1, 1}, {50, 50}, {300, 129}}) {
+    const Matrix a = gaussian(m, n, 27);
+    const Svd s = svd(there(a));
+    const double bound = 3 * std::sqrt(static_cast<double>((m + 10) * (n + 10))) * kUnitRoundoff;
+    EXPECT_TRUE(std::is_sorted(s.values.rbegin(), s.values.rend()));
+    Matrix scaled = back(s.u);
+    multiply_columns(scaled, s.values);
+    EXPECT_LE(distance(product(Op::None, Op::Transpose, scaled, back(s.v)), a), bound * norm(a));
+    for (const Matrix* q : {&s.u, &s.v}) {
+      Matrix gram = product(Op::Transpose, Op::None, back(*q), back(*q));
+      add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(n), -1));
+      EXPECT_LE(largest(gram), bound);
+    }
+  }
+}
+
+std::string device_name(const testing::TestParamInfo<int>& device) {
+  return device.param < 0 ? std::string("cpu") : "cuda" + std::to_string(device.param);
+}
+INSTANTIATE_TEST_SUITE_P(Every, OnDevice, testing::Values(-1, 0, 1), device_name);
+
+}  // namespace
+}  // namespace gyro::linalg
