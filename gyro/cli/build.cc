@@ -19,7 +19,8 @@ namespace {
 
 struct BuildArguments {
   std::string operation, base, post, out, sibling;
-  std::string side = "out", on = "all", scale = "auto", dtype = "keep", shard_size = "5GB", what = "sigma";
+  std::string side = "out", on = "all", scale = "auto", dtype = "keep", shard_size = "5GB", what = "sigma",
+              device = "cpu";
   std::vector<std::string> layers;
   double t = 0.5;
   uint64_t seed = 0;
@@ -37,6 +38,7 @@ std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
   request.base = arguments.base;
   request.posts = {arguments.post};
   request.null_draws = 0;
+  request.cuda = arguments.request.cuda;
   request.threads = arguments.request.threads;
   request.progress = !arguments.quiet;
   request.stop = interrupted;
@@ -177,6 +179,7 @@ int run(BuildArguments& arguments) {
   const Checkpoint model(arguments.base);
   request.base = arguments.sibling.empty() ? arguments.base : arguments.sibling;
   request.post = arguments.post;
+  request.cuda = wants_cuda(arguments.device);
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   for (const int64_t layer : parse_layers(arguments.layers)) {
@@ -244,6 +247,7 @@ void add_build_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
   command->add_option("--seed", arguments->seed, "Seed of noise")->capture_default_str();
+  add_device_option(*command, arguments->device);
   command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
       ->check(CLI::Range(1, 4096));
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");

@@ -15,7 +15,7 @@ namespace gyro {
 namespace {
 
 struct InitArguments {
-  std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB";
+  std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB", device = "cpu";
   std::vector<std::string> target_modules, types;
   double by = 1;
   int64_t rank = 16;
@@ -72,6 +72,7 @@ int run(const InitArguments& arguments) {
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   request.force = arguments.force;
+  request.cuda = wants_cuda(arguments.device);
   request.threads = arguments.threads;
   request.progress = !arguments.quiet;
   request.stop = interrupted;
@@ -118,6 +119,7 @@ void add_init_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
+  add_device_option(*command, arguments->device);
   command->add_option("-t,--threads", arguments->threads, "Matrices worked on at once [all processors]")
       ->check(CLI::Range(1, 4096));
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");

@@ -6,13 +6,14 @@
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
+#include "gyro/cli/parse.h"
 #include "gyro/edit/init.h"
 
 namespace gyro {
 namespace {
 
 struct LoraArguments {
-  std::string base, post, out;
+  std::string base, post, out, device = "cpu";
   std::vector<std::string> target_modules;
   double alpha = 0;
   bool quiet = false;
@@ -45,6 +46,7 @@ int run(LoraArguments& arguments) {
   request.out = arguments.out;
   if (arguments.alpha > 0) request.alpha = arguments.alpha;
   request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
+  request.cuda = wants_cuda(arguments.device);
   request.progress = !arguments.quiet;
   request.stop = interrupted;
   request.command = command_line();
@@ -72,6 +74,7 @@ void add_lora_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
       ->delimiter(',');
+  add_device_option(*command, arguments->device);
   command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
       ->check(CLI::Range(1, 4096));
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gyro/base/error.h"
+#include "gyro/base/parallel.h"
 
 namespace gyro::device {
 namespace {
@@ -64,6 +65,19 @@ void Pool::run(const std::string& subject, size_t bytes, const std::function<voi
   if (attempt(bytes, job) || attempt(SIZE_MAX, job)) return;
   fail(subject, "does not fit into the GPU's memory (about {:.1f} GB are needed); use --device cpu",
        static_cast<double>(bytes) * 1e-9);
+}
+
+Workers::Workers(bool cuda, int threads) {
+  if (cuda) gpus_.emplace(gpus());
+  count_ = threads > 0 ? threads : gpus_ ? gpus_->workers() : available_processors();
+}
+
+void Workers::run(const std::string& subject, size_t bytes, const std::function<void()>& job) {
+  if (gpus_) {
+    gpus_->run(subject, bytes, job);
+  } else {
+    job();
+  }
 }
 
 }  // namespace gyro::device

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "gyro/device/device.h"
@@ -23,7 +24,7 @@ class Pool {
   void run(const std::string& subject, size_t bytes, const std::function<void()>& job);
 
  private:
-  static constexpr int kWorkers = 12;
+  static constexpr int kWorkers = 16;
   struct Seat {
     int gpu = 0;
     size_t memory = 0, spare = 0;
@@ -35,6 +36,21 @@ class Pool {
   std::vector<Seat> seats_;
   std::mutex mutex_;
   std::condition_variable freed_;
+};
+
+/// Where the jobs of a run are computed: on this machine's GPUs, or on the threads that bring them. Thread-safe.
+class Workers {
+ public:
+  /// `threads` 0: as many as keep the GPUs, or the processors, busy. Throws Error if `cuda` and there is no GPU.
+  Workers(bool cuda, int threads);
+  /// Threads that should bring jobs.
+  int count() const { return count_; }
+  /// Runs `job`, which needs `bytes` of a GPU's memory; it may be run a second time there (Pool::run).
+  void run(const std::string& subject, size_t bytes, const std::function<void()>& job);
+
+ private:
+  std::optional<Pool> gpus_;
+  int count_ = 0;
 };
 
 }  // namespace gyro::device

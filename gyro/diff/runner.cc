@@ -139,14 +139,6 @@ Json describe_program(const DiffRequest& request) {
   return program;
 }
 
-// What comparing the site takes on a GPU at most, in bytes: two stored weights, their panels, and the n x n matrices
-// that one comparison has live at once, an eigenproblem's workspace included.
-size_t device_memory(const MatrixSite& site) {
-  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)),
-             n = static_cast<double>(std::min(site.d_in, site.d_out));
-  return static_cast<size_t>(2 * m * n * 4 + 2 * std::min(m * n * 8, 0x1p29) + 18 * n * n * 8) + (size_t{64} << 20);
-}
-
 Json document_head(const Run& run, const DiffRequest& request) {
   Json comparisons = Json::array();
   for (const Other& other : run.others) {
@@ -268,22 +260,16 @@ DiffOutcome run_diff(const DiffRequest& request) {
   {
     Progress progress("matrices", static_cast<int>(order.size()), total_work, request.progress);
     std::mutex mutex;
-    std::optional<device::Pool> gpus;
-    if (request.cuda) gpus.emplace(device::gpus());
-    const int threads = request.threads > 0 ? request.threads : gpus ? gpus->workers() : available_processors();
+    device::Workers workers(request.cuda, request.threads);
     complete = parallel_for(
-        static_cast<int>(order.size()), threads,
+        static_cast<int>(order.size()), workers.count(),
         [&](int i) {
           const int64_t unit = order[static_cast<size_t>(i)];
           const MatrixSite& site = run.sites[static_cast<size_t>(unit)];
           UnitResult result;
           try {
-            const auto compare = [&] { result = run_unit(run, request, site); };
-            if (gpus) {
-              gpus->run(site.tensor, device_memory(site), compare);
-            } else {
-              compare();
-            }
+            workers.run(site.tensor, device_memory(site.d_in, site.d_out),
+                        [&] { result = run_unit(run, request, site); });
           } catch (const Error&) {
             if (folder) folder->discard();
             throw;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
@@ -98,16 +97,21 @@ Matrix to_dense(const TallWeight& a) {
 
 void check_finite(const Weight& weight, double norm_squared) {
   if (std::isfinite(norm_squared)) return;
-  if (weight.space == Space::Device) fail(weight.name, "its squares overflow FP64");
   int64_t nan = 0, inf = 0;
-  std::vector<double> row(static_cast<size_t>(weight.cols));
-  for (int64_t r = 0; r < weight.rows; ++r) {
-    widen(weight, r, r + 1, 0, weight.cols, row.data(), weight.cols);
-    nan += std::count_if(row.begin(), row.end(), [](double x) { return std::isnan(x); });
-    inf += std::count_if(row.begin(), row.end(), [](double x) { return std::isinf(x); });
-  }
+  for_each_panel(as_tall(weight), [&](const Panel& panel) {
+    const Matrix values = Matrix::copy_of(panel.data, Space::Host);
+    const double *begin = values.data(), *end = begin + values.rows() * values.cols();
+    nan += std::count_if(begin, end, [](double x) { return std::isnan(x); });
+    inf += std::count_if(begin, end, [](double x) { return std::isinf(x); });
+  });
   if (nan + inf == 0) fail(weight.name, "its values are too large: their squares overflow FP64");
   fail(weight.name, "holds {} NaN and {} infinite values of {}", nan, inf, weight.rows * weight.cols);
+}
+
+size_t device_memory(int64_t d_in, int64_t d_out, int dense) {
+  const auto m = static_cast<double>(std::max(d_in, d_out)), n = static_cast<double>(std::min(d_in, d_out));
+  return static_cast<size_t>((2 * 4 + dense * 8) * m * n + 2 * std::min(m * n * 8, 0x1p29) + 18 * n * n * 8) +
+         (size_t{64} << 20);
 }
 
 }  // namespace gyro

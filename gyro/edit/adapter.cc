@@ -11,10 +11,17 @@ namespace {
 
 using linalg::Op;
 
-// A ≈ Y Sᵀ with Y m x r and S n x r, each column pair scaled to equal length: as PEFT's B and A, divided by √scaling
-// each.
-LoraPair split(const TallWeight& a, const Matrix& y, ConstMatrixView s, const std::vector<double>& sigma,
-               double scaling) {
+// A S for some columns S.
+Matrix image(const TallWeight& a, ConstMatrixView s) {
+  Matrix y(a.m, s.cols);
+  for_each_panel(a, [&](const Panel& panel) { apply(panel, s, y.view().block(panel.begin, 0, panel.count, s.cols)); });
+  return y;
+}
+
+// A ≈ Y Sᵀ with Y = A S and r columns S, each column pair scaled to equal length: as PEFT's B and A, divided by
+// √scaling each.
+LoraPair split(const TallWeight& a, ConstMatrixView columns, const std::vector<double>& sigma, double scaling) {
+  const Matrix y = moved_to(Space::Host, image(a, columns)), s = Matrix::copy_of(columns, Space::Host);
   LoraPair pair{y.cols(), a.weight->cols, a.weight->rows, scaling, {}, {}};
   pair.lora_a.resize(static_cast<size_t>(pair.rank * pair.d_in));
   pair.lora_b.resize(static_cast<size_t>(pair.rank * pair.d_out));
@@ -33,11 +40,11 @@ LoraPair split(const TallWeight& a, const Matrix& y, ConstMatrixView s, const st
   return pair;
 }
 
-// A S for some columns S.
-Matrix image(const TallWeight& a, ConstMatrixView s) {
-  Matrix y(a.m, s.cols);
-  for_each_panel(a, [&](const Panel& panel) { apply(panel, s, y.view().block(panel.begin, 0, panel.count, s.cols)); });
-  return y;
+// All of a weight in FP64, in the stored layout, where it lies.
+Matrix widened(const Weight& weight) {
+  Matrix all(weight.cols, weight.rows, weight.space);
+  linalg::widen(weight, 0, weight.rows, 0, weight.cols, all);
+  return all;
 }
 
 }  // namespace
@@ -45,14 +52,14 @@ Matrix image(const TallWeight& a, ConstMatrixView s) {
 LoraPair component_band(const Factors& f, int64_t first, int64_t rank, double scaling) {
   const ConstMatrixView s = f.svd.short_vectors.view().block(0, first, f.a.n, rank);
   const auto begin = f.svd.sigma.begin() + static_cast<std::ptrdiff_t>(first);
-  return split(f.a, image(f.a, s), s, {begin, begin + static_cast<std::ptrdiff_t>(rank)}, scaling);
+  return split(f.a, s, {begin, begin + static_cast<std::ptrdiff_t>(rank)}, scaling);
 }
 
 Matrix residual(const Weight& weight, const LoraPair& pair) {
-  Matrix out = widen_all(weight);
+  Matrix out = widened(weight);
   // Row-major rank x d_in and d_out x rank, read column-major: d_in x rank and rank x d_out.
-  const ConstMatrixView a(pair.lora_a.data(), pair.d_in, pair.rank, pair.d_in);
-  const ConstMatrixView b(pair.lora_b.data(), pair.rank, pair.d_out, pair.rank);
+  const Matrix a = Matrix::copy_of({pair.lora_a.data(), pair.d_in, pair.rank, pair.d_in}, weight.space);
+  const Matrix b = Matrix::copy_of({pair.lora_b.data(), pair.rank, pair.d_out, pair.rank}, weight.space);
   linalg::gemm(Op::None, Op::None, -pair.scaling, a, b, 1, out);
   return out;
 }
@@ -69,11 +76,8 @@ int64_t LowRankChange::rank_for(double share) const {
 
 LowRankChange low_rank_change(const Weight& base, const Weight& post, int64_t rank, double scaling) {
   // The change as a weight of its own, in the stored layout.
-  Matrix delta = widen_all(post), b = widen_all(base);
-  for (int64_t j = 0; j < delta.cols(); ++j) {
-    for (int64_t i = 0; i < delta.rows(); ++i) delta(i, j) -= b(i, j);
-  }
-  b = Matrix();
+  Matrix delta = widened(post);
+  linalg::add(-1, widened(base), delta);
   const Weight change = as_weight(delta, post.name + " − base");
   LowRankChange out;
   out.change = linalg::norm(delta);
@@ -84,7 +88,7 @@ LowRankChange low_rank_change(const Weight& base, const Weight& post, int64_t ra
   linalg::Eigh e = linalg::eigh(std::move(gram));
   for (const double value : e.values) out.sigma.push_back(std::sqrt(std::max(value, 0.0)));
   const ConstMatrixView s = e.vectors.view().block(0, 0, a.n, std::min(rank, a.n));
-  out.pair = split(a, image(a, s), s, out.sigma, scaling);
+  out.pair = split(a, s, out.sigma, scaling);
   out.error = linalg::norm(residual(change, out.pair));
   return out;
 }

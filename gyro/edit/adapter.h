@@ -18,10 +18,12 @@ struct LoraPair {
 /// Singular components [first, first + rank) of a weight, split evenly: scaling · B A = Σ_j σ_j v_j u_jᵀ.
 LoraPair component_band(const Factors& f, int64_t first, int64_t rank, double scaling);
 
-/// weight − scaling · B A (column-major d_in x d_out, the stored layout): what PEFT calls the residual.
+/// weight − scaling · B A (column-major d_in x d_out, the stored layout), where the weight lies: what PEFT calls the
+/// residual.
 Matrix residual(const Weight& weight, const LoraPair& pair);
 
 /// The best rank-`rank` approximation of post − base in Frobenius norm (Eckart-Young), and the spectrum of the change.
+/// The weights lie where the thread works (ResidentWeight).
 struct LowRankChange {
   LoraPair pair;
   std::vector<double> sigma;  ///< of post − base, descending

@@ -9,6 +9,7 @@
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
 #include "gyro/checkpoint/writer.h"
+#include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
 #include "gyro/linalg/linalg.h"
@@ -43,9 +44,10 @@ struct Built {
   double change = 0, moved = 0, rounding = 0;
 };
 
-Built store_built(const Matrix& values, const Matrix& post, double change, DType dtype) {
-  Stored stored = store(values, dtype);
-  return {std::move(stored.bytes), change, squared_distance(values, post), stored.rounding};
+Built store_built(Matrix&& values, const Weight& post, double change, DType dtype) {
+  const double moved = squared_distance(as_weight(values, ""), post);
+  Stored stored = store(moved_to(Space::Host, std::move(values)), dtype);
+  return {std::move(stored.bytes), change, moved, stored.rounding};
 }
 
 Construction with_scale(const Variant& variant, MatrixType type) {
@@ -55,13 +57,15 @@ Construction with_scale(const Variant& variant, MatrixType type) {
   return what;
 }
 
+constexpr int kDense = 2;  // FP64 matrices of the weight's size that a construction has at once
+
 // All variants' versions of one matrix; nothing for a variant that leaves it alone.
 std::vector<std::optional<Built>> build_matrix(const Source& source, const BuildRequest& request,
                                                const MatrixSite& site, DType dtype) {
-  const Weight base = load_weight(source.base, site), post = load_weight(source.post, site);
+  const ResidentWeight resident_base(load_weight(source.base, site)), resident_post(load_weight(source.post, site));
+  const Weight &base = resident_base.weight(), &post = resident_post.weight();
   std::optional<std::pair<Factors, Factors>> factors;
-  const Matrix post_values = widen_all(post);
-  const double change = squared_distance(widen_all(base), post_values);
+  const double change = squared_distance(base, post);
   std::vector<std::optional<Built>> out(request.variants.size());
   for (size_t v = 0; v < request.variants.size(); ++v) {
     const Variant& variant = request.variants[v];
@@ -69,11 +73,11 @@ std::vector<std::optional<Built>> build_matrix(const Source& source, const Build
     Construction what = with_scale(variant, site.type);
     what.seed = matrix_seed(what.seed, site);
     if (what.operation == Operation::Noise) {
-      out[v] = store_built(construct_noise(base, post, what.seed), post_values, change, dtype);
+      out[v] = store_built(construct_noise(base, post, what.seed), post, change, dtype);
       continue;
     }
     if (!factors) factors = factorize(base, post);
-    out[v] = store_built(construct(what, factors->first, factors->second), post_values, change, dtype);
+    out[v] = store_built(construct(what, factors->first, factors->second), post, change, dtype);
   }
   return out;
 }
@@ -85,11 +89,13 @@ struct TensorResult {
 
 // A tensor that some variant edits: its parts (one, or the slices of a fused tensor) laid over post's bytes.
 TensorResult build_tensor(const Source& source, const BuildRequest& request, const PlannedTensor& tensor,
-                          const std::vector<MatrixSite>& sites) {
+                          const std::vector<MatrixSite>& sites, device::Workers& workers) {
   const Bytes plain = copy_tensor(source.post, tensor);
   TensorResult result{std::vector<Bytes>(request.variants.size(), plain), {}};
   for (const MatrixSite& site : sites) {
-    const auto built = build_matrix(source, request, site, tensor.dtype);
+    std::vector<std::optional<Built>> built;
+    workers.run(site.tensor, device_memory(site.d_in, site.d_out, kDense),
+                [&] { built = build_matrix(source, request, site, tensor.dtype); });
     const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
     for (size_t v = 0; v < built.size(); ++v) {
       if (!built[v]) continue;
@@ -125,9 +131,9 @@ using Writers = std::vector<std::unique_ptr<CheckpointWriter>>;
 
 // Tensors in order, as many at a time as there are threads. False if stopped.
 bool write_tensors(const Source& source, const BuildRequest& request, const std::vector<PlannedTensor>& plan,
-                   Writers& writers, std::vector<BuildRow>& rows) {
+                   device::Workers& workers, Writers& writers, std::vector<BuildRow>& rows) {
   const Sites sites = edited_sites(source.post_map, request);
-  const auto threads = static_cast<size_t>(request.threads > 0 ? request.threads : available_processors());
+  const auto threads = static_cast<size_t>(workers.count());
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
   for (size_t begin = 0; begin < plan.size(); begin += threads) {
     const size_t count = std::min(threads, plan.size() - begin);
@@ -139,7 +145,7 @@ bool write_tensors(const Source& source, const BuildRequest& request, const std:
           const auto it = sites.find(tensor.name);
           TensorResult& result = results[static_cast<size_t>(i)];
           if (it != sites.end()) {
-            result = build_tensor(source, request, tensor, it->second);
+            result = build_tensor(source, request, tensor, it->second, workers);
           } else {
             result.bytes.push_back(copy_tensor(source.post, tensor));
           }
@@ -166,6 +172,7 @@ bool in_group(MatrixType type, Group group) {
 
 std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   const Source source(request);
+  device::Workers workers(request.cuda, request.threads);
   const std::vector<PlannedTensor> plan = plan_tensors(source.post, request.dtype);
   for (const Variant& variant : request.variants) {
     check_output_folder(variant.folder, {request.base, request.post}, request.force);
@@ -177,7 +184,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
     writers.push_back(std::make_unique<CheckpointWriter>(variant.folder, plan, request.shard_size, request.force));
   }
   std::vector<BuildRow> rows;
-  if (!write_tensors(source, request, plan, writers, rows)) return std::nullopt;
+  if (!write_tensors(source, request, plan, workers, writers, rows)) return std::nullopt;
   for (size_t v = 0; v < writers.size(); ++v) {
     add_companion_files(source.post, request, request.variants[v], rows, *writers[v]);
   }

@@ -35,6 +35,7 @@ struct BuildRequest {
   std::optional<DType> dtype;  ///< nothing: each tensor keeps post's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
+  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
   int threads = 0;
   bool progress = false;
   std::function<bool()> stop;

@@ -15,26 +15,18 @@ namespace {
 using linalg::Op;
 using linalg::product;
 
-Matrix transposed(ConstMatrixView x) {
-  Matrix t(x.cols, x.rows);
-  for (int64_t j = 0; j < x.cols; ++j) {
-    for (int64_t i = 0; i < x.rows; ++i) t(j, i) = x(i, j);
-  }
-  return t;
-}
-
 // L of `f` with singular values `sigma` and the short-side vectors of `other`: L diag(sigma) S_otherᵀ.
 Matrix recombine(const Factors& f, const std::vector<double>& sigma, const Factors& other) {
-  Matrix m = transposed(other.svd.short_vectors);
+  Matrix m = linalg::transposed(other.svd.short_vectors);
   linalg::multiply_rows(m, sigma);
   return times_long(f, m);
 }
 
 // sign(u_b·u_p + v_b·v_p) of each pair.
 std::vector<double> alignment(const Factors& base, const Factors& post) {
-  const Matrix q_long = long_rotation(base, post), q_short = short_rotation(base, post);
-  std::vector<double> signs;
-  for (int64_t j = 0; j < q_long.cols(); ++j) signs.push_back(q_long(j, j) + q_short(j, j) < 0 ? -1 : 1);
+  std::vector<double> signs = linalg::diagonal(long_rotation(base, post));
+  const std::vector<double> q_short = linalg::diagonal(short_rotation(base, post));
+  for (size_t j = 0; j < signs.size(); ++j) signs[j] = signs[j] + q_short[j] < 0 ? -1 : 1;
   return signs;
 }
 
@@ -55,7 +47,7 @@ Matrix ablate(const Construction& what, const Factors& base, const Factors& post
 // Eq. 11 on the short side and eq. 16 on the long one are L_p Σ_p (L_pᵀ L_b) S_bᵀ; the others L_b (S_bᵀ S_p) Σ_p S_pᵀ.
 Matrix restore(const Construction& what, const Factors& base, const Factors& post) {
   if (is_long(what.side, base)) {
-    Matrix rotated = transposed(post.svd.short_vectors);
+    Matrix rotated = linalg::transposed(post.svd.short_vectors);
     linalg::multiply_rows(rotated, post.svd.sigma);
     return times_long(base, product(Op::None, Op::None, short_rotation(base, post), rotated));
   }
@@ -90,7 +82,7 @@ Matrix construct(const Construction& what, const Factors& base, const Factors& p
 }
 
 Matrix construct_noise(const Weight& base, const Weight& post, uint64_t seed) {
-  return noise_weight(base, 1, std::sqrt(squared_distance(widen_all(base), widen_all(post))), seed);
+  return noise_weight(base, 1, std::sqrt(squared_distance(base, post)), seed);
 }
 
 }  // namespace gyro

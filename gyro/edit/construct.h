@@ -33,9 +33,9 @@ struct Construction {
   uint64_t seed = 0;         ///< of Noise
 };
 
-/// The constructed weight, FP64, in the stored layout (column-major d_in x d_out: Hugging Face's rows). Signs of
-/// singular pairs follow the fixed rule of `Decomposition`, so that Ablate does not depend on library or device. Exact
-/// to about 1e-7 of the weight's norm.
+/// The constructed weight, FP64, in the stored layout (column-major d_in x d_out: Hugging Face's rows), where the
+/// factors lie. Signs of singular pairs follow the fixed rule of `Decomposition`, so that Ablate does not depend on
+/// library or device. Exact to about 1e-7 of the weight's norm.
 ///
 /// Interpolate: with W = P H (polar, tall orientation), H(t) = exp((1−t) log H_b + t log H_p), which is linear in log
 /// σ, and P(t) the geodesic from P_b to P_p: their spans turn by t times their principal angles (Grassmann), and within

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gyro/base/error.h"
+#include "gyro/diff/tall.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro {
@@ -80,8 +81,13 @@ Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned) {
 }
 
 double squared_distance(const Matrix& a, const Matrix& b) {
+  return linalg::residual_sums(a, b, 1).residual;
+}
+
+double squared_distance(const Weight& a, const Weight& b) {
   double sum = 0;
-  for (int64_t i = 0; i < a.rows() * a.cols(); ++i) sum += (a.data()[i] - b.data()[i]) * (a.data()[i] - b.data()[i]);
+  for_each_panel(as_tall(a), as_tall(b),
+                 [&](const Panel& x, const Panel& y) { sum += linalg::residual_sums(x.data, y.data, 1).residual; });
   return sum;
 }
 
@@ -89,9 +95,10 @@ Stored store(const Matrix& values, DType dtype) {
   const auto count = static_cast<size_t>(values.rows() * values.cols());
   Stored stored{Bytes(count * dtype_size(dtype)), 0};
   narrow(dtype, values.data(), count, stored.bytes.data());
-  Matrix back(values.rows(), values.cols());
-  widen(dtype, stored.bytes.data(), count, back.data());
-  stored.rounding = squared_distance(back, values);
+  Weight back = as_weight(values, "");
+  back.dtype = dtype;
+  back.data = stored.bytes.data();
+  stored.rounding = squared_distance(back, as_weight(values, ""));
   if (!std::isfinite(stored.rounding))
     fail(std::string(dtype_name(dtype)), "cannot hold a weight this large; another --dtype may");
   return stored;

@@ -21,14 +21,15 @@ std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<D
 /// weight is too large for that dtype.
 Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned);
 
-/// `values` stored in `dtype`, and the square of the norm of what that rounds away.
+/// `values`, on the host, stored in `dtype`, and the square of the norm of what that rounds away.
 struct Stored {
   Bytes bytes;
   double rounding = 0;
 };
 Stored store(const Matrix& values, DType dtype);
 
-/// Σ (a − b)².
+/// Σ (a − b)² of two that lie together; of weights by panels, so that no FP64 copy of them is made.
 double squared_distance(const Matrix& a, const Matrix& b);
+double squared_distance(const Weight& a, const Weight& b);
 
 }  // namespace gyro

@@ -66,10 +66,8 @@ Matrix long_rotation(const Factors& base, const Factors& post) {
   for_each_panel(base.a, post.a, [&](const Panel& b, const Panel& p) { add_cross(b, p, cross); });
   Matrix q = product(Op::None, Op::None, product(Op::Transpose, Op::None, base.svd.short_vectors, cross),
                      post.svd.short_vectors);
-  for (int64_t j = 0; j < q.cols(); ++j) {
-    for (int64_t i = 0; i < q.rows(); ++i)
-      q(i, j) /= base.svd.sigma[static_cast<size_t>(i)] * post.svd.sigma[static_cast<size_t>(j)];
-  }
+  linalg::divide_rows(q, base.svd.sigma);
+  linalg::divide_columns(q, post.svd.sigma);
   return q;
 }
 
@@ -84,8 +82,7 @@ Matrix times_long(const Factors& f, ConstMatrixView m) {
     }
     return out;
   }
-  Matrix scaled(a.n, a.n);
-  for (int64_t j = 0; j < a.n; ++j) std::copy_n(m.col(j), a.n, scaled.col(j));
+  Matrix scaled = Matrix::copy_of(m, m.space);
   linalg::divide_rows(scaled, f.svd.sigma);
   const Matrix k = product(Op::None, Op::None, f.svd.short_vectors, scaled);  // L M = A (S Σ⁻¹ M)
   for_each_panel(a, [&](const Panel& panel) {

@@ -4,13 +4,15 @@
 
 namespace gyro {
 
-/// A weight with its SVD, A = L Σ Sᵀ (diff/tall.h says what A is). L is not formed where the Gram path is exact enough.
+/// A weight with its SVD, A = L Σ Sᵀ (diff/tall.h says what A is), both where the thread works. L is not formed where
+/// the Gram path is exact enough.
 struct Factors {
   TallWeight a;
   Decomposition svd;
 };
 
-/// Factors of one weight, or of two that will be combined (then by one method). The polar factor is right to 1e-7 in
+/// Factors of one weight, or of two that will be combined (then by one method). They refer to the weights, which lie
+/// where the thread works (ResidentWeight). The polar factor is right to 1e-7 in
 /// Frobenius norm, or the direct SVD is used. Throws Error naming the tensor for NaN and Inf, and for a rank-deficient
 /// weight, whose singular vectors are not determined.
 Factors factorize(const Weight& weight);

@@ -8,6 +8,7 @@
 #include "gyro/base/file.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
 #include "gyro/tensor/narrow.h"
@@ -68,7 +69,8 @@ struct ModuleResult {
 
 ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays, const Checkpoint& base,
                        const MatrixSite& site, DType dtype) {
-  const Weight weight = load_weight(base, site);
+  const ResidentWeight resident(load_weight(base, site));
+  const Weight& weight = resident.weight();
   const int64_t first = first_component(request, arrays, site);
   const double scaling = request.alpha.value_or(static_cast<double>(request.rank)) / static_cast<double>(request.rank);
   const Factors factors = factorize(weight);
@@ -78,7 +80,7 @@ ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays
   for (std::vector<double>* factor : {&pair.lora_a, &pair.lora_b}) {
     for (double& value : *factor) value = static_cast<float>(value);
   }
-  Stored stored = store(residual(weight, pair), dtype);
+  Stored stored = store(moved_to(Space::Host, residual(weight, pair)), dtype);
   double taken = 0, all = 0;
   for (size_t j = 0; j < factors.svd.sigma.size(); ++j) {
     const double square = factors.svd.sigma[j] * factors.svd.sigma[j];
@@ -131,6 +133,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   const Checkpoint base(request.base);
   const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
+  device::Workers workers(request.cuda, request.threads);
   std::unique_ptr<SafetensorsFile> arrays;
   if (!request.diff.empty()) arrays = std::make_unique<SafetensorsFile>(request.diff / "arrays.safetensors");
   for (const MatrixSite& site : sites) first_component(request, arrays.get(), site);  // bad input before any work
@@ -140,7 +143,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   std::vector<ModuleAdapter> adapters;
   std::vector<InitRow> rows;
-  const auto threads = static_cast<size_t>(request.threads > 0 ? request.threads : available_processors());
+  const auto threads = static_cast<size_t>(workers.count());
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
   for (size_t begin = 0; begin < plan.size(); begin += threads) {
     std::vector<ModuleResult> results(std::min(threads, plan.size() - begin));
@@ -152,7 +155,8 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
       if (site == sites.end()) {
         result.bytes = copy_tensor(base, tensor);
       } else {
-        result = take_band(request, arrays.get(), base, *site, tensor.dtype);
+        workers.run(site->tensor, device_memory(site->d_in, site->d_out, 1),
+                    [&] { result = take_band(request, arrays.get(), base, *site, tensor.dtype); });
       }
     };
     if (!parallel_for(static_cast<int>(results.size()), static_cast<int>(threads), job, request.stop))

@@ -30,6 +30,7 @@ struct InitRequest {
   std::optional<DType> dtype;            ///< of the residual model; nothing: base's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
+  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
   int threads = 0;
   bool progress = false;
   std::function<bool()> stop;
@@ -67,6 +68,7 @@ struct LoraRequest {
   std::optional<double> alpha;
   std::set<std::string> target_modules;
   bool force = false;
+  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
   int threads = 0;
   bool progress = false;
   std::function<bool()> stop;

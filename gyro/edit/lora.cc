@@ -4,6 +4,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/init.h"
 
@@ -44,23 +45,26 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
            module_of(site));
     }
   }
+  device::Workers workers(request.cuda, request.threads);
   check_output_folder(request.out, {request.base, request.post}, request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
   LoraOutcome outcome;
   outcome.rows.resize(sites.size());
   std::vector<ModuleAdapter> adapters(sites.size());
   Progress progress("modules", static_cast<int>(sites.size()), static_cast<double>(sites.size()), request.progress);
-  const int threads = request.threads > 0 ? request.threads : available_processors();
   const auto job = [&](int i) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
-    LowRankChange change = low_rank_change(load_weight(base, site), load_weight(post, same_site(post_map.sites, site)),
-                                           request.rank, alpha / static_cast<double>(request.rank));
+    LowRankChange change;
+    workers.run(site.tensor, device_memory(site.d_in, site.d_out, 2), [&] {
+      const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map.sites, site)));
+      change = low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
+    });
     outcome.rows[static_cast<size_t>(i)] = {module_of(site),      change.change,        change.error,
                                             change.rank_for(0.5), change.rank_for(0.9), change.rank_for(0.99)};
     adapters[static_cast<size_t>(i)] = {module_of(site), std::move(change.pair)};
     progress.advance(1, 1);
   };
-  if (!parallel_for(static_cast<int>(sites.size()), threads, job, request.stop)) return std::nullopt;
+  if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.stop)) return std::nullopt;
   outcome.left_out = other_changes(base, post, sites);
 
   std::set<std::string> names;

@@ -13,25 +13,20 @@ using linalg::product;
 
 // V diag(values) Vᵀ.
 Matrix rebuild(ConstMatrixView v, const std::vector<double>& values) {
-  Matrix scaled(v.rows, v.cols);
-  for (int64_t j = 0; j < v.cols; ++j) {
-    for (int64_t i = 0; i < v.rows; ++i) scaled(i, j) = v(i, j) * values[static_cast<size_t>(j)];
-  }
+  Matrix scaled = Matrix::copy_of(v, v.space);
+  linalg::multiply_columns(scaled, values);
   return product(Op::None, Op::Transpose, scaled, v);
 }
 
 // exp((1−t) log H_b + t log H_p) with H = S Σ Sᵀ.
 Matrix log_mean(double t, const Factors& base, const Factors& post) {
-  const auto log_of = [](const Factors& f) {
+  const auto log_of = [](const Factors& f, double share) {
     std::vector<double> logs = f.svd.sigma;
-    for (double& s : logs) s = std::log(s);
+    for (double& s : logs) s = share * std::log(s);
     return rebuild(f.svd.short_vectors, logs);
   };
-  Matrix sum = log_of(base);
-  const Matrix other = log_of(post);
-  for (int64_t j = 0; j < sum.cols(); ++j) {
-    for (int64_t i = 0; i < sum.rows(); ++i) sum(i, j) = (1 - t) * sum(i, j) + t * other(i, j);
-  }
+  Matrix sum = log_of(base, 1 - t);
+  linalg::add(1, log_of(post, t), sum);
   linalg::Eigh e = linalg::eigh(std::move(sum));
   for (double& value : e.values) value = std::exp(value);
   return rebuild(e.vectors, e.values);
@@ -44,12 +39,10 @@ struct Geodesic {
 
 // P_bᵀP_p = Y cosΘ Yᵀ C with C orthogonal. P_p Cᵀ is then reached from P_b by turning its span alone, by the principal
 // angles Θ, and the rest of the way is C.
-Geodesic polar_geodesic(double t, ConstMatrixView overlap) {
-  Matrix copy(overlap.rows, overlap.cols);
-  for (int64_t j = 0; j < overlap.cols; ++j) std::copy_n(overlap.col(j), overlap.rows, copy.col(j));
-  const linalg::Svd svd = linalg::svd(std::move(copy));  // Y cosΘ Zᵀ, C = Y Zᵀ
+Geodesic polar_geodesic(double t, Matrix&& overlap) {
+  const linalg::Svd svd = linalg::svd(std::move(overlap));  // Y cosΘ Zᵀ, C = Y Zᵀ
   const Matrix c = product(Op::None, Op::Transpose, svd.u, svd.v);
-  const Matrix c_power = linalg::orthogonal_power(c.clone(), t);
+  const Matrix c_power = moved_to(c.space(), linalg::orthogonal_power(Matrix::copy_of(c, Space::Host), t));
   std::vector<double> base_part, post_part;
   for (const double value : svd.values) {
     const double angle = std::acos(std::min(value, 1.0));
@@ -68,19 +61,16 @@ Geodesic polar_geodesic(double t, ConstMatrixView overlap) {
 
 Matrix interpolate(double t, const Factors& base, const Factors& post) {
   // P_bᵀP_p = S_b (L_bᵀL_p) S_pᵀ.
-  const Matrix overlap =
+  Matrix overlap =
       product(Op::None, Op::Transpose, product(Op::None, Op::None, base.svd.short_vectors, long_rotation(base, post)),
               post.svd.short_vectors);
-  const Geodesic path = polar_geodesic(t, overlap);
+  const Geodesic path = polar_geodesic(t, std::move(overlap));
   const Matrix h = log_mean(t, base, post);
   const auto part = [&](const Factors& f, const Matrix& weight) {  // P weight H = L (Sᵀ weight H)
     return times_long(f, product(Op::Transpose, Op::None, f.svd.short_vectors, product(Op::None, Op::None, weight, h)));
   };
   Matrix out = part(base, path.from_base);
-  const Matrix other = part(post, path.from_post);
-  for (int64_t j = 0; j < out.cols(); ++j) {
-    for (int64_t i = 0; i < out.rows(); ++i) out(i, j) += other(i, j);
-  }
+  linalg::add(1, part(post, path.from_post), out);
   return out;
 }
 

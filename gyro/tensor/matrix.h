@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "gyro/device/device.h"
 
@@ -114,5 +115,10 @@ class Matrix {
   int64_t rows_ = 0;
   int64_t cols_ = 0;
 };
+
+/// The matrix in `space`: itself if it lies there, else a copy.
+inline Matrix moved_to(Space space, Matrix&& matrix) {
+  return matrix.space() == space ? std::move(matrix) : Matrix::copy_of(matrix, space);
+}
 
 }  // namespace gyro

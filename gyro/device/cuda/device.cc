@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -91,7 +92,9 @@ void synchronize() {
 }
 
 std::vector<Gpu> gpus() {
-  int count = 0;
+  // Streams share as many queues as this says, 8 by default: fewer than our workers. Read when CUDA starts.
+  static const int queues = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
+  int count = queues;
   if (cudaGetDeviceCount(&count) != cudaSuccess) {
     cudaGetLastError();
     return {};

@@ -18,7 +18,7 @@ constexpr int kPanel = 32;    // columns of a panel: one lane each
 constexpr int kTogether = 4;  // columns of A that a warp multiplies at once; rows are dealt to blocks in such groups
 constexpr int kMaxBlocks = 16;
 constexpr int kRing = kWarps * kTogether * 64;  // doubles of one stage that the block fetches ahead
-constexpr int kDots = 2 * kPanel + 1;           // Vᵀv, Wᵀv, yᵀv
+constexpr int kDots = 2 * kPanel + 2;           // Vᵀv, Wᵀv, yᵀv, and one to make it whole 16 bytes
 
 // A panel of columns [begin, end). P = [V W] and Q = [W V] are n x 2 kPanel, so that the trailing update is −P Qᵀ;
 // by_row holds [V W] again row by row.
@@ -30,13 +30,14 @@ struct Panel {
   double *reflectors, *diagonal, *off_diagonal, *tau;
 };
 
-// What the other blocks of the cluster write into a block's shared memory. Two of each: a block may be a column ahead.
-// Each number that comes counts its bytes on a barrier, so that nobody waits for more than the numbers themselves.
+// What the other blocks of the cluster write into a block's shared memory. Whatever comes counts its bytes on a
+// barrier, so that nobody waits for more than the numbers themselves. A block sends of a column only what it could
+// compute once everybody had read the column before: one place for each is enough.
 struct Mailbox {
   uint64_t arrived[2];  // mbarriers: x and its norms have come; dots and the pivot row have
-  double norm[2][kMaxBlocks];
-  double dots[2][kMaxBlocks][kDots];
-  double pivot[2][2 * kPanel + 1];  // the next column's row of V and W, and its y
+  double norm[kMaxBlocks];
+  alignas(16) double dots[kMaxBlocks][kDots];
+  alignas(16) double pivot[kDots];  // the next column's row of V and W, and its y
 };
 
 enum Arrival { kVector, kSums };
@@ -46,13 +47,33 @@ __device__ unsigned shared_address(const void* p) {
   return static_cast<unsigned>(__cvta_generic_to_shared(p));
 }
 
-__device__ void expect(Mailbox& mail, Arrival what, int numbers) {
+__device__ void expect(Mailbox& mail, Arrival what, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(&mail.arrived[what])),
-               "r"(numbers * static_cast<int>(sizeof(double)))
+               "r"(bytes)
                : "memory");
 }
 
-// `value` into *place of block `rank`, whose shared memory is laid out as ours.
+// What the block wrote to shared memory may be sent by copies.
+__device__ void ready_to_send() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  __syncthreads();
+}
+
+// `count` numbers (an even one, on 16 bytes) to the same place of block `rank`, whose shared memory is laid out as
+// ours.
+__device__ void send(Mailbox& mail, Arrival what, const double* place, int rank, int count) {
+  if (count == 0) return;
+  asm volatile(
+      "{ .reg .b32 place, barrier;\n"
+      "mapa.shared::cluster.u32 place, %0, %2;\n"
+      "mapa.shared::cluster.u32 barrier, %1, %2;\n"
+      "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [place], [%0], %3, [barrier]; }" ::"r"(
+          shared_address(place)),
+      "r"(shared_address(&mail.arrived[what])), "r"(rank), "r"(count * static_cast<int>(sizeof(double)))
+      : "memory");
+}
+
+// `value` into *place of block `rank`.
 __device__ void post(Mailbox& mail, Arrival what, const double* place, int rank, double value) {
   asm volatile(
       "{ .reg .b32 place, barrier;\n"
@@ -69,7 +90,7 @@ __device__ void await(Mailbox& mail, Arrival what, int parity) {
   while (done == 0) {
     asm volatile(
         "{ .reg .pred p;\n"
-        "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
         "selp.u32 %0, 1, 0, p; }"
         : "=r"(done)
         : "r"(shared_address(&mail.arrived[what])), "r"(parity)
@@ -210,9 +231,14 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
   const int blocks = static_cast<int>(cluster.num_blocks());
   const Rows rows{static_cast<int>(cluster.block_rank()), __ffs(blocks) - 1};
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
-  const int height = even(s.n - s.begin);
-  double* const ring = dynamic + 2 * height;
-  double* const y = ring + kStages * kRing - rows.first(s.begin) / kTogether * kTogether;  // by number of the row
+  const int height = even(s.n - s.begin), base = rows.number(s.begin),
+            stride = rows.number(s.n - 1) / kTogether * kTogether + kTogether - base;
+  double* const v = dynamic - s.begin;  // by row
+  double* const ring = dynamic + height;
+  double* const xs = ring + kStages * kRing;      // x: by owner, then by number of the row from `base`
+  double* const y = xs + blocks * stride - base;  // by number
+  const int last_group = (s.n - 1) / kTogether;
+  const int own_end = last_group < rows.rank ? 0 : (last_group - rows.rank >> rows.shift) + 1;
   if (thread == 0) {
     for (const uint64_t& barrier : mail.arrived) {
       asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(&barrier)) : "memory");
@@ -221,13 +247,16 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
   }
   cluster.sync();
   for (int j = s.begin; j < s.end; ++j) {
-    const int i = j - s.begin, side = i % 2;
+    const int i = j - s.begin, parity = i % 2, first = j + 1;
+    const int own_begin = rows.first(j) / kTogether, own_groups = max(own_end - own_begin, 0);
     if (thread == 0) {
-      expect(mail, kVector, s.n - j + blocks);
-      expect(mail, kSums, (blocks + 1) * kDots);
+      const int groups = last_group - j / kTogether + 1 - own_groups;
+      expect(mail, kVector, (groups * kTogether + blocks) * static_cast<int>(sizeof(double)));
+      const int sums = blocks - 1 + (rows.owner(first) == rows.rank ? 0 : 1);
+      expect(mail, kSums, sums * kDots * static_cast<int>(sizeof(double)));
     }
-    double* const v = dynamic + side * height - s.begin;  // by row
     // x = A(:, j) − V W(j, :)ᵀ − W V(j, :)ᵀ, sent to every block.
+    double* const own_x = xs + rows.rank * stride - base;
     __syncthreads();
     double rest = 0;
 #pragma unroll 4
@@ -239,33 +268,33 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
         correction = fma(row[lane], local.pivot[kPanel + lane], row[kPanel + lane] * local.pivot[lane]);
       }
       const double value = s.a[r + j * s.ld] - sum_of_warp(correction);
-      if (lane < blocks) post(mail, kVector, v + r, lane, value);
+      if (lane == 0) own_x[q] = value;
       if (r > j + 1) rest = fma(value, value, rest);
     }
     if (lane == 0) local.scratch[warp] = rest;
-    __syncthreads();
+    ready_to_send();
     if (thread < blocks) {
+      if (thread != rows.rank) send(mail, kVector, own_x + own_begin * kTogether, thread, own_groups * kTogether);
       double sum = 0;
       for (int k = 0; k < kWarps; ++k) sum += local.scratch[k];
-      post(mail, kVector, &mail.norm[side][rows.rank], thread, sum);
+      post(mail, kVector, &mail.norm[rows.rank], thread, sum);
     }
-    await(mail, kVector, side);
+    await(mail, kVector, parity);
 
-    const int first = j + 1;
-    if (rows.rank == 0 && thread == 0) s.diagonal[j] = v[j];
+    const auto x = [&](int r) { return xs[rows.owner(r) * stride + rows.number(r) - base]; };
+    if (rows.rank == 0 && thread == 0) s.diagonal[j] = x(j);
     if (first == s.n) break;
     double norm = 0;
-    for (int k = 0; k < blocks; ++k) norm += mail.norm[side][k];
-    const Reflector h = reflector_of(v[first], norm);
+    for (int k = 0; k < blocks; ++k) norm += mail.norm[k];
+    const Reflector h = reflector_of(x(first), norm);
     if (rows.rank == 0 && thread == 0) {
       s.off_diagonal[j] = h.beta;
       s.tau[j] = h.tau;
     }
-    __syncthreads();
     // Zero beside the ends, where multiply's pairs of rows reach over them.
     if (thread == 0) v[j] = 0;
     if (thread == 1 && s.n % 2 == 1) v[s.n] = 0;
-    for (int r = first + thread; r < s.n; r += kThreads) v[r] = r == first ? 1 : h.scale * v[r];
+    for (int r = first + thread; r < s.n; r += kThreads) v[r] = r == first ? 1 : h.scale * x(r);
     __syncthreads();
     for (int q = rows.first(first) + thread; rows.row(q) < s.n; q += kThreads) {
       const int r = rows.row(q);
@@ -291,30 +320,30 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
     }
     local.partial[warp][lane] = of_v;
     local.partial[warp][kPanel + lane] = of_w;
-    if (lane == 0) local.partial[warp][2 * kPanel] = inner;
+    if (lane < kDots - 2 * kPanel) local.partial[warp][2 * kPanel + lane] = lane == 0 ? inner : 0;
     __syncthreads();
     for (int t = thread; t < kDots; t += kThreads) {
       double sum = 0;
       for (int k = 0; k < kWarps; ++k) sum += local.partial[k][t];
-      local.dots[t] = sum;
+      mail.dots[rows.rank][t] = sum;
     }
-    __syncthreads();
-    for (int t = thread; t < kDots * blocks; t += kThreads) {
-      post(mail, kSums, &mail.dots[side][rows.rank][t % kDots], t / kDots, local.dots[t % kDots]);
-    }
-    if (rows.owner(first) == rows.rank) {
-      for (int t = thread; t < kDots * blocks; t += kThreads) {
-        const int l = t % kDots;
-        const double value = l == 2 * kPanel ? y[rows.number(first)] : s.by_row[int64_t{first} * 2 * kPanel + l];
-        post(mail, kSums, &mail.pivot[side][l], t / kDots, value);
+    const bool owner = rows.owner(first) == rows.rank;
+    if (owner) {
+      for (int t = thread; t < kDots; t += kThreads) {
+        mail.pivot[t] = t < 2 * kPanel ? s.by_row[int64_t{first} * 2 * kPanel + t] : y[rows.number(first)];
       }
     }
-    await(mail, kSums, side);
+    ready_to_send();
+    if (thread < blocks && thread != rows.rank) {
+      send(mail, kSums, mail.dots[rows.rank], thread, kDots);
+      if (owner) send(mail, kSums, mail.pivot, thread, kDots);
+    }
+    await(mail, kSums, parity);
 
     // w = tau (y − V (Wᵀv) − W (Vᵀv)) − ½ tau (wᵀv) v
     if (thread < kDots) {
       double sum = 0;
-      for (int k = 0; k < blocks; ++k) sum += mail.dots[side][k][thread];
+      for (int k = 0; k < blocks; ++k) sum += mail.dots[k][thread];
       local.dots[thread] = sum;
     }
     __syncthreads();
@@ -335,8 +364,8 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
       s.q[r + int64_t{i} * s.n] = w;
     }
     if (warp == 0) {
-      const double v_l = mail.pivot[side][lane], w_l = mail.pivot[side][kPanel + lane];
-      const double w = w_of(v_l, w_l, mail.pivot[side][2 * kPanel], 1);
+      const double v_l = mail.pivot[lane], w_l = mail.pivot[kPanel + lane];
+      const double w = w_of(v_l, w_l, mail.pivot[2 * kPanel], 1);
       local.pivot[lane] = v_l;
       local.pivot[kPanel + lane] = lane == i ? w : w_l;
     }
@@ -351,10 +380,10 @@ int blocks_for(int64_t n) {
   return n <= 512 ? 4 : n <= 1024 ? 8 : kMaxBlocks;
 }
 
-// v of two columns, the ring, and y.
+// v, the ring, x by owners, and y.
 int shared_bytes(int height, int blocks, int stages) {
-  return static_cast<int>(sizeof(double)) *
-         (2 * even(height) + stages * kRing + (height / kTogether / blocks + 3) * kTogether);
+  const int own = (height / kTogether / blocks + 3) * kTogether;
+  return static_cast<int>(sizeof(double)) * (even(height) + stages * kRing + blocks * own + own);
 }
 
 constexpr int kStaticShared = sizeof(Mailbox) + sizeof(Local) + 256;
