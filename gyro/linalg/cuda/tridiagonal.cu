@@ -370,6 +370,7 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
       local.pivot[kPanel + lane] = lane == i ? w : w_l;
     }
   }
+  cluster.sync();  // nobody leaves while another block's copy of its numbers is on the way
 #else
   __trap();  // can_tridiagonalize says no
 #endif
