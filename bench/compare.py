@@ -9,7 +9,8 @@ first time only), then runs in each round: gyro with everything on (--out, bound
 plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
 are cleared so that OpenBLAS takes the kernels of this processor. --device cuda runs all sides on the GPU; --torch-layers
 has the scripts do the first blocks only, --python takes an interpreter that has torch. "a block" divides a whole process,
-start-up included, by its blocks: with few of them it flatters whoever starts faster (torch prints its own time without imports). --check also compares each side's α with FP64 LAPACK.
+start-up included, by its blocks: with few of them it flatters whoever starts faster (torch prints its own time without
+imports). --check also compares each side's α with FP64 LAPACK.
 """
 import argparse
 import json

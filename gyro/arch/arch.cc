@@ -398,4 +398,9 @@ Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
   return part;
 }
 
+const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site) {
+  return *std::find_if(map.sites.begin(), map.sites.end(),
+                       [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
+}
+
 }  // namespace gyro

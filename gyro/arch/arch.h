@@ -62,4 +62,7 @@ uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
 /// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
 Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);
 
+/// The site of another checkpoint of the same shape (check_same_shape) that holds the same matrix.
+const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site);
+
 }  // namespace gyro

@@ -18,7 +18,6 @@ namespace device {
 struct Gpu {
   std::string name;     ///< "NVIDIA H200"
   size_t total = 0;     ///< bytes of memory
-  int processors = 0;   ///< streaming multiprocessors
   std::string version;  ///< of the CUDA runtime, "13.0"
 };
 /// The GPUs of this machine, in CUDA's order. Empty if there is none or the build has no CUDA.
@@ -28,14 +27,10 @@ std::string why_none();
 /// Bytes that a GPU can still give; includes what this process has set aside for reuse.
 size_t available(int gpu);
 
-/// No memory left on the GPU. what() names the size asked for.
+/// No memory left on the GPU.
 class OutOfMemory : public std::exception {
  public:
-  explicit OutOfMemory(size_t bytes);
-  const char* what() const noexcept override { return text_.c_str(); }
-
- private:
-  std::string text_;
+  const char* what() const noexcept override { return "the GPU's memory is used up"; }
 };
 
 /// While it lives, the calling thread works on a GPU. Matrices made in it must be gone when it ends. Streams and

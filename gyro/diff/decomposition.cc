@@ -107,6 +107,19 @@ void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
   if (lz != nullptr) *lz = std::move(y);
 }
 
+Decomposition decompose_by_gram(const TallWeight& a, Matrix& g) {
+  g = Matrix::zeros(a.n, a.n);
+  double norm_squared = 0;
+  for_each_panel(a, [&](const Panel& panel) {
+    norm_squared += linalg::dot(panel.data, panel.data);
+    add_gram(panel, g);
+  });
+  check_finite(*a.weight, norm_squared);
+  Decomposition d = decompose_gram(g, a.m, std::sqrt(norm_squared), norm_squared);
+  if (d.resolved()) measure_long_side(a, d, nullptr);
+  return d;
+}
+
 Decomposition decompose_direct(const TallWeight& a) {
   Decomposition d;
   d.method = Method::Svd;

@@ -56,6 +56,10 @@ double orthogonality_of(ConstMatrixView q);
 /// ‖A‖_F² if G was summed from A. `long_side` is left infinite.
 Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gram_norm_squared);
 
+/// One pass over A for its Gram matrix (written to `g`, lower triangle), the decomposition of that, and one more for
+/// long_side where the smallest σ is resolved. Throws Error naming the tensor for NaN and Inf.
+Decomposition decompose_by_gram(const TallWeight& a, Matrix& g);
+
 /// Measures long_side with one pass over A. Writes L Z (m x kProbes) to `lz` if not null.
 void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz);
 

@@ -105,11 +105,11 @@ bool resolves(const std::vector<double>& eigenvalues, int64_t k) {
 }
 
 // Singular values of the draw [cΣ + Z; R] itself.
-std::vector<double> direct_sigma(const NullModel& model, const Draw& draw, double deviation, uint64_t seed) {
+std::vector<double> direct_sigma(const NullModel& model, const Draw& draw, uint64_t seed) {
   const int64_t rows = model.m - model.n, height = std::min(rows, model.n);
   Matrix stack = Matrix::zeros(model.n + height, model.n, draw.top.space());
   copy(draw.top, stack.view().block(0, 0, model.n, model.n));
-  linalg::fill_bartlett(stack.view().block(model.n, 0, height, model.n), deviation, seed, 0, rows);
+  linalg::fill_bartlett(stack.view().block(model.n, 0, height, model.n), deviation_of(model), rest_seed(seed), 0, rows);
   return linalg::svd(std::move(stack)).values;
 }
 
@@ -181,9 +181,8 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
     } else {
       e.values = linalg::eigvalsh(std::move(draw.gram));
     }
-    const Moments alpha = alpha_moments(
-        model, resolves(e.values, model.k) ? roots(e.values)
-                                           : direct_sigma(model, draw, deviation_of(model), rest_seed(draw_seed)));
+    const Moments alpha =
+        alpha_moments(model, resolves(e.values, model.k) ? roots(e.values) : direct_sigma(model, draw, draw_seed));
     means.add(alpha.mean());
     deviations.add(alpha.deviation());
   }

@@ -36,6 +36,7 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
     add_gram(p, change.gram);
     add_cross(b, p, change.cross);
   });
+  check_finite(*post.weight, change.post_norm_squared);
   return change;
 }
 
@@ -271,28 +272,16 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
 }  // namespace
 
 BaseMatrix::BaseMatrix(const Weight& weight)
-    : stored_(weight),
-      resident_(weight),
-      tall_(as_tall(resident_.weight())),
-      gram_matrix_(Matrix::zeros(tall_.n, tall_.n)) {
-  for_each_panel(tall_, [&](const Panel& panel) {
-    norm_squared_ += linalg::dot(panel.data, panel.data);
-    add_gram(panel, gram_matrix_);
-  });
-  check_finite(stored_, norm_squared_);
-  gram_ = decompose_gram(gram_matrix_, tall_.m, std::sqrt(norm_squared_), norm_squared_);
-  if (gram_.resolved()) measure_long_side(tall_, gram_, nullptr);
-}
+    : resident_(weight), tall_(as_tall(resident_.weight())), gram_(decompose_by_gram(tall_, gram_matrix_)) {}
 
 const Decomposition& BaseMatrix::direct() {
   if (!direct_) direct_ = decompose_direct(tall_);
   return *direct_;
 }
 
-PairMeasure BaseMatrix::compare(const Weight& stored, const PairOptions& options) {
-  std::optional<ResidentWeight> sent;
-  if (stored.space == Space::Host) sent.emplace(stored);
-  const TallWeight post = as_tall(sent ? sent->weight() : stored);
+PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& options) {
+  const ResidentWeight resident(post_weight);
+  const TallWeight post = as_tall(resident.weight());
   if (post.m != tall_.m || post.n != tall_.n || post.transposed != tall_.transposed) {
     throw std::logic_error("compare: shapes differ");
   }
@@ -303,8 +292,7 @@ PairMeasure BaseMatrix::compare(const Weight& stored, const PairOptions& options
   out.nf_chance = nf_chance(tall_.m, out.n);  // within_tolerance looks at it
   out.nf_robust_chance = nf_chance(tall_.m, out.k);
   Change change = measure_change(tall_, post);
-  check_finite(stored, change.post_norm_squared);
-  fill_change(change, norm_squared_, tall_.m * tall_.n, out);
+  fill_change(change, gram_.norm * gram_.norm, tall_.m * tall_.n, out);
   out.stable_rank = stable_rank(change);
   std::optional<PairMeasure> by_gram = gram_path(in, gram_matrix_, gram_, std::move(change), out);
   out = by_gram ? *std::move(by_gram) : direct_path(in, direct(), std::move(out));

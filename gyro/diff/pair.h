@@ -59,10 +59,8 @@ class BaseMatrix {
  private:
   const Decomposition& direct();
 
-  Weight stored_;
   ResidentWeight resident_;
   TallWeight tall_;
-  double norm_squared_ = 0;
   Matrix gram_matrix_;  ///< AᵀA, lower triangle
   Decomposition gram_;
   std::optional<Decomposition> direct_;

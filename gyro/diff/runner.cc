@@ -131,10 +131,8 @@ std::string fingerprint_of(const Run& run, const Json& head) {
 Json describe_program(const DiffRequest& request) {
   Json program = {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}};
   if (!request.cuda) return program;
-  const std::vector<device::Gpu> gpus = device::gpus();
-  if (gpus.empty()) fail("--device cuda", "{}", device::why_none());
   const device::Scope scope(0);
-  program["build"] = fmt::format("{} on {}", linalg::library(), gpus[0].name);
+  program["build"] = fmt::format("{} on {}", linalg::library(), device::gpus()[0].name);
   program["device"] = "cuda";
   return program;
 }
@@ -194,10 +192,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
     options.seed = matrix_seed(request.seed, site);  // one stream for all posts, so that they compare
     PairMeasure measure;
     if (run.others[i].checkpoint) {
-      const MatrixSite& post_site =
-          *std::find_if(run.others[i].map.sites.begin(), run.others[i].map.sites.end(),
-                        [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
-      measure = base.compare(load_weight(*run.others[i].checkpoint, post_site), options);
+      measure = base.compare(load_weight(*run.others[i].checkpoint, same_site(run.others[i].map, site)), options);
     } else {
       // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
       const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
@@ -234,6 +229,7 @@ Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
 
 DiffOutcome run_diff(const DiffRequest& request) {
   const Run run = open_run(request);
+  device::Workers workers(request.cuda, request.threads);
   Json head = document_head(run, request);
   head["fingerprint"] = fingerprint_of(run, head);
   std::unique_ptr<OutputFolder> folder;
@@ -260,7 +256,6 @@ DiffOutcome run_diff(const DiffRequest& request) {
   {
     Progress progress("matrices", static_cast<int>(order.size()), total_work, request.progress);
     std::mutex mutex;
-    device::Workers workers(request.cuda, request.threads);
     complete = parallel_for(
         static_cast<int>(order.size()), workers.count(),
         [&](int i) {

@@ -13,17 +13,11 @@
 #include "gyro/base/random.h"
 #include "gyro/checkpoint/test_util.h"
 #include "gyro/diff/pair.h"
+#include "gyro/linalg/test_util.h"
 #include "gyro/tensor/matrix.h"
 #include "gyro/tensor/weight.h"
 
 namespace gyro {
-
-inline Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
-  Matrix m(rows, cols, Space::Host);
-  Random random(seed);
-  random.normals({m.data(), static_cast<size_t>(rows * cols)}, 1);
-  return m;
-}
 
 /// A B by definition.
 inline Matrix times(ConstMatrixView a, ConstMatrixView b) {

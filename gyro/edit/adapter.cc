@@ -40,13 +40,6 @@ LoraPair split(const TallWeight& a, ConstMatrixView columns, const std::vector<d
   return pair;
 }
 
-// All of a weight in FP64, in the stored layout, where it lies.
-Matrix widened(const Weight& weight) {
-  Matrix all(weight.cols, weight.rows, weight.space);
-  linalg::widen(weight, 0, weight.rows, 0, weight.cols, all);
-  return all;
-}
-
 }  // namespace
 
 LoraPair component_band(const Factors& f, int64_t first, int64_t rank, double scaling) {
@@ -56,7 +49,7 @@ LoraPair component_band(const Factors& f, int64_t first, int64_t rank, double sc
 }
 
 Matrix residual(const Weight& weight, const LoraPair& pair) {
-  Matrix out = widened(weight);
+  Matrix out = linalg::widen(weight);
   // Row-major rank x d_in and d_out x rank, read column-major: d_in x rank and rank x d_out.
   const Matrix a = Matrix::copy_of({pair.lora_a.data(), pair.d_in, pair.rank, pair.d_in}, weight.space);
   const Matrix b = Matrix::copy_of({pair.lora_b.data(), pair.rank, pair.d_out, pair.rank}, weight.space);
@@ -76,8 +69,8 @@ int64_t LowRankChange::rank_for(double share) const {
 
 LowRankChange low_rank_change(const Weight& base, const Weight& post, int64_t rank, double scaling) {
   // The change as a weight of its own, in the stored layout.
-  Matrix delta = widened(post);
-  linalg::add(-1, widened(base), delta);
+  Matrix delta = linalg::widen(post);
+  linalg::add(-1, linalg::widen(base), delta);
   const Weight change = as_weight(delta, post.name + " − base");
   LowRankChange out;
   out.change = linalg::norm(delta);

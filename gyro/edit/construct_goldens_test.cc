@@ -44,13 +44,17 @@ class Constructions : public testing::TestWithParam<const char*> {
 
   void check(const Json& row, const Factors& base, const Factors& post) {
     const Matrix built = construct(construction_of(row[2]), base, post);
-    const Matrix stored = widen_all(*post.a.weight);
+    const Matrix stored = linalg::widen(*post.a.weight);
     const double norm = linalg::norm(built);
     double sum = 0;
     for (int64_t i = 0; i < built.rows() * built.cols(); ++i) sum += built.data()[i];
     const int64_t m = built.rows(), n = built.cols();
-    const double found[] = {
-        std::sqrt(squared_distance(built, stored)), built(0, 0), built(0, 1), built(1, 0), built(m - 1, n - 1), sum};
+    const double found[] = {std::sqrt(linalg::residual_sums(built, stored, 1).residual),
+                            built(0, 0),
+                            built(0, 1),
+                            built(1, 0),
+                            built(m - 1, n - 1),
+                            sum};
     // Of an entry, the norm of the matrix a column; of the sum, the norm of all.
     const double entry = norm / std::sqrt(static_cast<double>(n));
     const double scales[] = {norm, entry, entry, entry, entry, norm * std::sqrt(static_cast<double>(m * n))};

@@ -80,10 +80,6 @@ Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned) {
   return out;
 }
 
-double squared_distance(const Matrix& a, const Matrix& b) {
-  return linalg::residual_sums(a, b, 1).residual;
-}
-
 double squared_distance(const Weight& a, const Weight& b) {
   double sum = 0;
   for_each_panel(as_tall(a), as_tall(b),

@@ -29,7 +29,6 @@ struct Stored {
 Stored store(const Matrix& values, DType dtype);
 
 /// Σ (a − b)² of two that lie together; of weights by panels, so that no FP64 copy of them is made.
-double squared_distance(const Matrix& a, const Matrix& b);
 double squared_distance(const Weight& a, const Weight& b);
 
 }  // namespace gyro

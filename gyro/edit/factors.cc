@@ -13,20 +13,6 @@ using linalg::Op;
 using linalg::product;
 constexpr double kPolarTolerance = 1e-7;
 
-Decomposition gram_decomposition(const TallWeight& a) {
-  Matrix g = Matrix::zeros(a.n, a.n);
-  double norm_squared = 0;
-  for_each_panel(a, [&](const Panel& panel) {
-    const double norm = linalg::norm(panel.data);
-    norm_squared += norm * norm;
-    add_gram(panel, g);
-  });
-  check_finite(*a.weight, norm_squared);
-  Decomposition d = decompose_gram(g, a.m, std::sqrt(norm_squared), norm_squared);
-  if (d.resolved()) measure_long_side(a, d, nullptr);
-  return d;
-}
-
 bool exact_enough(const Decomposition& d) {
   return d.resolved() && d.polar_error() <= kPolarTolerance;
 }
@@ -43,7 +29,8 @@ Decomposition direct_decomposition(const TallWeight& a) {
 
 Factors factorize(const Weight& weight) {
   const TallWeight a = as_tall(weight);
-  Decomposition d = gram_decomposition(a);
+  Matrix gram;
+  Decomposition d = decompose_by_gram(a, gram);
   return {a, exact_enough(d) ? std::move(d) : direct_decomposition(a)};
 }
 

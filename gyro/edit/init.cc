@@ -16,19 +16,6 @@
 namespace gyro {
 namespace {
 
-std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
-  std::set<std::string> names;
-  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
-  return {names.begin(), names.end()};
-}
-
-void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
-  for (const MatrixSite& site : sites) {
-    const int64_t n = std::min(site.d_in, site.d_out);
-    if (rank > n) fail("--rank", "{} is more than the {} components of {}", rank, n, module_of(site));
-  }
-}
-
 // turn_u + turn_v of each direction, from a diff's arrays.
 std::vector<double> turn_of(const SafetensorsFile& arrays, const MatrixSite& site) {
   std::vector<double> turn;
@@ -114,6 +101,19 @@ std::string short_module(const std::string& module) {
   return module.substr(module.rfind('.') + 1);
 }
 
+std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
+  std::set<std::string> names;
+  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
+  return {names.begin(), names.end()};
+}
+
+void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
+  for (const MatrixSite& site : sites) {
+    const int64_t n = std::min(site.d_in, site.d_out);
+    if (rank > n) fail("--rank", "{} is more than the {} components of {}", rank, n, module_of(site));
+  }
+}
+
 std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
   std::vector<MatrixSite> sites;
   std::set<std::string> found;
@@ -197,7 +197,7 @@ void run_rescale(const RescaleRequest& request) {
     for (const MatrixSite& site : map.sites) {
       const auto factor = request.by.find(site.type);
       if (site.tensor != tensor.name || factor == request.by.end()) continue;
-      Matrix values = widen_all(load_weight(base, site));
+      Matrix values = linalg::widen(load_weight(base, site));
       for (int64_t i = 0; i < values.rows() * values.cols(); ++i) values.data()[i] *= factor->second;
       const Stored stored = store(values, tensor.dtype);
       const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);

@@ -91,5 +91,9 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
 /// "model.layers.0.self_attn.q_proj" and its last part.
 std::string module_of(const MatrixSite& site);
 std::string short_module(const std::string& module);
+/// The last parts that occur among the sites, in order.
+std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites);
+/// Throws Error if `rank` is more than a site has components.
+void check_rank(const std::vector<MatrixSite>& sites, int64_t rank);
 
 }  // namespace gyro

@@ -27,11 +27,6 @@ std::vector<std::string> other_changes(const Checkpoint& base, const Checkpoint&
   return names;
 }
 
-const MatrixSite& same_site(const std::vector<MatrixSite>& sites, const MatrixSite& site) {
-  return *std::find_if(sites.begin(), sites.end(),
-                       [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
-}
-
 }  // namespace
 
 std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
@@ -39,12 +34,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const ModelMap base_map = map_model(base), post_map = map_model(post);
   check_same_shape(base, base_map, post, post_map);
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
-  for (const MatrixSite& site : sites) {
-    if (request.rank > std::min(site.d_in, site.d_out)) {
-      fail("--rank", "{} is more than the {} components of {}", request.rank, std::min(site.d_in, site.d_out),
-           module_of(site));
-    }
-  }
+  check_rank(sites, request.rank);
   device::Workers workers(request.cuda, request.threads);
   check_output_folder(request.out, {request.base, request.post}, request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
@@ -56,7 +46,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
     LowRankChange change;
     workers.run(site.tensor, device_memory(site.d_in, site.d_out, 2), [&] {
-      const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map.sites, site)));
+      const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map, site)));
       change = low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
     });
     outcome.rows[static_cast<size_t>(i)] = {module_of(site),      change.change,        change.error,
@@ -67,10 +57,8 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.stop)) return std::nullopt;
   outcome.left_out = other_changes(base, post, sites);
 
-  std::set<std::string> names;
-  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
   CheckpointWriter writer(request.out, {}, 1, request.force);
-  add_adapter({request.base.string(), request.rank, alpha, {names.begin(), names.end()}, {}}, adapters, "", writer);
+  add_adapter({request.base.string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);
   writer.add_file("README.md",
                   fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
                               card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,

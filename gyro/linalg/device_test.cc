@@ -7,8 +7,8 @@
 #include <cstring>
 #include <memory>
 
-#include "gyro/base/random.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/linalg/test_util.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro::linalg {
@@ -29,19 +29,18 @@ class OnDevice : public testing::TestWithParam<int> {
   std::unique_ptr<device::Scope> scope_;
 };
 
-Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
-  Matrix m(rows, cols, Space::Host);
-  Random random(seed);
-  random.normals({m.data(), static_cast<size_t>(rows * cols)}, 1);
-  return m;
-}
-
 Matrix there(ConstMatrixView m) {
   return Matrix::copy_of(m, device::here());
 }
 
 Matrix back(ConstMatrixView m) {
   return Matrix::copy_of(m, Space::Host);
+}
+
+Matrix widened(const Weight& weight) {
+  Matrix all(weight.cols, weight.rows, Space::Host);
+  gyro::widen(weight, 0, weight.rows, 0, weight.cols, all.data(), weight.cols);
+  return all;
 }
 
 double element(Op op, const Matrix& a, int64_t i, int64_t j) {
@@ -73,14 +72,6 @@ double distance(const Matrix& a, const Matrix& b) {
   double sum = 0;
   for (int64_t i = 0; i < a.rows() * a.cols(); ++i) sum += (a.data()[i] - b.data()[i]) * (a.data()[i] - b.data()[i]);
   return std::sqrt(sum);
-}
-
-Matrix symmetric(int64_t n, uint64_t seed) {
-  Matrix a = gaussian(n, n, seed);
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < j; ++i) a(i, j) = a(j, i);
-  }
-  return a;
 }
 
 /// The lower triangle; NaN above, so that reading it shows.
@@ -137,7 +128,7 @@ TEST_P(OnDevice, SymmetricProducts) {
       }
     }
   }
-  const Matrix s = symmetric(50, 8);
+  const Matrix s = random_symmetric(50, 8);
   for (const int64_t columns : {1, 16}) {
     const Matrix b = gaussian(50, columns, 9);
     Matrix c = there(b);
@@ -190,7 +181,7 @@ TEST_P(OnDevice, Elementwise) {
 }
 
 TEST_P(OnDevice, SquareElementwise) {
-  const Matrix x = gaussian(67, 67, 12), b = symmetric(67, 13);
+  const Matrix x = gaussian(67, 67, 12), b = random_symmetric(67, 13);
   Matrix t = there(x);
   std::vector<double> shift(67);
   for (size_t i = 0; i < shift.size(); ++i) shift[i] = static_cast<double>(i) - 20;
@@ -271,7 +262,7 @@ TEST_P(OnDevice, WidensEveryType) {
     std::vector<std::byte> bytes(23 * 31 * dtype_size(dtype));
     narrow(dtype, values.data(), 23 * 31, bytes.data());
     const Weight weight{.name = "w", .dtype = dtype, .data = bytes.data(), .rows = 31, .cols = 23, .scale = {}};
-    const Matrix expected = widen_all(weight);
+    const Matrix expected = widened(weight);
     const ResidentWeight resident(weight);
     Matrix part(10, 12);
     widen(resident.weight(), 5, 17, 3, 13, part);
@@ -290,7 +281,7 @@ TEST_P(OnDevice, WidensEveryFp8PatternWithItsScale) {
     Weight weight{.name = "w", .dtype = dtype, .data = bytes.data(), .rows = 16, .cols = 16, .scale = {}};
     weight.scale = {reinterpret_cast<const std::byte*>(table.data()), DType::F32, 2, 6, 8};
     const Weight slice = slice_rows(weight, 5, 16);
-    const Matrix expected = widen_all(slice);
+    const Matrix expected = widened(slice);
     const ResidentWeight resident(slice);
     Matrix out(16, 11);
     widen(resident.weight(), 0, 11, 0, 16, out);
@@ -364,7 +355,7 @@ Matrix with_spectrum(const std::vector<double>& values, uint64_t seed) {
 }
 
 TEST_P(OnDevice, Eigenproblems) {
-  for (const int64_t n : {1, 2, 3, 31, 64, 65, 130, 257, 512}) check_eigh(symmetric(n, 21), "random");
+  for (const int64_t n : {1, 2, 3, 31, 64, 65, 130, 257, 512}) check_eigh(random_symmetric(n, 21), "random");
   for (const int64_t n : {40, 300}) {
     std::vector<double> graded, twins, deficient;
     for (int64_t j = 0; j < n; ++j) {

@@ -141,6 +141,12 @@ void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64
   backend_of(out.space).widen(weight, row0, row1, col0, col1, out);
 }
 
+Matrix widen(const Weight& weight) {
+  Matrix all(weight.cols, weight.rows, weight.space);
+  widen(weight, 0, weight.rows, 0, weight.cols, all);
+  return all;
+}
+
 void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) {
   require(row0 % kRandomRows == 0, "fill_normal: not at a block");
   backend_of(x.space).fill_normal(x, deviation, seed, row0, col0);

@@ -82,6 +82,9 @@ ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c)
 /// (row1 − row0)), in FP64. `out` lies where the weight does.
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, MatrixView out);
 
+/// All of a weight in FP64, in the stored layout: column-major d_in x d_out.
+Matrix widen(const Weight& weight);
+
 /// x = a block, beginning at (row0, col0), of the infinite matrix of independent normal numbers that belongs to `seed`,
 /// times `deviation`. row0 is a multiple of kRandomRows. The same numbers on every device, up to rounding.
 inline constexpr int64_t kRandomRows = 128;

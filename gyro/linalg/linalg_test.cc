@@ -7,18 +7,12 @@
 #include <limits>
 
 #include "gyro/base/random.h"
+#include "gyro/linalg/test_util.h"
 
 namespace gyro::linalg {
 namespace {
 
 constexpr double kUnitRoundoff = 0x1p-53;
-
-Matrix gaussian(int64_t rows, int64_t cols, uint64_t seed) {
-  Matrix m(rows, cols);
-  Random random(seed);
-  random.normals({m.data(), static_cast<size_t>(rows * cols)}, 1);
-  return m;
-}
 
 /// A matrix inside a larger one (ld = rows + 3) whose other elements are NaN, so that touching them shows.
 struct Framed {
@@ -185,14 +179,6 @@ Matrix symmetric_with(const std::vector<double>& values, uint64_t seed) {
     for (int64_t i = 0; i < n; ++i) scaled(i, j) *= values[static_cast<size_t>(j)];
   }
   gemm(Op::None, Op::Transpose, 1, scaled, q, 0, a);
-  for (int64_t j = 0; j < n; ++j) {
-    for (int64_t i = 0; i < j; ++i) a(i, j) = a(j, i);
-  }
-  return a;
-}
-
-Matrix random_symmetric(int64_t n, uint64_t seed) {
-  Matrix a = gaussian(n, n, seed);
   for (int64_t j = 0; j < n; ++j) {
     for (int64_t i = 0; i < j; ++i) a(i, j) = a(j, i);
   }

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
@@ -74,6 +75,10 @@ void free_doubles(double* data, int64_t count) {
 
 void copy(ConstMatrixView from, MatrixView to) {
   if (from.rows != to.rows || from.cols != to.cols) throw std::logic_error("copy: shapes differ");
+  if (from.space == Space::Host && to.space == Space::Host) {
+    for (int64_t j = 0; j < from.cols; ++j) std::copy_n(from.col(j), from.rows, to.col(j));
+    return;
+  }
   device::copy(to.data, to.space, sizeof(double) * static_cast<size_t>(to.ld), from.data, from.space,
                sizeof(double) * static_cast<size_t>(from.ld), sizeof(double) * static_cast<size_t>(from.rows),
                static_cast<size_t>(from.cols));

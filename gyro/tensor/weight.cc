@@ -35,7 +35,8 @@ void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64
 }
 
 ResidentWeight::ResidentWeight(const Weight& weight) : weight_(weight) {
-  if (device::here() == Space::Host) return;
+  if (weight.space == device::here()) return;
+  copied_ = true;
   weight_.space = Space::Device;
   weight_.mapped = false;
   weight_.data = static_cast<const std::byte*>(device::allocate(weight.byte_size()));
@@ -56,19 +57,13 @@ ResidentWeight::ResidentWeight(const Weight& weight) : weight_(weight) {
 }
 
 void ResidentWeight::release() {
-  if (weight_.space == Space::Host) return;
+  if (!copied_) return;
   device::release(const_cast<std::byte*>(weight_.data));
   device::release(const_cast<std::byte*>(weight_.scale.data));
 }
 
 ResidentWeight::~ResidentWeight() {
   release();
-}
-
-Matrix widen_all(const Weight& weight) {
-  Matrix all(weight.cols, weight.rows, Space::Host);
-  widen(weight, 0, weight.rows, 0, weight.cols, all.data(), weight.cols);
-  return all;
 }
 
 Weight as_weight(const Matrix& values, std::string name) {

@@ -42,8 +42,8 @@ struct Weight {
 /// FP8 scales of up to F32 (4 + 24 significant bits). `ld` >= col1 - col0.
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, double* out, int64_t ld);
 
-/// A weight's stored bytes on the GPU that the thread works on, or, on a thread that works on the host, the weight as
-/// it is. The copy has the original's name and shape; mapped pages are released once they are sent.
+/// A weight's stored bytes where the thread works: a copy on its GPU, or the weight as it is if it lies there already.
+/// The copy has the original's name and shape; mapped pages are released once they are sent.
 class ResidentWeight {
  public:
   explicit ResidentWeight(const Weight& weight);
@@ -56,10 +56,8 @@ class ResidentWeight {
   void release();
 
   Weight weight_;
+  bool copied_ = false;
 };
-
-/// All of a weight in FP64, in the stored layout: column-major d_in x d_out.
-Matrix widen_all(const Weight& weight);
 
 /// FP64 values in the stored layout (d_in x d_out, column-major) seen as a weight. Shares the values.
 Weight as_weight(const Matrix& values, std::string name);

@@ -21,7 +21,6 @@ constexpr size_t kStaging = size_t{4} << 20;
 // A thread's stream on one GPU, with two page-locked buffers that uploads alternate between.
 struct Lane {
   int gpu = 0;
-  int processors = 0;
   cudaStream_t stream = nullptr;
   void* staging[2] = {};
   cudaEvent_t sent[2] = {};
@@ -29,7 +28,6 @@ struct Lane {
   explicit Lane(int index) : gpu(index) {
     check(cudaSetDevice(index), "set device");
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create a stream");
-    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, index), "device attribute");
     for (int i = 0; i < 2; ++i) {
       check(cudaMallocHost(&staging[i], kStaging), "page-locked memory");
       check(cudaEventCreateWithFlags(&sent[i], cudaEventDisableTiming), "create an event");
@@ -61,8 +59,8 @@ Lane* take_lane(int gpu) {
 }
 
 cudaMemcpyKind kind_of(Space to, Space from) {
-  if (to == Space::Device) return from == Space::Device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice;
-  return from == Space::Device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost;
+  if (to == Space::Host) return cudaMemcpyDeviceToHost;
+  return from == Space::Device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice;
 }
 
 }  // namespace
@@ -70,7 +68,7 @@ cudaMemcpyKind kind_of(Space to, Space from) {
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // a refused allocation must not be reported again by the next launch
-  if (status == cudaErrorMemoryAllocation) throw OutOfMemory(0);
+  if (status == cudaErrorMemoryAllocation) throw OutOfMemory();
   fail("CUDA", "{}: {}", what, cudaGetErrorString(status));
 }
 
@@ -83,18 +81,14 @@ int gpu() {
   return lane->gpu;
 }
 
-int processors() {
-  return lane->processors;
-}
-
 void synchronize() {
   check(cudaStreamSynchronize(stream()), "synchronize");
 }
 
 std::vector<Gpu> gpus() {
   // Streams share as many queues as this says, 8 by default: fewer than our workers. Read when CUDA starts.
-  static const int queues = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
-  int count = queues;
+  [[maybe_unused]] static const int set = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
+  int count = 0;
   if (cudaGetDeviceCount(&count) != cudaSuccess) {
     cudaGetLastError();
     return {};
@@ -105,8 +99,8 @@ std::vector<Gpu> gpus() {
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties;
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-    found.push_back({properties.name, properties.totalGlobalMem, properties.multiProcessorCount,
-                     fmt::format("{}.{}", version / 1000, version % 1000 / 10)});
+    found.push_back(
+        {properties.name, properties.totalGlobalMem, fmt::format("{}.{}", version / 1000, version % 1000 / 10)});
   }
   return found;
 }
@@ -148,12 +142,7 @@ Space here() {
 
 void* allocate(size_t bytes) {
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream());
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw OutOfMemory(bytes);
-  }
-  check(status, "allocate");
+  check(cudaMallocAsync(&memory, std::max<size_t>(bytes, 1), stream()), "allocate");
   return memory;
 }
 
@@ -164,13 +153,6 @@ void release(void* memory) {
 void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space from_space, size_t from_pitch,
           size_t bytes, size_t columns) {
   if (bytes == 0 || columns == 0) return;
-  if (to_space == Space::Host && from_space == Space::Host) {
-    for (size_t j = 0; j < columns; ++j) {
-      std::memcpy(static_cast<std::byte*>(to) + j * to_pitch, static_cast<const std::byte*>(from) + j * from_pitch,
-                  bytes);
-    }
-    return;
-  }
   check(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, bytes, columns, kind_of(to_space, from_space), stream()),
         "copy");
   if (to_space == Space::Host || from_space == Space::Host) synchronize();

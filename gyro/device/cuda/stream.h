@@ -8,7 +8,6 @@ namespace gyro::device {
 /// The stream of the calling thread's Scope, and its GPU.
 cudaStream_t stream();
 int gpu();
-int processors();
 
 /// Waits for everything this thread has asked for.
 void synchronize();

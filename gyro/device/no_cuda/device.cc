@@ -1,7 +1,5 @@
 #include "gyro/device/device.h"
 
-#include <cstring>
-
 #include "gyro/base/error.h"
 
 namespace gyro::device {
@@ -41,19 +39,16 @@ void* allocate(size_t) {
 
 void release(void*) {}
 
-void copy(void* to, Space, size_t to_pitch, const void* from, Space, size_t from_pitch, size_t bytes, size_t columns) {
-  for (size_t j = 0; j < columns; ++j) {
-    std::memcpy(static_cast<std::byte*>(to) + j * to_pitch, static_cast<const std::byte*>(from) + j * from_pitch,
-                bytes);
-  }
+void copy(void*, Space, size_t, const void*, Space, size_t, size_t, size_t) {
+  refuse();
 }
 
 void upload(void*, const void*, size_t) {
   refuse();
 }
 
-void clear(void* memory, size_t bytes) {
-  std::memset(memory, 0, bytes);
+void clear(void*, size_t) {
+  refuse();
 }
 
 }  // namespace gyro::device

@@ -62,12 +62,12 @@ const Solver& solver() {
 }
 
 void check(cublasStatus_t status, const char* what) {
-  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw device::OutOfMemory(0);
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw device::OutOfMemory();
   if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS", "{}: {}", what, cublasGetStatusString(status));
 }
 
 void check(cusolverStatus_t status, const char* what) {
-  if (status == CUSOLVER_STATUS_ALLOC_FAILED) throw device::OutOfMemory(0);
+  if (status == CUSOLVER_STATUS_ALLOC_FAILED) throw device::OutOfMemory();
   if (status != CUSOLVER_STATUS_SUCCESS) fail("cuSOLVER", "{}: status {}", what, static_cast<int>(status));
 }
 

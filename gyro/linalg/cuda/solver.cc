@@ -38,7 +38,7 @@ std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
   return out;
 }
 
-// Small problems are cuSOLVER's: a column's three barriers cost more than its arithmetic.
+// Small problems are cuSOLVER's: what its blocks exchange for a column costs more than its arithmetic.
 constexpr int64_t kSmall = 192;
 
 // The power of two that brings ‖A‖_F into [1, 2); nothing for a matrix that has no such norm, or of a size that is
