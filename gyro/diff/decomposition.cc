@@ -88,23 +88,31 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
   return d;
 }
 
-void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz) {
-  const Matrix z = probe_columns(d.n);
-  Matrix scaled = z.clone(), x(d.n, kProbes), adjoint = Matrix::zeros(d.n, kProbes);
+LongSideProbe::LongSideProbe(const Decomposition& d) : d_(d), x_(d.n, kProbes), adjoint_(Matrix::zeros(d.n, kProbes)) {
+  Matrix scaled = probe_columns(d.n);
   linalg::divide_rows(scaled, d.sigma);
-  linalg::gemm(Op::None, Op::None, 1, d.short_vectors, scaled, 0, x);
-  Matrix y(a.m, kProbes);
-  for_each_panel(a, [&](const Panel& panel) {
-    const MatrixView part = y.view().block(panel.begin, 0, panel.count, kProbes);
-    apply(panel, x, part);
-    add_adjoint(panel, part, adjoint);
-  });
-  Matrix r(d.n, kProbes);
-  linalg::gemm(Op::Transpose, Op::None, 1, d.short_vectors, adjoint, 0, r);
-  linalg::divide_rows(r, d.sigma);
-  linalg::add(-1, z, r);
-  d.long_side = probed_norm(r);
-  if (lz != nullptr) *lz = std::move(y);
+  linalg::gemm(Op::None, Op::None, 1, d.short_vectors, scaled, 0, x_);
+}
+
+Matrix LongSideProbe::visit(const Panel& panel) {
+  Matrix lz(panel.count, kProbes);
+  apply(panel, x_, lz);
+  add_adjoint(panel, lz, adjoint_);
+  return lz;
+}
+
+double LongSideProbe::departure() const {
+  Matrix r(d_.n, kProbes);
+  linalg::gemm(Op::Transpose, Op::None, 1, d_.short_vectors, adjoint_, 0, r);
+  linalg::divide_rows(r, d_.sigma);
+  linalg::add(-1, probe_columns(d_.n), r);
+  return probed_norm(r);
+}
+
+void measure_long_side(const TallWeight& a, Decomposition& d) {
+  LongSideProbe probe(d);
+  for_each_panel(a, [&](const Panel& panel) { probe.visit(panel); });
+  d.long_side = probe.departure();
 }
 
 Decomposition decompose_by_gram(const TallWeight& a, Matrix& g) {
@@ -116,7 +124,7 @@ Decomposition decompose_by_gram(const TallWeight& a, Matrix& g) {
   });
   check_finite(*a.weight, norm_squared);
   Decomposition d = decompose_gram(g, a.m, std::sqrt(norm_squared), norm_squared);
-  if (d.resolved()) measure_long_side(a, d, nullptr);
+  if (d.resolved()) measure_long_side(a, d);
   return d;
 }
 

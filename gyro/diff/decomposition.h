@@ -60,8 +60,22 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
 /// long_side where the smallest σ is resolved. Throws Error naming the tensor for NaN and Inf.
 Decomposition decompose_by_gram(const TallWeight& a, Matrix& g);
 
-/// Measures long_side with one pass over A. Writes L Z (m x kProbes) to `lz` if not null.
-void measure_long_side(const TallWeight& a, Decomposition& d, Matrix* lz);
+/// Probes L = A S Σ⁻¹ for orthogonality in one pass over A's panels.
+class LongSideProbe {
+ public:
+  explicit LongSideProbe(const Decomposition& d);
+  /// The panel's rows of L Z (count x kProbes), Z the probe columns.
+  Matrix visit(const Panel& panel);
+  /// Once every panel has been visited: estimate of ‖LᵀL − I‖_F, as long_side.
+  double departure() const;
+
+ private:
+  const Decomposition& d_;
+  Matrix x_, adjoint_;  // S Σ⁻¹ Z, and AᵀL Z of the panels so far
+};
+
+/// Measures long_side with one pass over A.
+void measure_long_side(const TallWeight& a, Decomposition& d);
 
 /// By LAPACK's dgesdd on all of A.
 Decomposition decompose_direct(const TallWeight& a);

@@ -53,7 +53,7 @@ Decomposition by_gram(const TallWeight& tall) {
   for_each_panel(tall, [&](const Panel& panel) { add_gram(panel, gram); });
   const double norm = linalg::norm(to_dense(tall));
   Decomposition d = decompose_gram(gram, tall.m, norm, norm * norm);
-  if (d.resolved()) measure_long_side(tall, d, nullptr);
+  if (d.resolved()) measure_long_side(tall, d);
   return d;
 }
 

@@ -42,17 +42,21 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
 
 using linalg::ResidualSums;
 
-// A second pass: ‖E‖² to full relative accuracy, and A_bᵀ Y for the probe of Q_long.
-ResidualSums measure_residual(const TallWeight& base, const TallWeight& post, double c, const Matrix* y,
-                              Matrix* base_y) {
+// A second pass: ‖E‖² to full relative accuracy and, with a probe of the post, what its long side and Q_long are worth.
+struct SecondPass {
   ResidualSums sums;
+  Matrix base_y;  // A_bᵀ L_p Z, for the probe of Q_long
+};
+
+SecondPass measure_residual(const TallWeight& base, const TallWeight& post, double c, LongSideProbe* probe) {
+  SecondPass out{{}, Matrix::zeros(base.n, kProbes)};
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    if (probe != nullptr) add_adjoint(b, probe->visit(p), out.base_y);
     const ResidualSums part = linalg::residual_sums(b.data, p.data, c);
-    sums.residual += part.residual;
-    sums.magnitude += part.magnitude;
-    if (y != nullptr) add_adjoint(b, y->view().block(b.begin, 0, b.count, y->cols()), *base_y);
+    out.sums.residual += part.residual;
+    out.sums.magnitude += part.magnitude;
   });
-  return sums;
+  return out;
 }
 
 // The rotation between two decompositions, on the long and the short side, and E in the base's coordinates.
@@ -233,16 +237,16 @@ std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gra
   Decomposition p =
       decompose_gram(post_gram(base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
   if (!p.resolved()) return std::nullopt;
-  Matrix y, base_y = Matrix::zeros(b.n, kProbes);
-  measure_long_side(in.post, p, &y);
-  const ResidualSums sums = measure_residual(in.base, in.post, out.scale, &y, &base_y);
+  LongSideProbe probe(p);
+  const SecondPass pass = measure_residual(in.base, in.post, out.scale, &probe);
+  p.long_side = probe.departure();
   Rotation r = rotation_from_cross(b, p, std::move(change.cross), out.scale);
-  r.q_long_error = q_long_error(b, base_y, r.q_long);
+  r.q_long_error = q_long_error(b, pass.base_y, r.q_long);
   out.rank = b.n;
   fill_alpha(b, p, out);
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
   if (!within_tolerance(out)) return std::nullopt;
-  fill_energy(r, sums, b.norm * b.norm, *in.post.weight, out);
+  fill_energy(r, pass.sums, b.norm * b.norm, *in.post.weight, out);
   return out;
 }
 
@@ -253,8 +257,7 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
   fill_alpha(b, p, out);
   const Rotation r = rotation_direct(b, p, in.post, out.scale);
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
-  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr, nullptr), b.norm * b.norm, *in.post.weight,
-              out);
+  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr).sums, b.norm * b.norm, *in.post.weight, out);
   if (out.rank < b.n) {
     // A missing direction's vectors are arbitrary, and everything that sums over all directions with them.
     out.flags.push_back("rank_deficient");

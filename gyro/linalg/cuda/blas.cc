@@ -21,16 +21,16 @@ int narrow(int64_t size) {
 
 cublasHandle_t make_blas() {
   cublasHandle_t made = nullptr;
-  check(cublasCreate(&made), "cublasCreate");
-  check(cublasSetStream(made, device::stream()), "cublasSetStream");
+  check(cublas().create(&made), "cublasCreate");
+  check(cublas().set_stream(made, device::stream()), "cublasSetStream");
   return made;
 }
 
 Solver make_solver() {
   Solver made;
-  check(cusolverDnCreate(&made.handle), "cusolverDnCreate");
-  check(cusolverDnSetStream(made.handle, device::stream()), "cusolverDnSetStream");
-  check(cusolverDnCreateParams(&made.parameters), "cusolverDnCreateParams");
+  check(cusolver().create(&made.handle), "cusolverDnCreate");
+  check(cusolver().set_stream(made.handle, device::stream()), "cusolverDnSetStream");
+  check(cusolver().create_params(&made.parameters), "cusolverDnCreateParams");
   return made;
 }
 
@@ -63,7 +63,7 @@ const Solver& solver() {
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_ALLOC_FAILED) throw device::OutOfMemory();
-  if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS", "{}: {}", what, cublasGetStatusString(status));
+  if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS", "{}: {}", what, cublas().get_status_string(status));
 }
 
 void check(cusolverStatus_t status, const char* what) {
@@ -81,35 +81,35 @@ const Backend& cuda() {
 }
 
 void Cuda::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
-  check(cublasDgemm(blas(), blas_op(op_a), blas_op(op_b), narrow(c.rows), narrow(c.cols),
-                    narrow(op_a == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), b.data, narrow(b.ld),
-                    &beta, c.data, narrow(c.ld)),
+  check(cublas().dgemm(blas(), blas_op(op_a), blas_op(op_b), narrow(c.rows), narrow(c.cols),
+                       narrow(op_a == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), b.data, narrow(b.ld),
+                       &beta, c.data, narrow(c.ld)),
         "cublasDgemm");
 }
 
 void Cuda::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) const {
-  check(
-      cublasDsyrk(blas(), CUBLAS_FILL_MODE_LOWER, blas_op(op), narrow(c.rows), narrow(op == Op::None ? a.cols : a.rows),
-                  &alpha, a.data, narrow(a.ld), &beta, c.data, narrow(c.ld)),
-      "cublasDsyrk");
+  check(cublas().dsyrk(blas(), CUBLAS_FILL_MODE_LOWER, blas_op(op), narrow(c.rows),
+                       narrow(op == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), &beta, c.data,
+                       narrow(c.ld)),
+        "cublasDsyrk");
 }
 
 void Cuda::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
   const double one = 1;
   if (b.cols == 1) {
-    check(cublasDsymv(blas(), CUBLAS_FILL_MODE_LOWER, narrow(a.rows), &one, a.data, narrow(a.ld), b.data, 1, &beta,
-                      c.data, 1),
+    check(cublas().dsymv(blas(), CUBLAS_FILL_MODE_LOWER, narrow(a.rows), &one, a.data, narrow(a.ld), b.data, 1, &beta,
+                         c.data, 1),
           "cublasDsymv");
     return;
   }
-  check(cublasDsymm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, narrow(c.rows), narrow(c.cols), &one, a.data,
-                    narrow(a.ld), b.data, narrow(b.ld), &beta, c.data, narrow(c.ld)),
+  check(cublas().dsymm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, narrow(c.rows), narrow(c.cols), &one, a.data,
+                       narrow(a.ld), b.data, narrow(b.ld), &beta, c.data, narrow(c.ld)),
         "cublasDsymm");
 }
 
 std::string Cuda::library() const {
   int version = 0;
-  check(cublasGetVersion(blas(), &version), "cublasGetVersion");
+  check(cublas().get_version(blas(), &version), "cublasGetVersion");
   return fmt::format("cuBLAS {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 

@@ -1,13 +1,11 @@
 #pragma once
 
-#include <cublas_v2.h>
-#include <cusolverDn.h>
-
 #include <cstdint>
 #include <utility>
 
 #include "gyro/device/cuda/stream.h"
 #include "gyro/device/device.h"
+#include "gyro/linalg/cuda/libraries.h"
 #include "gyro/tensor/matrix.h"
 
 /// For the CUDA sources only.

@@ -23,13 +23,13 @@ std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
   const int64_t n = a.rows;
   Scratch<double> values(n);
   size_t device_bytes = 0, host_bytes = 0;
-  check(cusolverDnXsyevd_bufferSize(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld,
-                                    CUDA_R_64F, values.get(), CUDA_R_64F, &device_bytes, &host_bytes),
+  check(cusolver().syevd_buffer_size(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld,
+                                     CUDA_R_64F, values.get(), CUDA_R_64F, &device_bytes, &host_bytes),
         "cusolverDnXsyevd_bufferSize");
   Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
   std::vector<std::byte> host_work(host_bytes);
   Scratch<int> info(1);
-  check(cusolverDnXsyevd(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld, CUDA_R_64F,
+  check(cusolver().syevd(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld, CUDA_R_64F,
                          values.get(), CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get()),
         "cusolverDnXsyevd");
   check_info(info, "eigh", "cusolverDnXsyevd");
@@ -137,14 +137,14 @@ Svd Cuda::svd(Matrix&& input) const {
   Matrix vt(n, n);
   Scratch<double> values(n);
   size_t device_bytes = 0, host_bytes = 0;
-  check(cusolverDnXgesvd_bufferSize(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
-                                    values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
-                                    &device_bytes, &host_bytes),
+  check(cusolver().gesvd_buffer_size(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
+                                     values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
+                                     &device_bytes, &host_bytes),
         "cusolverDnXgesvd_bufferSize");
   Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
   std::vector<std::byte> host_work(host_bytes);
   Scratch<int> info(1);
-  check(cusolverDnXgesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
+  check(cusolver().gesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
                          CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.get(), device_bytes,
                          host_work.data(), host_bytes, info.get()),
         "cusolverDnXgesvd");

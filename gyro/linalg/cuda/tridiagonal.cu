@@ -495,7 +495,7 @@ void apply_reflectors(const Tridiagonal& t, MatrixView z) {
     gemm(Op::Transpose, Op::None, 1, v, part, 0, product);
     empty_rows<<<512, kBlock, 0, device::stream()>>>(product, t.tau.get() + begin);
     check(cudaGetLastError(), "reflector kernel");
-    check(cublasDtrsm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
+    check(cublas().dtrsm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
                       static_cast<int>(k), static_cast<int>(z.cols), &one, inverse.data, static_cast<int>(inverse.ld),
                       product.data, static_cast<int>(product.ld)),
           "cublasDtrsm");
