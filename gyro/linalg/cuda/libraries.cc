@@ -53,6 +53,8 @@ Cusolver open_cusolver() {
   library.find("cusolverDnXsyevd", c.syevd);
   library.find("cusolverDnXgesvd_bufferSize", c.gesvd_buffer_size);
   library.find("cusolverDnXgesvd", c.gesvd);
+  library.find("cusolverDnXgesvdp_bufferSize", c.gesvdp_buffer_size);
+  library.find("cusolverDnXgesvdp", c.gesvdp);
   return c;
 }
 

@@ -29,6 +29,8 @@ struct Cusolver {
   decltype(&cusolverDnXsyevd) syevd;
   decltype(&cusolverDnXgesvd_bufferSize) gesvd_buffer_size;
   decltype(&cusolverDnXgesvd) gesvd;
+  decltype(&cusolverDnXgesvdp_bufferSize) gesvdp_buffer_size;
+  decltype(&cusolverDnXgesvdp) gesvdp;
 };
 const Cusolver& cusolver();
 

@@ -17,6 +17,12 @@ void check_info(const Scratch<int>& info, const char* subject, const char* routi
   if (value != 0) fail(subject, "{} did not converge (info {})", routine, value);
 }
 
+std::vector<double> brought(const Scratch<double>& values, int64_t n) {
+  std::vector<double> out(static_cast<size_t>(n));
+  bring(out.data(), values.get(), sizeof(double) * out.size());
+  return out;
+}
+
 // cuSOLVER's divide and conquer: eigenvalues ascending, eigenvectors in place of `a`.
 std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
   const Solver& h = solver();
@@ -33,9 +39,7 @@ std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
                          values.get(), CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get()),
         "cusolverDnXsyevd");
   check_info(info, "eigh", "cusolverDnXsyevd");
-  std::vector<double> out(static_cast<size_t>(n));
-  bring(out.data(), values.get(), sizeof(double) * out.size());
-  return out;
+  return brought(values, n);
 }
 
 // Small problems are cuSOLVER's: what its blocks exchange for a column costs more than its arithmetic.
@@ -80,8 +84,7 @@ bool orthonormalize(Matrix& z) {
 }
 
 std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double factor) {
-  std::vector<double> out(static_cast<size_t>(n));
-  bring(out.data(), values.get(), sizeof(double) * out.size());
+  std::vector<double> out = brought(values, n);
   for (double& value : out) value /= factor;
   return out;
 }
@@ -101,6 +104,58 @@ std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   if (!orthonormalize(z)) return std::nullopt;
   apply_reflectors(t, z);
   return Eigh{unscaled(values, n, factor), std::move(z)};
+}
+
+// A = (polar factor) (V Σ Vᵀ): gemms and one eigenproblem, six times as fast as QR iterations and no less accurate.
+// Nothing for a matrix so near to a singular one that cuSOLVER moved it away.
+std::optional<Svd> svd_by_polar(const Matrix& input) {
+  const Solver& h = solver();
+  Matrix a = input.clone();
+  const int64_t m = a.rows(), n = a.cols();
+  Svd out{{}, Matrix(m, n), Matrix(n, n)};
+  Scratch<double> values(n);
+  size_t device_bytes = 0, host_bytes = 0;
+  check(cusolver().gesvdp_buffer_size(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(),
+                                      m, CUDA_R_64F, values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F,
+                                      out.v.data(), n, CUDA_R_64F, &device_bytes, &host_bytes),
+        "cusolverDnXgesvdp_bufferSize");
+  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
+  std::vector<std::byte> host_work(host_bytes);
+  Scratch<int> info(1);
+  double moved = 0;
+  check(cusolver().gesvdp(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(), m,
+                          CUDA_R_64F, values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, out.v.data(), n,
+                          CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get(), &moved),
+        "cusolverDnXgesvdp");
+  int status = 0;
+  bring(&status, info.get(), sizeof status);
+  if (status != 0 || moved != 0) return std::nullopt;
+  out.values = brought(values, n);
+  return out;
+}
+
+Svd svd_by_qr(Matrix a) {
+  const Solver& h = solver();
+  const int64_t m = a.rows(), n = a.cols();
+  Svd out{{}, Matrix(m, n), {}};
+  Matrix vt(n, n);
+  Scratch<double> values(n);
+  size_t device_bytes = 0, host_bytes = 0;
+  check(cusolver().gesvd_buffer_size(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
+                                     values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
+                                     &device_bytes, &host_bytes),
+        "cusolverDnXgesvd_bufferSize");
+  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
+  std::vector<std::byte> host_work(host_bytes);
+  Scratch<int> info(1);
+  check(cusolver().gesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
+                         CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.get(), device_bytes,
+                         host_work.data(), host_bytes, info.get()),
+        "cusolverDnXgesvd");
+  check_info(info, "svd", "cusolverDnXgesvd");
+  out.values = brought(values, n);
+  out.v = transposed(vt);
+  return out;
 }
 
 }  // namespace
@@ -130,28 +185,9 @@ std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
 }
 
 Svd Cuda::svd(Matrix&& input) const {
-  Matrix a = std::move(input);
-  const Solver& h = solver();
-  const int64_t m = a.rows(), n = a.cols();
-  Svd out{std::vector<double>(static_cast<size_t>(n)), Matrix(m, n), Matrix(n, n)};
-  Matrix vt(n, n);
-  Scratch<double> values(n);
-  size_t device_bytes = 0, host_bytes = 0;
-  check(cusolver().gesvd_buffer_size(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
-                                     values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
-                                     &device_bytes, &host_bytes),
-        "cusolverDnXgesvd_bufferSize");
-  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
-  std::vector<std::byte> host_work(host_bytes);
-  Scratch<int> info(1);
-  check(cusolver().gesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
-                         CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.get(), device_bytes,
-                         host_work.data(), host_bytes, info.get()),
-        "cusolverDnXgesvd");
-  check_info(info, "svd", "cusolverDnXgesvd");
-  bring(out.values.data(), values.get(), sizeof(double) * out.values.size());
-  transpose(vt, out.v);
-  return out;
+  const Matrix a = std::move(input);
+  if (std::optional<Svd> s = svd_by_polar(a)) return *std::move(s);
+  return svd_by_qr(a.clone());
 }
 
 }  // namespace gyro::linalg

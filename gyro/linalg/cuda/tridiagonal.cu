@@ -15,10 +15,9 @@ namespace cg = cooperative_groups;
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 constexpr int kPanel = 32;    // columns of a panel: one lane each
-constexpr int kTogether = 4;  // columns of A that a warp multiplies at once; rows are dealt to blocks in such groups
+constexpr int kTogether = 4;  // columns of A that a warp multiplies at once
 constexpr int kMaxBlocks = 16;
-constexpr int kRing = kWarps * kTogether * 64;  // doubles of one stage that the block fetches ahead
-constexpr int kDots = 2 * kPanel + 2;           // Vᵀv, Wᵀv, yᵀv, and one to make it whole 16 bytes
+constexpr int kDots = 2 * kPanel + 2;  // Vᵀv, Wᵀv, yᵀv, and one to make it whole 16 bytes
 
 // A panel of columns [begin, end). P = [V W] and Q = [W V] are n x 2 kPanel, so that the trailing update is −P Qᵀ;
 // by_row holds [V W] again row by row.
@@ -34,13 +33,13 @@ struct Panel {
 // barrier, so that nobody waits for more than the numbers themselves. A block sends of a column only what it could
 // compute once everybody had read the column before: one place for each is enough.
 struct Mailbox {
-  uint64_t arrived[2];  // mbarriers: x and its norms have come; dots and the pivot row have
+  uint64_t arrived[3];  // mbarriers, one for each Arrival
   double norm[kMaxBlocks];
   alignas(16) double dots[kMaxBlocks][kDots];
   alignas(16) double pivot[kDots];  // the next column's row of V and W, and its y
 };
 
-enum Arrival { kVector, kSums };
+enum Arrival { kVector, kPartials, kSums };  // x and its norms; shares of y; dots and the pivot row
 
 #if __CUDA_ARCH__ >= 900
 __device__ unsigned shared_address(const void* p) {
@@ -59,17 +58,17 @@ __device__ void ready_to_send() {
   __syncthreads();
 }
 
-// `count` numbers (an even one, on 16 bytes) to the same place of block `rank`, whose shared memory is laid out as
-// ours.
-__device__ void send(Mailbox& mail, Arrival what, const double* place, int rank, int count) {
+// `count` numbers (an even one, on 16 bytes) to the place in block `rank` that `to` is in ours.
+__device__ void send(Mailbox& mail, Arrival what, const double* from, const double* to, int rank, int count) {
   if (count == 0) return;
   asm volatile(
       "{ .reg .b32 place, barrier;\n"
-      "mapa.shared::cluster.u32 place, %0, %2;\n"
-      "mapa.shared::cluster.u32 barrier, %1, %2;\n"
-      "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [place], [%0], %3, [barrier]; }" ::"r"(
-          shared_address(place)),
-      "r"(shared_address(&mail.arrived[what])), "r"(rank), "r"(count * static_cast<int>(sizeof(double)))
+      "mapa.shared::cluster.u32 place, %0, %3;\n"
+      "mapa.shared::cluster.u32 barrier, %2, %3;\n"
+      "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [place], [%1], %4, [barrier]; }" ::"r"(
+          shared_address(to)),
+      "r"(shared_address(from)), "r"(shared_address(&mail.arrived[what])), "r"(rank),
+      "r"(count * static_cast<int>(sizeof(double)))
       : "memory");
 }
 
@@ -125,103 +124,226 @@ __device__ Reflector reflector_of(double alpha, double rest_squared) {
   return {beta, (beta - alpha) / beta, 1 / (alpha - beta)};
 }
 
-// The rows that belong to a block, numbered in order: groups of kTogether in turn over the blocks (a power of two of
-// them), so that each has its share however far the reduction has come.
+// The rows that belong to a block, numbered in order. Tiles of kTile rows are dealt to the blocks (a power of two of
+// them) in layers, one each, to and fro: row r of the lower triangle has r elements, and so each block has its share.
+template <int kTile>
 struct Rows {
   int rank, shift;
-  __device__ int row(int q) const { return (q / kTogether << shift | rank) * kTogether + q % kTogether; }
-  __device__ int owner(int r) const { return r / kTogether & ((1 << shift) - 1); }
-  __device__ int number(int r) const { return (r / kTogether >> shift) * kTogether + r % kTogether; }
-  /// The first of its rows that is not above r.
-  __device__ int first(int r) const {
-    if (owner(r) == rank) return number(r);
-    return ((r / kTogether >> shift) + (owner(r) > rank ? 1 : 0)) * kTogether;
+  /// The tile of a layer that is ours.
+  __device__ int tile(int layer) const {
+    const int last = (1 << shift) - 1;
+    return layer << shift | (layer % 2 == 0 ? rank : last - rank);
+  }
+  __device__ int row(int q) const { return tile(q / kTile) * kTile + q % kTile; }
+  __device__ int owner(int r) const {
+    const int last = (1 << shift) - 1, place = r / kTile & last;
+    return (r / kTile >> shift) % 2 == 0 ? place : last - place;
+  }
+  __device__ int number(int r) const { return (r / kTile >> shift) * kTile + r % kTile; }
+  /// The first of its layers whose tile is not above the one that holds r.
+  __device__ int first_layer(int r) const {
+    const int layer = r / kTile >> shift;
+    return tile(layer) >= r / kTile ? layer : layer + 1;
+  }
+  /// The number of the first of its rows that is not above r.
+  __device__ int first(int r) const { return owner(r) == rank ? number(r) : first_layer(r) * kTile; }
+  /// Its layers of a matrix of n rows end here.
+  __device__ int end_layer(int n) const {
+    const int layer = (n - 1) / kTile >> shift;
+    return tile(layer) <= (n - 1) / kTile ? layer + 1 : layer;
   }
 };
 
-// 16 bytes from global to shared memory, past the registers: the number of them on the way is what keeps memory busy.
+// What a block knows and has. kLayers: the most tiles it can have.
+template <int kTile, int kLayers>
+struct Block {
+  static constexpr int kStages = kTile == 32 ? 4 : kLayers == 4 ? 3 : 2;  // that are fetched ahead
+  static constexpr int kRing = kStages * kTogether * kTile;               // doubles of a warp
+  static_assert(kLayers * kTile <= kRing);                                // its sums take the ring's place
+
+  const Panel& s;
+  Rows<kTile> rows;
+  int blocks, base_layer, end_layer, stride;
+  double *v, *ring, *xs, *inbox, *y;  // v by row, y by number; xs and inbox by owner, then by number from the base
+
+  __device__ Block(const Panel& panel, int shift, int rank, double* shared)
+      : s(panel), rows{rank, shift}, blocks(1 << shift) {
+    base_layer = s.begin / kTile >> rows.shift;
+    end_layer = rows.end_layer(s.n);
+    stride = (((s.n - 1) / kTile >> rows.shift) + 1 - base_layer) * kTile;
+    ring = shared;
+    xs = ring + kWarps * kRing;
+    inbox = xs + blocks * stride;
+    y = inbox + blocks * stride - base_layer * kTile;
+    v = inbox + (blocks + 1) * stride - s.begin;
+  }
+  __device__ double& x(int r) const { return xs[place(rows.owner(r)) + rows.number(r)]; }
+  /// Where an owner's numbers begin in xs and inbox.
+  __device__ int place(int owner) const { return owner * stride - base_layer * kTile; }
+  /// How many tiles of the rows from r on are block `rank`'s.
+  __device__ int tiles_from(int r, int rank) const {
+    const Rows<kTile> its{rank, rows.shift};
+    return max(its.end_layer(s.n) - its.first_layer(r), 0);
+  }
+};
+
+// kCount numbers from global to shared memory, past the registers: the number of them on the way is what keeps memory
+// busy.
+template <int kCount>
 __device__ void send_ahead(double* to, const double* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<unsigned>(__cvta_generic_to_shared(to))),
-               "l"(from));
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
+  if constexpr (kCount == 2) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from));
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(from));
+  }
 }
 
-// What a warp fetches ahead: kTogether columns of A, 64 rows at a time, group of columns after group.
-template <int kStages>
+// What a warp fetches ahead: kTogether columns of each of the block's tiles, group of columns after group. A lane
+// fetches what it will read itself, so that a warp waits for nobody.
+template <int kTile, int kLayers>
 struct Stream {
-  const Panel& s;
-  const Rows& rows;
+  const Block<kTile, kLayers>& b;
   double* ring;  // of the lane
-  int top, group, row, slot;
-  const double* column[kTogether];
+  int lane_row, layer, group, slot;
 
-  __device__ void enter_group() {
-    const int c = rows.row(group * kTogether);
-    if (c >= s.n) return;
-#pragma unroll
-    for (int k = 0; k < kTogether; ++k) column[k] = s.a + min(c + k, s.n - 1) * s.ld;
-    row = top;
+  __device__ void enter(int next_group) {
+    group = next_group;
+    layer = b.rows.first_layer(group * kTogether);
   }
+  /// The next tile, if there is one; a stage in any case.
   __device__ void fetch() {
-    if (row < s.n) {
-      double* to = ring + slot * kTogether * 64;
-#pragma unroll
-      for (int k = 0; k < kTogether; ++k) send_ahead(to + k * 64, column[k] + row);
-    }
-    asm volatile("cp.async.commit_group;");
-    slot = slot + 1 == kStages ? 0 : slot + 1;
-  }
-};
-
-// y(q) = Σ_r A(r, row(q)) v(r) for the block's own rows from `first` on (and some that nobody reads). Each lane sums
-// what it fetched itself, so that a warp waits for nobody.
-template <int kStages>
-__device__ void multiply(const Panel& s, const Rows& rows, const double* v, int first, double* ring, double* y) {
-  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
-  const int top = first / 2 * 2 + 2 * lane, pieces = (s.n - first / 2 * 2 + 63) / 64;
-  const int begin = rows.first(first) / kTogether + warp;  // groups: begin, begin + kWarps, ...
-  Stream<kStages> stream{s, rows, ring + (warp * kStages * kTogether * 32 + lane) * 2, top, begin, s.n, 0, {}};
-  stream.enter_group();
-  int left = pieces;  // of the group that is being fetched
-  const auto advance = [&] {
-    stream.fetch();
-    stream.row += 64;
-    if (--left > 0) return;
-    left = pieces;
-    stream.group += kWarps;
-    stream.row = s.n;
-    stream.enter_group();
-  };
-  for (int ahead = 1; ahead < kStages; ++ahead) advance();
-  int slot = 0;
-  for (int group = begin; rows.row(group * kTogether) < s.n; group += kWarps) {
-    double sum[kTogether] = {};
-    int r = top;
-    for (int piece = 0; piece < pieces; ++piece, r += 64) {
-      advance();
-      asm volatile("cp.async.wait_group %0;" ::"n"(kStages - 1) : "memory");
-      if (r < s.n) {
-        const double2 x = *reinterpret_cast<const double2*>(v + r);
-        const double* from = stream.ring + slot * kTogether * 64;
+    constexpr int kOwn = kTile / 32;
+    const Panel& s = b.s;
+    while (layer >= b.end_layer && group * kTogether < s.n) enter(group + kWarps);
+    if (group * kTogether < s.n) {
+      const int row = b.rows.tile(layer++) * kTile + lane_row;
+      double* to = ring + slot * kTogether * kTile;
+      if (row < s.n) {
 #pragma unroll
         for (int k = 0; k < kTogether; ++k) {
-          const double2 a = *reinterpret_cast<const double2*>(from + k * 64);
-          sum[k] = fma(a.y, x.y, fma(a.x, x.x, sum[k]));
+          send_ahead<kOwn>(to + k * kTile, s.a + row + min(group * kTogether + k, s.n - 1) * s.ld);
         }
       }
-      slot = slot + 1 == kStages ? 0 : slot + 1;
     }
-#pragma unroll
-    for (int k = 0; k < kTogether; ++k) {
-      const double result = sum_of_warp(sum[k]);
-      if (lane == 0) y[group * kTogether + k] = result;
-    }
+    asm volatile("cp.async.commit_group;");
+    slot = slot + 1 == Block<kTile, kLayers>::kStages ? 0 : slot + 1;
   }
-  asm volatile("cp.async.wait_group 0;" ::: "memory");
+};
+
+// Each lane's sum of one of four: lane 8 i has that of value i.
+__device__ double sums_of_warp(const double (&value)[4], int lane) {
+  const bool high = lane & 16, middle = lane & 8;
+  const double a = (high ? value[2] : value[0]) + __shfl_xor_sync(0xffffffff, high ? value[0] : value[2], 16);
+  const double b = (high ? value[3] : value[1]) + __shfl_xor_sync(0xffffffff, high ? value[1] : value[3], 16);
+  double sum = (middle ? b : a) + __shfl_xor_sync(0xffffffff, middle ? a : b, 8);
+  for (int step = 4; step > 0; step /= 2) sum += __shfl_xor_sync(0xffffffff, sum, step);
+  return sum;
 }
 
-// One cluster of blocks reduces a panel; two barriers a column. Each block has its rows of V and W, x and y, and a copy
-// of v; vectors and sums travel through shared memory.
-template <int kStages>
+// What kTogether columns of a tile are to y(k) and y(r). Row 0 of the lane is `row` below column 0; rows from `end` on
+// and columns before `begin` are not the matrix's.
+template <int kTile, bool kWhole>
+__device__ __forceinline__ void use_tile(const double* from, int row, int end, int begin, const double (&v)[kTile / 32],
+                                         const double (&factor)[kTogether], double (&of_columns)[kTogether],
+                                         double (&of_rows)[kTile / 32]) {
+#pragma unroll
+  for (int k = 0; k < kTogether; ++k) {
+#pragma unroll
+    for (int i = 0; i < kTile / 32; ++i) {
+      const double a = from[k * kTile + i];
+      const bool inside = kWhole || (row + i >= k && i < end && k >= begin);
+      of_columns[k] = fma(inside ? a : 0, v[i], of_columns[k]);
+      of_rows[i] = fma(inside && (kWhole || row + i > k) ? a : 0, factor[k], of_rows[i]);
+    }
+  }
+}
+
+// The block's share of y = A v from the lower triangle of its rows, `first` and below: A(r, k) serves y(r), summed in
+// registers and left at the warp's place in the ring (by layer from the base), and y(k), left in xs by owner.
+template <int kTile, int kLayers>
+__device__ void multiply(const Block<kTile, kLayers>& b, int first) {
+  using B = Block<kTile, kLayers>;
+  constexpr int kOwn = kTile / 32;  // rows of a lane in each tile
+  const Panel& s = b.s;
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane_row = lane * kOwn, begin = first / kTogether + warp;
+  double v[kLayers][kOwn], of_rows[kLayers][kOwn] = {};
+#pragma unroll
+  for (int t = 0; t < kLayers; ++t) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const int r = b.rows.tile(b.base_layer + t) * kTile + lane_row + i;
+      v[t][i] = r >= first && r < s.n ? b.v[r] : 0;
+    }
+  }
+  double* const own = b.ring + warp * B::kRing;
+  Stream<kTile, kLayers> stream{b, own + lane_row, lane_row, 0, 0, 0};
+  stream.enter(begin);
+  for (int ahead = 1; ahead < B::kStages; ++ahead) stream.fetch();
+  int slot = 0;
+  for (int group = begin; group * kTogether < s.n; group += kWarps) {
+    const int column = group * kTogether, top = b.rows.first_layer(column) - b.base_layer;
+    double of_columns[kTogether] = {}, factor[kTogether];
+#pragma unroll
+    for (int k = 0; k < kTogether; ++k) factor[k] = column + k >= first && column + k < s.n ? b.v[column + k] : 0;
+#pragma unroll
+    for (int t = 0; t < kLayers; ++t) {
+      if (t < top || b.base_layer + t >= b.end_layer) continue;
+      stream.fetch();
+      asm volatile("cp.async.wait_group %0;" ::"n"(B::kStages - 1) : "memory");
+      const int row = b.rows.tile(b.base_layer + t) * kTile;
+      const bool whole = row >= column + kTogether && row + kTile <= s.n && column >= first;
+      const double* from = stream.ring + slot * kTogether * kTile;
+      if (whole) {
+        use_tile<kTile, true>(from, row + lane_row - column, 0, 0, v[t], factor, of_columns, of_rows[t]);
+      } else {
+        use_tile<kTile, false>(from, row + lane_row - column, s.n - row - lane_row, first - column, v[t], factor,
+                               of_columns, of_rows[t]);
+      }
+      slot = slot + 1 == B::kStages ? 0 : slot + 1;
+    }
+    const double sum = sums_of_warp(of_columns, lane);
+    if (lane % 8 == 0) b.x(column + lane / 8) = sum;
+  }
+  asm volatile("cp.async.wait_group 0;" ::: "memory");
+  __syncwarp();
+#pragma unroll
+  for (int t = 0; t < kLayers; ++t) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) own[t * kTile + lane_row + i] = of_rows[t][i];
+  }
+}
+
+#if __CUDA_ARCH__ >= 900
+// y of the block's own rows from what its warps and all blocks have of them.
+template <int kTile, int kLayers>
+__device__ void gather_product(const Block<kTile, kLayers>& b, Mailbox& mail, int first, int parity) {
+  const int thread = static_cast<int>(threadIdx.x), rank = b.rows.rank;
+  ready_to_send();
+  if (thread < b.blocks && thread != rank) {
+    const int tiles = b.tiles_from(first, thread);
+    const int begin = Rows<kTile>{thread, b.rows.shift}.first_layer(first) * kTile;
+    send(mail, kPartials, b.xs + b.place(thread) + begin, b.inbox + b.place(rank) + begin, thread, tiles * kTile);
+  }
+  await(mail, kPartials, parity);
+  const int own_begin = b.rows.first_layer(first) * kTile;
+  for (int q = own_begin + thread; q < b.end_layer * kTile; q += kThreads) {
+    double sum = b.xs[b.place(rank) + q];
+    for (int k = 0; k < b.blocks; ++k) {
+      if (k != rank) sum += b.inbox[b.place(k) + q];
+    }
+    const double* of_warp = b.ring + q - b.base_layer * kTile;
+    for (int w = 0; w < kWarps; ++w) sum += of_warp[w * Block<kTile, kLayers>::kRing];
+    b.y[q] = sum;
+  }
+  __syncthreads();
+}
+#endif
+
+// One cluster of blocks reduces a panel. Each block has its rows of V and W, x and y, and a copy of v; vectors and sums
+// travel through shared memory.
+template <int kTile, int kLayers>
 __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(16) double dynamic[];
@@ -229,16 +351,10 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
   __shared__ Local local;
   cg::cluster_group cluster = cg::this_cluster();
   const int blocks = static_cast<int>(cluster.num_blocks());
-  const Rows rows{static_cast<int>(cluster.block_rank()), __ffs(blocks) - 1};
+  const Block<kTile, kLayers> b(s, __ffs(blocks) - 1, static_cast<int>(cluster.block_rank()), dynamic);
+  const Rows<kTile>& rows = b.rows;
+  double *const v = b.v, *const y = b.y;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
-  const int height = even(s.n - s.begin), base = rows.number(s.begin),
-            stride = rows.number(s.n - 1) / kTogether * kTogether + kTogether - base;
-  double* const v = dynamic - s.begin;  // by row
-  double* const ring = dynamic + height;
-  double* const xs = ring + kStages * kRing;      // x: by owner, then by number of the row from `base`
-  double* const y = xs + blocks * stride - base;  // by number
-  const int last_group = (s.n - 1) / kTogether;
-  const int own_end = last_group < rows.rank ? 0 : (last_group - rows.rank >> rows.shift) + 1;
   if (thread == 0) {
     for (const uint64_t& barrier : mail.arrived) {
       asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(shared_address(&barrier)) : "memory");
@@ -248,15 +364,19 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
   cluster.sync();
   for (int j = s.begin; j < s.end; ++j) {
     const int i = j - s.begin, parity = i % 2, first = j + 1;
-    const int own_begin = rows.first(j) / kTogether, own_groups = max(own_end - own_begin, 0);
+    const int own_tiles = b.tiles_from(j, rows.rank);
     if (thread == 0) {
-      const int groups = last_group - j / kTogether + 1 - own_groups;
-      expect(mail, kVector, (groups * kTogether + blocks) * static_cast<int>(sizeof(double)));
-      const int sums = blocks - 1 + (rows.owner(first) == rows.rank ? 0 : 1);
-      expect(mail, kSums, sums * kDots * static_cast<int>(sizeof(double)));
+      const int tiles = (s.n - 1) / kTile - j / kTile + 1 - own_tiles;
+      expect(mail, kVector, (tiles * kTile + blocks) * static_cast<int>(sizeof(double)));
+      if (first < s.n) {
+        const int of_all = (blocks - 1) * b.tiles_from(first, rows.rank);
+        expect(mail, kPartials, of_all * kTile * static_cast<int>(sizeof(double)));
+        const int sums = blocks - 1 + (rows.owner(first) == rows.rank ? 0 : 1);
+        expect(mail, kSums, sums * kDots * static_cast<int>(sizeof(double)));
+      }
     }
     // x = A(:, j) − V W(j, :)ᵀ − W V(j, :)ᵀ, sent to every block.
-    double* const own_x = xs + rows.rank * stride - base;
+    double* const own_x = b.xs + b.place(rows.rank);
     __syncthreads();
     double rest = 0;
 #pragma unroll 4
@@ -274,27 +394,24 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
     if (lane == 0) local.scratch[warp] = rest;
     ready_to_send();
     if (thread < blocks) {
-      if (thread != rows.rank) send(mail, kVector, own_x + own_begin * kTogether, thread, own_groups * kTogether);
+      const double* from = own_x + rows.first_layer(j) * kTile;
+      if (thread != rows.rank) send(mail, kVector, from, from, thread, own_tiles * kTile);
       double sum = 0;
       for (int k = 0; k < kWarps; ++k) sum += local.scratch[k];
       post(mail, kVector, &mail.norm[rows.rank], thread, sum);
     }
     await(mail, kVector, parity);
 
-    const auto x = [&](int r) { return xs[rows.owner(r) * stride + rows.number(r) - base]; };
-    if (rows.rank == 0 && thread == 0) s.diagonal[j] = x(j);
+    if (rows.rank == 0 && thread == 0) s.diagonal[j] = b.x(j);
     if (first == s.n) break;
     double norm = 0;
     for (int k = 0; k < blocks; ++k) norm += mail.norm[k];
-    const Reflector h = reflector_of(x(first), norm);
+    const Reflector h = reflector_of(b.x(first), norm);
     if (rows.rank == 0 && thread == 0) {
       s.off_diagonal[j] = h.beta;
       s.tau[j] = h.tau;
     }
-    // Zero beside the ends, where multiply's pairs of rows reach over them.
-    if (thread == 0) v[j] = 0;
-    if (thread == 1 && s.n % 2 == 1) v[s.n] = 0;
-    for (int r = first + thread; r < s.n; r += kThreads) v[r] = r == first ? 1 : h.scale * x(r);
+    for (int r = first + thread; r < s.n; r += kThreads) v[r] = r == first ? 1 : h.scale * b.x(r);
     __syncthreads();
     for (int q = rows.first(first) + thread; rows.row(q) < s.n; q += kThreads) {
       const int r = rows.row(q);
@@ -303,8 +420,8 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
       s.p[r + int64_t{i} * s.n] = v[r];
       s.q[r + int64_t{kPanel + i} * s.n] = v[r];
     }
-    multiply<kStages>(s, rows, v, first, ring, y);
-    __syncthreads();
+    multiply(b, first);
+    gather_product(b, mail, first, parity);
     const int begin_q = rows.first(first);
     double of_v = 0, of_w = 0, inner = 0;
 #pragma unroll 4
@@ -335,8 +452,8 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
     }
     ready_to_send();
     if (thread < blocks && thread != rows.rank) {
-      send(mail, kSums, mail.dots[rows.rank], thread, kDots);
-      if (owner) send(mail, kSums, mail.pivot, thread, kDots);
+      send(mail, kSums, mail.dots[rows.rank], mail.dots[rows.rank], thread, kDots);
+      if (owner) send(mail, kSums, mail.pivot, mail.pivot, thread, kDots);
     }
     await(mail, kSums, parity);
 
@@ -381,10 +498,12 @@ int blocks_for(int64_t n) {
   return n <= 512 ? 4 : n <= 1024 ? 8 : kMaxBlocks;
 }
 
-// v, the ring, x by owners, and y.
-int shared_bytes(int height, int blocks, int stages) {
-  const int own = (height / kTogether / blocks + 3) * kTogether;
-  return static_cast<int>(sizeof(double)) * (even(height) + stages * kRing + blocks * own + own);
+// The ring, x and partial sums by owners, y, and v.
+template <int kTile, int kLayers>
+int shared_bytes(int n, int begin, int blocks) {
+  const int stride = ((n - 1) / kTile / blocks + 1 - begin / kTile / blocks) * kTile;
+  return static_cast<int>(sizeof(double)) *
+         (kWarps * Block<kTile, kLayers>::kRing + (2 * blocks + 1) * stride + even(n - begin));
 }
 
 constexpr int kStaticShared = sizeof(Mailbox) + sizeof(Local) + 256;
@@ -399,14 +518,13 @@ int most_shared() {
   return attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) - kStaticShared;
 }
 
-template <int kStages>
+template <int kTile, int kLayers>
 void launch(const Panel& s, int blocks) {
+  const auto kernel = reduce_panel<kTile, kLayers>;
   static std::once_flag allowed[64];  // by GPU
-  std::call_once(allowed[device::gpu() % 64], [] {
-    check(cudaFuncSetAttribute(reduce_panel<kStages>, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared()),
-          "shared memory");
-    check(cudaFuncSetAttribute(reduce_panel<kStages>, cudaFuncAttributeNonPortableClusterSizeAllowed, 1),
-          "cluster size");
+  std::call_once(allowed[device::gpu() % 64], [&] {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared()), "shared memory");
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
   });
   cudaLaunchAttribute cluster{};
   cluster.id = cudaLaunchAttributeClusterDimension;
@@ -414,11 +532,24 @@ void launch(const Panel& s, int blocks) {
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks));
   config.blockDim = dim3(kThreads);
-  config.dynamicSmemBytes = static_cast<size_t>(shared_bytes(s.n - s.begin, blocks, kStages));
+  config.dynamicSmemBytes = static_cast<size_t>(shared_bytes<kTile, kLayers>(s.n, s.begin, blocks));
   config.stream = device::stream();
   config.attrs = &cluster;
   config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, reduce_panel<kStages>, s), "tridiagonalisation kernel");
+  check(cudaLaunchKernelEx(&config, kernel, s), "tridiagonalisation kernel");
+}
+
+// Small tiles where there are few rows, so that every block has some.
+constexpr int64_t kSmallTiles = 2048, kFourLayers = 4096, kEightLayers = 8192;
+
+int shared_bytes(int n, int blocks) {
+  if (n <= kSmallTiles) return shared_bytes<32, 4>(n, 0, blocks);
+  return n <= kFourLayers ? shared_bytes<64, 4>(n, 0, blocks) : shared_bytes<64, 8>(n, 0, blocks);
+}
+
+void launch(const Panel& s, int blocks) {
+  if (s.n <= kSmallTiles) return launch<32, 4>(s, blocks);
+  s.n <= kFourLayers ? launch<64, 4>(s, blocks) : launch<64, 8>(s, blocks);
 }
 
 // strict upper triangle of s = VᵀV, 1/tau on the diagonal: the inverse of the compact WY form's T. A reflector that
@@ -444,8 +575,8 @@ __global__ void empty_rows(MatrixView x, const double* tau) {
 }  // namespace
 
 bool can_tridiagonalize(int64_t n) {
-  return n < (1 << 20) && attribute(cudaDevAttrComputeCapabilityMajor) >= 9 &&
-         shared_bytes(static_cast<int>(n), blocks_for(n), 2) <= most_shared();
+  return n <= kEightLayers && attribute(cudaDevAttrComputeCapabilityMajor) >= 9 &&
+         shared_bytes(static_cast<int>(n), blocks_for(n)) <= most_shared();
 }
 
 Tridiagonal tridiagonalize(MatrixView a) {
@@ -469,8 +600,7 @@ Tridiagonal tridiagonalize(MatrixView a) {
   const int blocks = blocks_for(n);
   for (; s.begin < n; s.begin = s.end) {
     s.end = std::min(s.begin + kPanel, s.n);
-    const bool room = shared_bytes(s.n - s.begin, blocks, 4) <= most_shared();
-    room ? launch<4>(s, blocks) : launch<2>(s, blocks);
+    launch(s, blocks);
     const int64_t rest = n - s.end;
     if (rest == 0) break;
     gemm(Op::None, Op::Transpose, -1, p.view().block(s.end, 0, rest, 2 * kPanel),
@@ -496,8 +626,8 @@ void apply_reflectors(const Tridiagonal& t, MatrixView z) {
     empty_rows<<<512, kBlock, 0, device::stream()>>>(product, t.tau.get() + begin);
     check(cudaGetLastError(), "reflector kernel");
     check(cublas().dtrsm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
-                      static_cast<int>(k), static_cast<int>(z.cols), &one, inverse.data, static_cast<int>(inverse.ld),
-                      product.data, static_cast<int>(product.ld)),
+                         static_cast<int>(k), static_cast<int>(z.cols), &one, inverse.data,
+                         static_cast<int>(inverse.ld), product.data, static_cast<int>(product.ld)),
           "cublasDtrsm");
     gemm(Op::None, Op::None, -1, v, product, 1, part);
   }
