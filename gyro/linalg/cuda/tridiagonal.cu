@@ -316,28 +316,32 @@ __device__ void multiply(const Block<kTile, kLayers>& b, int first) {
 }
 
 #if __CUDA_ARCH__ >= 900
-// y of the block's own rows from what its warps and all blocks have of them.
+// What the block has of the others' rows of y, to each its own.
 template <int kTile, int kLayers>
-__device__ void gather_product(const Block<kTile, kLayers>& b, Mailbox& mail, int first, int parity) {
+__device__ void send_product(const Block<kTile, kLayers>& b, Mailbox& mail, int first) {
   const int thread = static_cast<int>(threadIdx.x), rank = b.rows.rank;
   ready_to_send();
-  if (thread < b.blocks && thread != rank) {
-    const int tiles = b.tiles_from(first, thread);
-    const int begin = Rows<kTile>{thread, b.rows.shift}.first_layer(first) * kTile;
-    send(mail, kPartials, b.xs + b.place(thread) + begin, b.inbox + b.place(rank) + begin, thread, tiles * kTile);
-  }
-  await(mail, kPartials, parity);
-  const int own_begin = b.rows.first_layer(first) * kTile;
-  for (int q = own_begin + thread; q < b.end_layer * kTile; q += kThreads) {
-    double sum = b.xs[b.place(rank) + q];
+  if (thread >= b.blocks || thread == rank) return;
+  const int begin = Rows<kTile>{thread, b.rows.shift}.first_layer(first) * kTile;
+  send(mail, kPartials, b.xs + b.place(thread) + begin, b.inbox + b.place(rank) + begin, thread,
+       b.tiles_from(first, thread) * kTile);
+}
+
+// y of the block's own rows from what its warps and all blocks have of them; the thread's share of yᵀv.
+template <int kTile, int kLayers>
+__device__ double gather_product(const Block<kTile, kLayers>& b, int first) {
+  double inner = 0;
+  for (int q = b.rows.first(first) + static_cast<int>(threadIdx.x); b.rows.row(q) < b.s.n; q += kThreads) {
+    double sum = b.xs[b.place(b.rows.rank) + q];
     for (int k = 0; k < b.blocks; ++k) {
-      if (k != rank) sum += b.inbox[b.place(k) + q];
+      if (k != b.rows.rank) sum += b.inbox[b.place(k) + q];
     }
     const double* of_warp = b.ring + q - b.base_layer * kTile;
     for (int w = 0; w < kWarps; ++w) sum += of_warp[w * Block<kTile, kLayers>::kRing];
     b.y[q] = sum;
+    inner = fma(sum, b.v[b.rows.row(q)], inner);
   }
-  __syncthreads();
+  return inner;
 }
 #endif
 
@@ -421,9 +425,9 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
       s.q[r + int64_t{kPanel + i} * s.n] = v[r];
     }
     multiply(b, first);
-    gather_product(b, mail, first, parity);
+    send_product(b, mail, first);
     const int begin_q = rows.first(first);
-    double of_v = 0, of_w = 0, inner = 0;
+    double of_v = 0, of_w = 0;
 #pragma unroll 4
     for (int q = begin_q + warp; rows.row(q) < s.n; q += kWarps) {
       const int r = rows.row(q);
@@ -433,8 +437,9 @@ __global__ void __launch_bounds__(kThreads) reduce_panel(Panel s) {
         of_v = fma(row[lane], value, of_v);
         of_w = fma(row[kPanel + lane], value, of_w);
       }
-      inner = fma(y[q], value, inner);
     }
+    await(mail, kPartials, parity);
+    const double inner = sum_of_warp(gather_product(b, first));
     local.partial[warp][lane] = of_v;
     local.partial[warp][kPanel + lane] = of_w;
     if (lane < kDots - 2 * kPanel) local.partial[warp][2 * kPanel + lane] = lane == 0 ? inner : 0;
