@@ -18,9 +18,9 @@ struct Tridiagonal {
 /// capability 9.0), and three vectors must fit into a multiprocessor's shared memory.
 bool can_tridiagonalize(int64_t n);
 
-/// From the lower triangle of `a` (all of which is destroyed; its leading dimension is even, and a row beyond the last is
-/// finite). One kernel works through a panel of columns, its blocks exchanging what they need of each other; each column
-/// costs one pass over the lower triangle of the trailing matrix, and the panel's update is a gemm.
+/// From the lower triangle of `a` (all of which is destroyed; its leading dimension is even, and a row beyond the last
+/// is finite). One kernel works through a panel of columns, its blocks exchanging what they need of each other; each
+/// column costs one pass over the lower triangle of the trailing matrix, and the panel's update is a gemm.
 Tridiagonal tridiagonalize(MatrixView a);
 
 /// Z = Q Z.
