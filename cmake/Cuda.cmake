@@ -18,7 +18,7 @@ if(NOT GYRO_CUDA STREQUAL OFF)
     find_package(CUDAToolkit REQUIRED)
     set(GYRO_CUDA_RUNTIME CUDA::cudart_static)
     # cuBLAS and cuSOLVER are opened when a run first needs them; here is where the loader may find them.
-    set(CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
+    list(APPEND CMAKE_BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR})
     set(GYRO_OTHER_DEVICE /no_cuda/)
   elseif(GYRO_CUDA STREQUAL ON)
     message(FATAL_ERROR "GYRO_CUDA is ON, but no nvcc was found")

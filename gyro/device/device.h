@@ -48,8 +48,8 @@ Space here();
 /// Memory of this thread's GPU, in the order of its stream. Throws OutOfMemory.
 void* allocate(size_t bytes);
 void release(void* memory);
-/// `columns` stretches of `bytes`, `from_pitch` and `to_pitch` apart. Host memory may be reused on return, and holds
-/// the result on return.
+/// `columns` stretches of `bytes`, `from_pitch` and `to_pitch` apart, at least one side of them on the GPU. Host memory
+/// may be reused on return, and holds the result on return.
 void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space from_space, size_t from_pitch,
           size_t bytes, size_t columns);
 /// Large host memory (a mapped file, say) to the device, by way of page-locked buffers.

@@ -23,7 +23,7 @@ struct Decomposition {
   /// Gram: bound on |δ(σ_j²)|, design §1: 'eta'.
   double eta = 0;
   /// Gram: bound on ‖LᵀL − I‖_F for L = A S Σ⁻¹. By Ostrowski's theorem half of it bounds the relative error of every
-  /// σ_j; infinite where the Gram matrix does not resolve the smallest one. Set by measure_long_side.
+  /// σ_j; infinite where the Gram matrix does not resolve the smallest one. A LongSideProbe measures it.
   double long_side = 0;
   /// Direct: bound on ‖A − L Σ Sᵀ‖_F.
   double residual = 0;
@@ -60,7 +60,7 @@ Decomposition decompose_gram(const Matrix& g, int64_t m, double norm, double gra
 /// long_side where the smallest σ is resolved. Throws Error naming the tensor for NaN and Inf.
 Decomposition decompose_by_gram(const TallWeight& a, Matrix& g);
 
-/// Probes L = A S Σ⁻¹ for orthogonality in one pass over A's panels.
+/// Probes L = A S Σ⁻¹ for orthogonality in one pass over A's panels. The decomposition must outlive it.
 class LongSideProbe {
  public:
   explicit LongSideProbe(const Decomposition& d);
@@ -77,7 +77,7 @@ class LongSideProbe {
 /// Measures long_side with one pass over A.
 void measure_long_side(const TallWeight& a, Decomposition& d);
 
-/// By LAPACK's dgesdd on all of A.
+/// By a direct SVD (linalg::svd) of all of A.
 Decomposition decompose_direct(const TallWeight& a);
 
 }  // namespace gyro

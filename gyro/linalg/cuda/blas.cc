@@ -108,6 +108,7 @@ void Cuda::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c)
 }
 
 std::string Cuda::library() const {
+  cusolver();  // if it is missing, a run should end here and not at the first matrix that needs it
   int version = 0;
   check(cublas().get_version(blas(), &version), "cublasGetVersion");
   return fmt::format("cuBLAS {}.{}.{}", version / 10000, version / 100 % 100, version % 100);

@@ -129,8 +129,9 @@ std::optional<Svd> svd_by_polar(const Matrix& input) {
         "cusolverDnXgesvdp");
   int status = 0;
   bring(&status, info.get(), sizeof status);
-  if (status != 0 || moved != 0) return std::nullopt;
   out.values = brought(values, n);
+  const bool finite = std::all_of(out.values.begin(), out.values.end(), [](double v) { return std::isfinite(v); });
+  if (status != 0 || moved != 0 || !finite) return std::nullopt;
   return out;
 }
 
@@ -185,9 +186,9 @@ std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
 }
 
 Svd Cuda::svd(Matrix&& input) const {
-  const Matrix a = std::move(input);
+  Matrix a = std::move(input);
   if (std::optional<Svd> s = svd_by_polar(a)) return *std::move(s);
-  return svd_by_qr(a.clone());
+  return svd_by_qr(std::move(a));
 }
 
 }  // namespace gyro::linalg

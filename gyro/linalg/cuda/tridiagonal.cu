@@ -193,9 +193,9 @@ template <int kCount>
 __device__ void send_ahead(double* to, const double* from) {
   const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
   if constexpr (kCount == 2) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from) : "memory");
   } else {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(from));
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(from) : "memory");
   }
 }
 
@@ -226,7 +226,7 @@ struct Stream {
         }
       }
     }
-    asm volatile("cp.async.commit_group;");
+    asm volatile("cp.async.commit_group;" ::: "memory");
     slot = slot + 1 == Block<kTile, kLayers>::kStages ? 0 : slot + 1;
   }
 };
@@ -260,7 +260,8 @@ __device__ __forceinline__ void use_tile(const double* from, int row, int end, i
 }
 
 // The block's share of y = A v from the lower triangle of its rows, `first` and below: A(r, k) serves y(r), summed in
-// registers and left at the warp's place in the ring (by layer from the base), and y(k), left in xs by owner.
+// registers and left at the warp's place in the ring (by layer from the base), and y(k), left by owner: the others' in
+// xs, from where they are sent, its own in the inbox.
 template <int kTile, int kLayers>
 __device__ void multiply(const Block<kTile, kLayers>& b, int first) {
   using B = Block<kTile, kLayers>;
@@ -304,7 +305,10 @@ __device__ void multiply(const Block<kTile, kLayers>& b, int first) {
       slot = slot + 1 == B::kStages ? 0 : slot + 1;
     }
     const double sum = sums_of_warp(of_columns, lane);
-    if (lane % 8 == 0) b.x(column + lane / 8) = sum;
+    const int c = column + lane / 8, owner = b.rows.owner(c);
+    // Our own share must not go where our x may still be on its way from.
+    double* const shares = owner == b.rows.rank ? b.inbox : b.xs;
+    if (lane % 8 == 0) shares[b.place(owner) + b.rows.number(c)] = sum;
   }
   asm volatile("cp.async.wait_group 0;" ::: "memory");
   __syncwarp();
@@ -332,10 +336,8 @@ template <int kTile, int kLayers>
 __device__ double gather_product(const Block<kTile, kLayers>& b, int first) {
   double inner = 0;
   for (int q = b.rows.first(first) + static_cast<int>(threadIdx.x); b.rows.row(q) < b.s.n; q += kThreads) {
-    double sum = b.xs[b.place(b.rows.rank) + q];
-    for (int k = 0; k < b.blocks; ++k) {
-      if (k != b.rows.rank) sum += b.inbox[b.place(k) + q];
-    }
+    double sum = 0;
+    for (int k = 0; k < b.blocks; ++k) sum += b.inbox[b.place(k) + q];
     const double* of_warp = b.ring + q - b.base_layer * kTile;
     for (int w = 0; w < kWarps; ++w) sum += of_warp[w * Block<kTile, kLayers>::kRing];
     b.y[q] = sum;
