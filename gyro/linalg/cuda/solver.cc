@@ -11,10 +11,24 @@
 namespace gyro::linalg {
 namespace {
 
-void check_info(const Scratch<int>& info, const char* subject, const char* routine) {
-  int value = 0;
-  bring(&value, info.get(), sizeof value);
-  if (value != 0) fail(subject, "{} did not converge (info {})", routine, value);
+// What cuSOLVER's routines work in, once their sizes are known.
+struct Workspace {
+  Workspace(size_t device_bytes, size_t host_bytes)
+      : device(static_cast<int64_t>(device_bytes)), host(host_bytes), info(1) {}
+  Scratch<std::byte> device;
+  std::vector<std::byte> host;
+  Scratch<int> info;
+
+  /// 0 for success; waits.
+  int status() const {
+    int value = 0;
+    bring(&value, info.get(), sizeof value);
+    return value;
+  }
+};
+
+void check_info(const Workspace& work, const char* subject, const char* routine) {
+  if (const int value = work.status()) fail(subject, "{} did not converge (info {})", routine, value);
 }
 
 std::vector<double> brought(const Scratch<double>& values, int64_t n) {
@@ -32,13 +46,12 @@ std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
   check(cusolver().syevd_buffer_size(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld,
                                      CUDA_R_64F, values.get(), CUDA_R_64F, &device_bytes, &host_bytes),
         "cusolverDnXsyevd_bufferSize");
-  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
-  std::vector<std::byte> host_work(host_bytes);
-  Scratch<int> info(1);
+  Workspace work(device_bytes, host_bytes);
   check(cusolver().syevd(h.handle, h.parameters, mode, CUBLAS_FILL_MODE_LOWER, n, CUDA_R_64F, a.data, a.ld, CUDA_R_64F,
-                         values.get(), CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get()),
+                         values.get(), CUDA_R_64F, work.device.get(), device_bytes, work.host.data(), host_bytes,
+                         work.info.get()),
         "cusolverDnXsyevd");
-  check_info(info, "eigh", "cusolverDnXsyevd");
+  check_info(work, "eigh", "cusolverDnXsyevd");
   return brought(values, n);
 }
 
@@ -119,19 +132,16 @@ std::optional<Svd> svd_by_polar(const Matrix& input) {
                                       m, CUDA_R_64F, values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F,
                                       out.v.data(), n, CUDA_R_64F, &device_bytes, &host_bytes),
         "cusolverDnXgesvdp_bufferSize");
-  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
-  std::vector<std::byte> host_work(host_bytes);
-  Scratch<int> info(1);
+  Workspace work(device_bytes, host_bytes);
   double moved = 0;
-  check(cusolver().gesvdp(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(), m,
-                          CUDA_R_64F, values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, out.v.data(), n,
-                          CUDA_R_64F, work.get(), device_bytes, host_work.data(), host_bytes, info.get(), &moved),
-        "cusolverDnXgesvdp");
-  int status = 0;
-  bring(&status, info.get(), sizeof status);
+  check(
+      cusolver().gesvdp(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
+                        values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, out.v.data(), n, CUDA_R_64F,
+                        work.device.get(), device_bytes, work.host.data(), host_bytes, work.info.get(), &moved),
+      "cusolverDnXgesvdp");
   out.values = brought(values, n);
   const bool finite = std::all_of(out.values.begin(), out.values.end(), [](double v) { return std::isfinite(v); });
-  if (status != 0 || moved != 0 || !finite) return std::nullopt;
+  if (work.status() != 0 || moved != 0 || !finite) return std::nullopt;
   return out;
 }
 
@@ -146,14 +156,12 @@ Svd svd_by_qr(Matrix a) {
                                      values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F,
                                      &device_bytes, &host_bytes),
         "cusolverDnXgesvd_bufferSize");
-  Scratch<std::byte> work(static_cast<int64_t>(device_bytes));
-  std::vector<std::byte> host_work(host_bytes);
-  Scratch<int> info(1);
+  Workspace work(device_bytes, host_bytes);
   check(cusolver().gesvd(h.handle, h.parameters, 'S', 'S', m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F, values.get(),
-                         CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.get(), device_bytes,
-                         host_work.data(), host_bytes, info.get()),
+                         CUDA_R_64F, out.u.data(), m, CUDA_R_64F, vt.data(), n, CUDA_R_64F, work.device.get(),
+                         device_bytes, work.host.data(), host_bytes, work.info.get()),
         "cusolverDnXgesvd");
-  check_info(info, "svd", "cusolverDnXgesvd");
+  check_info(work, "svd", "cusolverDnXgesvd");
   out.values = brought(values, n);
   out.v = transposed(vt);
   return out;
