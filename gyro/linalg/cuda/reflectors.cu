@@ -28,21 +28,21 @@ __global__ void empty_rows(MatrixView x, const double* tau) {
 
 }  // namespace
 
-void apply_reflectors(const Tridiagonal& t, MatrixView z) {
+void apply_reflectors(const BandForm& b, MatrixView z) {
   constexpr int64_t kBlock = 128;
-  const int64_t n = z.rows, count = n - 1;
+  const int64_t n = z.rows, count = n - kBand;
   if (count <= 0) return;
   Matrix s(kBlock, kBlock), w(kBlock, z.cols);
   const double one = 1;
   for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
-    const int64_t k = std::min(kBlock, count - begin), rows = n - begin - 1;
-    const ConstMatrixView v = t.reflectors.view().block(begin + 1, begin, rows, k);
-    const MatrixView part = z.block(begin + 1, 0, rows, z.cols), product = w.view().block(0, 0, k, z.cols),
+    const int64_t k = std::min(kBlock, count - begin), rows = count - begin;
+    const ConstMatrixView v = b.reflectors.view().block(begin + kBand, begin, rows, k);
+    const MatrixView part = z.block(begin + kBand, 0, rows, z.cols), product = w.view().block(0, 0, k, z.cols),
                      inverse = s.view().block(0, 0, k, k);
     gemm(Op::Transpose, Op::None, 1, v, v, 0, inverse);
-    inverse_of_t<<<static_cast<unsigned>(k), kBlock, 0, device::stream()>>>(inverse, t.tau.get() + begin);
+    inverse_of_t<<<static_cast<unsigned>(k), kBlock, 0, device::stream()>>>(inverse, b.tau.get() + begin);
     gemm(Op::Transpose, Op::None, 1, v, part, 0, product);
-    empty_rows<<<512, kBlock, 0, device::stream()>>>(product, t.tau.get() + begin);
+    empty_rows<<<512, kBlock, 0, device::stream()>>>(product, b.tau.get() + begin);
     check(cudaGetLastError(), "reflector kernel");
     check(cublas().dtrsm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
                          static_cast<int>(k), static_cast<int>(z.cols), &one, inverse.data,

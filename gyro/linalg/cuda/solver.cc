@@ -67,12 +67,10 @@ std::optional<double> scaling_of(ConstMatrixView a_lower) {
   return std::ldexp(1.0, -std::ilogb(size));
 }
 
-Tridiagonal tridiagonalize_scaled(ConstMatrixView a_lower, double factor) {
-  const int64_t n = a_lower.rows;
-  Matrix both = n % 2 == 0 ? Matrix(n, n) : Matrix::zeros(n + 1, n);
-  const MatrixView square = both.view().block(0, 0, n, n);
-  mirror(a_lower, factor, square);
-  return tridiagonalize(square);
+BandForm reduce_scaled(ConstMatrixView a_lower, double factor) {
+  Matrix both(a_lower.rows, a_lower.rows);
+  mirror(a_lower, factor, both);
+  return reduce_to_band(both);
 }
 
 // Z (ZᵀZ)^-½ by Newton and Schulz's iteration: nearly parallel vectors of close eigenvalues part evenly, which leaves
@@ -105,9 +103,10 @@ std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double fa
 // By our own tridiagonalisation, bisection and twisted factorisations. Nothing where eigenvalues are too close.
 std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   const int64_t n = a_lower.rows;
-  const Tridiagonal t = tridiagonalize_scaled(a_lower, factor);
+  BandForm band = reduce_scaled(a_lower, factor);
+  const Tridiagonal t = chase_bulges(band);
   Scratch<double> values(n);
-  tridiagonal_eigenvalues(t, n, values.get());
+  tridiagonal_eigenvalues(t, values.get());
   Matrix z;
   {
     Matrix rows(n, n);
@@ -116,6 +115,7 @@ std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   }
   if (!orthonormalize(z)) return std::nullopt;
   apply_reflectors(t, z);
+  apply_reflectors(band, z);
   return Eigh{unscaled(values, n, factor), std::move(z)};
 }
 
@@ -183,9 +183,10 @@ Eigh Cuda::eigh(Matrix&& input) const {
 std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
   Matrix a = std::move(input);
   if (const auto factor = scaling_of(a)) {
-    const Tridiagonal t = tridiagonalize_scaled(a, *factor);
+    BandForm band = reduce_scaled(a, *factor);
+    const Tridiagonal t = chase_bulges(band);
     Scratch<double> values(a.rows());
-    tridiagonal_eigenvalues(t, a.rows(), values.get());
+    tridiagonal_eigenvalues(t, values.get());
     return unscaled(values, a.rows(), *factor);
   }
   std::vector<double> values = syevd(a, CUSOLVER_EIG_MODE_NOVECTOR);

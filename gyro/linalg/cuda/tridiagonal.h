@@ -4,33 +4,98 @@
 
 #include "gyro/linalg/cuda/handles.h"
 
-/// For the CUDA sources only.
+/// For the CUDA sources only. A = Q T Qᵀ in two stages: to a band by gemms, and the band to a tridiagonal matrix by
+/// chasing bulges down it (Bischof, Lang and Sun's successive band reduction).
 namespace gyro::linalg {
 
-/// A = Q T Qᵀ of a symmetric matrix, T tridiagonal, Q = H_0 H_1 ... H_{n−2} with H_j = I − tau_j v_j v_jᵀ.
-struct Tridiagonal {
-  explicit Tridiagonal(int64_t n) : diagonal(n), off_diagonal(n), tau(n), reflectors(n, n) {}
-  Scratch<double> diagonal, off_diagonal, tau;  ///< n each; off_diagonal[j] couples j and j + 1
-  Matrix reflectors;                            ///< column j: v_j, zero down to row j, 1 in row j + 1
+/// Subdiagonals of the band. A warp's lanes are the rows of a block of it.
+inline constexpr int kBand = 32;
+
+/// A = Q B Qᵀ, B of kBand subdiagonals, Q = H_0 H_1 ... with H_j = I − tau_j v_j v_jᵀ.
+struct BandForm {
+  explicit BandForm(int64_t n);
+  /// 2 kBand x n: element (d, j) is B(j + d, j). The lower half is room for bulges.
+  Matrix band;
+  Matrix reflectors;    ///< n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
+  Scratch<double> tau;  ///< n
 };
 
-/// Whether tridiagonalize takes a matrix of this size on the thread's GPU: it needs clusters of blocks (compute
-/// capability 9.0), and three vectors must fit into a multiprocessor's shared memory.
-bool can_tridiagonalize(int64_t n);
+/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks;
+/// two gemms with the trailing matrix follow.
+BandForm reduce_to_band(MatrixView a);
 
-/// From the lower triangle of `a` (all of which is destroyed; its leading dimension is even, and a row beyond the last
-/// is finite). One kernel works through a panel of columns, its blocks exchanging what they need of each other; each
-/// column costs one pass over the lower triangle of the trailing matrix, and the panel's update is a gemm.
-Tridiagonal tridiagonalize(MatrixView a);
+/// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
+/// of the kBand rows from s + 1 + t kBand on; Q is their product in this order.
+struct Tridiagonal {
+  explicit Tridiagonal(int64_t n);
+  int64_t n;
+  int64_t steps;                         ///< the most reflectors of a sweep
+  Scratch<double> diagonal, off_diagonal;  ///< n each; off_diagonal[j] couples j and j + 1
+  Matrix reflectors;                     ///< n x n, column s: the vectors of H(s, t) in their rows
+  Scratch<double> tau;                   ///< steps x n, of H(s, t) at [t + s steps]
+};
 
-/// Z = Q Z.
+/// Takes `b` apart (its band is destroyed). Each warp takes one sweep after the other; a sweep follows the one before
+/// it three blocks behind.
+Tridiagonal chase_bulges(BandForm& b);
+
+/// Z = Q Z for the Q of either stage.
+void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
 
+/// Whether the thread's GPU can do all this for a matrix of size n: it needs clusters of blocks (compute capability
+/// 9.0).
+bool can_tridiagonalize(int64_t n);
+
 /// Eigenvalues of T, descending, by bisection: within a few u ‖T‖.
-void tridiagonal_eigenvalues(const Tridiagonal& t, int64_t n, double* values);
+void tridiagonal_eigenvalues(const Tridiagonal& t, double* values);
 
 /// Unit eigenvectors of T for eigenvalues found by bisection, as rows of `rows` (n x n), each by a twisted
 /// factorisation (as MRRR's getvec): residuals of a few u ‖T‖, but orthogonal only to u ‖T‖ / gap.
 void tridiagonal_eigenvectors(const Tridiagonal& t, const double* values, MatrixView rows);
+
+#ifdef __CUDACC__
+/// What a warp of the kernels needs.
+struct Reflector {
+  double beta, tau, scale;  ///< H x = beta e_1 for x = (alpha, rest): v = (1, scale rest)
+};
+
+__device__ inline Reflector reflector_of(double alpha, double rest_squared) {
+  if (rest_squared == 0) return {alpha, 0, 0};
+  const double beta = -copysign(sqrt(fma(alpha, alpha, rest_squared)), alpha);
+  return {beta, (beta - alpha) / beta, 1 / (alpha - beta)};
+}
+
+__device__ inline double sum_of_warp(double value) {
+  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffff, value, step);
+  return value;
+}
+
+/// A step of sums_of_warp: sums i and i + kStep of two halves of the lanes become one.
+template <int kStep>
+__device__ __forceinline__ void halve(double (&sum)[16], int lane) {
+#pragma unroll
+  for (int i = 0; i < kStep; ++i) {
+    const double low = sum[i], high = sum[i + kStep];
+    sum[i] = (lane & kStep ? high : low) + __shfl_xor_sync(0xffffffff, lane & kStep ? low : high, kStep);
+  }
+}
+
+/// 32 sums over a warp at once: lane i gets that of all lanes' term(i).
+template <typename Term>
+__device__ __forceinline__ double sums_of_warp(int lane, Term term) {
+  double sum[16];
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    const double low = term(i), high = term(i + 16);
+    sum[i] = (lane & 16 ? high : low) + __shfl_xor_sync(0xffffffff, lane & 16 ? low : high, 16);
+  }
+  halve<8>(sum, lane);
+  halve<4>(sum, lane);
+  halve<2>(sum, lane);
+  halve<1>(sum, lane);
+  return sum[0];
+}
+#endif
 
 }  // namespace gyro::linalg

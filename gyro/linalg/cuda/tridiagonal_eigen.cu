@@ -106,7 +106,8 @@ unsigned blocks(int64_t threads) {
 
 }  // namespace
 
-void tridiagonal_eigenvalues(const Tridiagonal& t, int64_t n, double* values) {
+void tridiagonal_eigenvalues(const Tridiagonal& t, double* values) {
+  const int64_t n = t.n;
   Scratch<double> squares(n);
   square<<<blocks(n), kThreads, 0, device::stream()>>>(t.off_diagonal.get(), static_cast<int>(n), squares.get());
   // ‖T‖_F ≤ 2 as eigh scales its matrices, so that no eigenvalue is outside.

@@ -1,0 +1,199 @@
+#include "gyro/linalg/cuda/tridiagonal.h"
+
+namespace gyro::linalg {
+namespace {
+
+// The reflectors H(s, t) of kBand sweeps s at one t make a block I − V T Vᵀ, V with kBand columns of kBand numbers,
+// each a row below the one before: 2 kBand rows in tiles of 8 x 8, of which some are empty.
+constexpr int kTile = 8, kRows = 2 * kBand / kTile, kColumns = kBand / kTile;
+constexpr int kTileSize = kTile * kTile;
+
+__host__ __device__ constexpr bool in_v(int i, int j) {
+  return i >= j && i <= j + kColumns;
+}
+__host__ __device__ constexpr bool in_vt(int i, int j) {
+  return i <= j + kColumns;
+}
+// The number of a tile that is not empty, column by column.
+__host__ __device__ constexpr int tile_of_v(int i, int j) {
+  return j * (kColumns + 1) + i - j;
+}
+__host__ __device__ constexpr int tile_of_vt(int i, int j) {
+  return j * (kColumns + 1) + j * (j - 1) / 2 + i;
+}
+constexpr int kTilesOfV = tile_of_v(kColumns, kColumns), kTilesOfVt = tile_of_vt(0, kColumns);
+constexpr int kBlockSize = (kTilesOfV + kTilesOfVt) * kTileSize;  // doubles
+
+// Groups of kBand sweeps, and blocks of group g: one fewer than of the group before.
+__host__ __device__ constexpr int groups_of(int n) {
+  return (n - 1 + kBand - 1) / kBand;
+}
+__host__ __device__ constexpr int64_t block_of(int groups, int group, int step) {
+  return int64_t{group} * groups - int64_t{group} * (group - 1) / 2 + step;
+}
+
+// The place of a lane's two numbers in a tile's columns 2 t and 2 t + 1 of row g, lane = 4 g + t: the B operand of
+// mma.m16n8k8 with its rows taken in the order 0 2 4 6 1 3 5 7, in which the accumulator of the product before holds
+// its columns.
+__device__ int place_of(int g, int k) {
+  return (g * 4 + k / 2) * 2 + k % 2;
+}
+
+constexpr int kPackThreads = 128;
+
+// V, and −V T, tile by tile as the lanes of a warp read them.
+__global__ void __launch_bounds__(kPackThreads) pack(const double* reflectors, const double* tau, int n, int steps,
+                                                     double* blocks) {
+  __shared__ double v[2 * kBand][kBand + 1], s[kBand][kBand + 1], t[kBand][kBand + 1], taus[kBand];
+  const int group = static_cast<int>(blockIdx.y), step = static_cast<int>(blockIdx.x), groups = groups_of(n);
+  if (step >= groups - group) return;
+  const int thread = static_cast<int>(threadIdx.x), sweep = group * kBand, top = sweep + 1 + step * kBand;
+  for (int k = thread; k < 2 * kBand * kBand; k += kPackThreads) {
+    const int r = k % (2 * kBand), q = k / (2 * kBand);
+    const bool inside = r >= q && r < q + kBand && top + r < n && sweep + q < n;
+    v[r][q] = inside ? reflectors[top + r + int64_t{sweep + q} * n] : 0;
+  }
+  if (thread < kBand) taus[thread] = sweep + thread < n ? tau[step + int64_t{sweep + thread} * steps] : 0;
+  __syncthreads();
+  for (int k = thread; k < kBand * kBand; k += kPackThreads) {
+    const int i = k % kBand, j = k / kBand;
+    double sum = 0;
+    for (int r = j; r < i + kBand; ++r) sum = fma(v[r][i], v[r][j], sum);  // i ≤ j is what counts
+    s[i][j] = sum;
+    t[i][j] = 0;
+  }
+  __syncthreads();
+  if (thread < kBand) {  // a row of T each
+    for (int j = thread; j < kBand; ++j) {
+      double sum = 0;
+      for (int l = thread; l < j; ++l) sum = fma(t[thread][l], s[l][j], sum);
+      t[thread][j] = j == thread ? taus[j] : -taus[j] * sum;
+    }
+  }
+  __syncthreads();
+  double* out = blocks + block_of(groups, group, step) * kBlockSize;
+  for (int k = thread; k < 2 * kBand * kBand; k += kPackThreads) {
+    const int r = k % (2 * kBand), q = k / (2 * kBand), i = r / kTile, j = q / kTile;
+    if (in_v(i, j)) out[tile_of_v(i, j) * kTileSize + place_of(q % kTile, r % kTile)] = v[r][q];
+    if (!in_vt(i, j)) continue;
+    double sum = 0;
+    for (int l = 0; l <= q; ++l) sum = fma(v[r][l], t[l][q], sum);
+    out[(kTilesOfV + tile_of_vt(i, j)) * kTileSize + place_of(r % kTile, q % kTile)] = -sum;
+  }
+}
+
+#if __CUDA_ARCH__ >= 900
+// c += a b: 16 x 8, 16 x 8 and 8 x 8 of a warp, b as place_of has it and a as an accumulator holds it.
+__device__ __forceinline__ void multiply_add(double (&c)[4], const double (&a)[4], double2 b) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "%3};"
+      : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
+      : "d"(a[0]), "d"(a[2]), "d"(a[1]), "d"(a[3]), "d"(b.x), "d"(b.y));
+}
+#endif
+
+constexpr int kApplyWarps = 4, kWarpColumns = 16, kApplyColumns = kApplyWarps * kWarpColumns;
+constexpr int kApplyThreads = 32 * kApplyWarps;
+
+// A warp has its 16 columns of Z, of which the 2 kBand rows that a block touches are in registers, transposed, as tiles
+// of accumulators. The blocks of a group go down Z, kBand rows each, so that half of the rows stay.
+__global__ void __launch_bounds__(kApplyThreads) apply_blocks(const double* blocks, int n, double* z, int64_t ld,
+                                                              int columns) {
+#if __CUDA_ARCH__ >= 900
+  extern __shared__ __align__(16) double stages[];  // two blocks
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
+  const int g = lane / 4, k = lane % 4 * 2, groups = groups_of(n);
+  const int column = static_cast<int>(blockIdx.x) * kApplyColumns + warp * kWarpColumns + g;
+  const auto fetch = [&](int64_t block, int stage) {
+    const double* from = blocks + block * kBlockSize;
+    const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(stages + stage * kBlockSize));
+    for (int i = thread; i < kBlockSize / 2; i += kApplyThreads) {
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + i * 16), "l"(from + 2 * i) : "memory");
+    }
+  };
+  // Element m of a lane's part of a tile whose first row is `row`.
+  const auto element = [&](int row, int m) { return z + row + k + m % 2 + (column + m / 2 * 8) * ld; };
+  const auto exists = [&](int row, int m) { return row + k + m % 2 < n && column + m / 2 * 8 < columns; };
+  const auto load = [&](double (&tile)[4], int row) {
+#pragma unroll
+    for (int m = 0; m < 4; ++m) tile[m] = exists(row, m) ? *element(row, m) : 0;
+  };
+  const auto store = [&](const double (&tile)[4], int row) {
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+      if (exists(row, m)) *element(row, m) = tile[m];
+    }
+  };
+  double window[kRows][4];
+  int stage = 0;
+  fetch(block_of(groups, groups - 1, 0), 0);
+  asm volatile("cp.async.commit_group;" ::: "memory");
+  for (int group = groups - 1; group >= 0; --group) {
+    const int steps = groups - group;
+    int top = group * kBand + 1;
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) load(window[i], top + i * kTile);
+    for (int step = 0; step < steps; ++step, top += kBand) {
+      const bool last = step + 1 == steps;
+      if (!last || group > 0) fetch(last ? block_of(groups, group - 1, 0) : block_of(groups, group, step + 1), stage ^ 1);
+      asm volatile("cp.async.commit_group;" ::: "memory");
+      asm volatile("cp.async.wait_group 1;" ::: "memory");
+      __syncthreads();
+      double coming[kColumns][4];
+#pragma unroll
+      for (int i = 0; i < kColumns; ++i) load(coming[i], top + (kRows + i) * kTile);
+      const double2* v = reinterpret_cast<const double2*>(stages + stage * kBlockSize) + lane;
+      const double2* vt = v + kTilesOfV * kTileSize / 2;
+      double y[kColumns][4] = {};
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+#pragma unroll
+        for (int j = 0; j < kColumns; ++j) {
+          if (in_v(i, j)) multiply_add(y[j], window[i], v[tile_of_v(i, j) * kTileSize / 2]);
+        }
+      }
+#pragma unroll
+      for (int j = 0; j < kColumns; ++j) {
+#pragma unroll
+        for (int i = 0; i < kRows; ++i) {
+          if (in_vt(i, j)) multiply_add(window[i], y[j], vt[tile_of_vt(i, j) * kTileSize / 2]);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < kColumns; ++i) {
+        store(window[i], top + i * kTile);
+#pragma unroll
+        for (int m = 0; m < 4; ++m) {
+          window[i][m] = window[i + kColumns][m];
+          window[i + kColumns][m] = coming[i][m];
+        }
+      }
+      __syncthreads();
+      stage ^= 1;
+    }
+#pragma unroll
+    for (int i = 0; i < kColumns; ++i) store(window[i], top + i * kTile);
+  }
+#else
+  __trap();  // can_tridiagonalize says no
+#endif
+}
+
+}  // namespace
+
+void apply_reflectors(const Tridiagonal& t, MatrixView z) {
+  const int n = static_cast<int>(t.n), groups = groups_of(n);
+  Scratch<double> blocks(block_of(groups, groups, 0) * kBlockSize);
+  const dim3 grid(static_cast<unsigned>(groups), static_cast<unsigned>(groups));
+  pack<<<grid, kPackThreads, 0, device::stream()>>>(t.reflectors.data(), t.tau.get(), n, static_cast<int>(t.steps),
+                                                    blocks.get());
+  constexpr int kShared = 2 * kBlockSize * static_cast<int>(sizeof(double));
+  static_assert(kShared <= 48 << 10);
+  const auto columns = static_cast<int>(z.cols);
+  apply_blocks<<<static_cast<unsigned>((columns + kApplyColumns - 1) / kApplyColumns), kApplyThreads, kShared,
+                 device::stream()>>>(blocks.get(), n, z.data, z.ld, columns);
+  check(cudaGetLastError(), "reflector kernel");
+}
+
+}  // namespace gyro::linalg
