@@ -24,8 +24,8 @@ struct Panel {
   int rows;
   double* v[3];  // where the vectors go, column-major
   int64_t v_ld[3];
-  double* tau;
-  double* band;  // of the panel's first column
+  double *tau, *gram;  // gram: VᵀV above its diagonal, kBand x kBand
+  double* band;        // of the panel's first column
 };
 
 // What blocks send each other for a column, twice, so that the next column's may come while this one's is read.
@@ -34,9 +34,9 @@ struct Mail {
   double pivot[2][kBand];
 };
 
-// One cluster, a thread a row, its kBand elements in registers; the column in work is always the first of them. For
-// column x one exchange is enough: with d_c = Σ x_i a_ic below the pivot and p the pivot's row, vᵀa_c is
-// p_c + scale d_c.
+// One cluster, a thread a row, its kBand elements in registers; the column in work is always the first of them, and the
+// vectors found so far are the last. For column x one exchange is enough: with d_c = Σ x_i a_ic below the pivot and p
+// the pivot's row, vᵀa_c is p_c + scale d_c, of columns and vectors alike.
 __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
 #if __CUDA_ARCH__ >= 900
   __shared__ Mail mail;
@@ -72,7 +72,10 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
     for (int k = 0; k < blocks; ++k) dot += mail.dots[parity][k][lane];
     const double p = mail.pivot[parity][lane];
     const Reflector h = reflector_of(__shfl_sync(0xffffffff, p, 0), __shfl_sync(0xffffffff, dot, 0));
-    factor[warp][lane] = h.tau * fma(h.scale, dot, p);
+    const double product = fma(h.scale, dot, p);
+    const int before = lane - (kBand - j);  // the vector that the lane's number belongs to, if it does to one
+    factor[warp][lane] = before < 0 ? h.tau * product : 0;
+    if (rank == 0 && warp == 0 && before >= 0) s.gram[before + j * kBand] = product;
     __syncwarp();
     const double v = r == j ? 1 : h.scale * x;
     if (r < s.rows) {
@@ -86,7 +89,7 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
     }
 #pragma unroll
     for (int c = 1; c < kBand; ++c) row[c - 1] = fma(-v, factor[warp][c], row[c]);
-    row[kBand - 1] = 0;
+    row[kBand - 1] = v;
     __syncwarp();
     if (r == 0) s.tau[j] = h.tau;
   }
@@ -97,58 +100,104 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
 
 // W = A V T − ½ V (Tᵀ Vᵀ A V T), so that Qᵀ A Q = A − V Wᵀ − W Vᵀ for Q = I − V T Vᵀ.
 struct Update {
-  const double *v, *av, *products;  // rows x kBand each; kBand x 2 kBand: VᵀV and VᵀAV
-  const double* tau;
+  const double *v, *av;  // rows x kBand each
   int64_t ld;
   int rows;
+  const double *gram, *tau;
   double* w[2];
 };
 
-constexpr int kUpdateThreads = 128;
+constexpr int kUpdateThreads = 256;
+constexpr int kChunk = 32;  // rows that are multiplied at a time
 
+// The block's share of VᵀAV, a thread four numbers of a row: rows [begin, end).
+__device__ void multiply_share(const Update& s, int begin, int end, double (&share)[kBand][kBand]) {
+  __shared__ double v[kChunk][kBand + 1];
+  __shared__ alignas(16) double av[kChunk][kBand + 2];
+  static_assert(kUpdateThreads == kBand * kBand / 4);
+  const int thread = static_cast<int>(threadIdx.x), i = thread / 8, j = thread % 8 * 4;
+  double sum[4] = {};
+  for (int row = begin; row < end; row += kChunk) {
+    for (int k = thread; k < kChunk * kBand; k += kUpdateThreads) {
+      const int r = k % kChunk, c = k / kChunk;
+      const bool inside = row + r < end;
+      v[r][c] = inside ? s.v[row + r + c * s.ld] : 0;
+      av[r][c] = inside ? s.av[row + r + c * s.ld] : 0;
+    }
+    __syncthreads();
+#pragma unroll 8
+    for (int r = 0; r < kChunk; ++r) {
+#pragma unroll
+      for (int k = 0; k < 4; ++k) sum[k] = fma(v[r][i], av[r][j + k], sum[k]);
+    }
+    __syncthreads();
+  }
+  for (int k = 0; k < 4; ++k) share[i][j + k] = sum[k];
+}
+
+// A row of T a lane: T(:, j) = −tau_j T VᵀV(:, j) above the diagonal, tau_j on it.
+__device__ void form_t(const Update& s, double (&gram)[kBand][kBand], double (&t)[kBand][kBand + 1]) {
+  const int row = static_cast<int>(threadIdx.x);
+  for (int k = 0; k < kBand; ++k) gram[k][row] = k < row ? s.gram[k + row * kBand] : 0;
+  __syncwarp();
+  for (int j = 0; j < kBand; ++j) {
+    double sum = 0;
+    for (int l = row; l < j; ++l) sum = fma(t[row][l], gram[l][j], sum);
+    const double tau = s.tau[j];
+    t[row][j] = j < row ? 0 : j == row ? tau : -tau * sum;
+  }
+}
+
+// One cluster; a thread a row.
 __global__ void __launch_bounds__(kUpdateThreads) form_update(Update s) {
-  __shared__ double t[kBand][kBand], k[kBand][kBand], temporary[kBand][kBand], gram[kBand][kBand + 1];
+#if __CUDA_ARCH__ >= 900
+  __shared__ double share[kBand][kBand], vav[kBand][kBand], t[kBand][kBand + 1];
+  cg::cluster_group cluster = cg::this_cluster();
+  const int blocks = static_cast<int>(cluster.num_blocks()), rank = static_cast<int>(cluster.block_rank());
   const int thread = static_cast<int>(threadIdx.x);
-  for (int i = thread; i < kBand * kBand; i += kUpdateThreads) {
-    gram[i % kBand][i / kBand] = s.products[i];
-    t[i % kBand][i / kBand] = 0;
+  const int each = (s.rows + blocks - 1) / blocks, begin = rank * each, end = min(begin + each, s.rows);
+  multiply_share(s, begin, end, share);
+  if (thread < kBand) form_t(s, vav, t);
+  cluster.sync();
+  // Each block sums up its part of VᵀAV and sends it to all.
+  const int part = kBand * kBand / blocks;
+  for (int k = thread; k < part; k += kUpdateThreads) {
+    const int place = rank * part + k;
+    double sum = 0;
+    for (int from = 0; from < blocks; ++from) sum += cluster.map_shared_rank(&share[0][0], from)[place];
+    for (int to = 0; to < blocks; ++to) cluster.map_shared_rank(&vav[0][0], to)[place] = sum;
+  }
+  cluster.sync();
+  // −½ Tᵀ (VᵀAV) T, T being upper triangular; the first product takes the place of the shares.
+  for (int k = thread; k < kBand * kBand; k += kUpdateThreads) {
+    const int i = k / kBand, j = k % kBand;
+    double sum = 0;
+    for (int l = 0; l <= j; ++l) sum = fma(vav[i][l], t[l][j], sum);
+    share[i][j] = sum;
   }
   __syncthreads();
-  if (thread < kBand) {  // a row of T each
-    for (int j = thread; j < kBand; ++j) {
-      double sum = 0;
-      for (int l = thread; l < j; ++l) sum = fma(t[thread][l], gram[l][j], sum);
-      t[thread][j] = j == thread ? s.tau[j] : -s.tau[j] * sum;
+  for (int k = thread; k < kBand * kBand; k += kUpdateThreads) {
+    const int i = k / kBand, j = k % kBand;
+    double sum = 0;
+    for (int l = 0; l <= i; ++l) sum = fma(t[l][i], share[l][j], sum);
+    vav[i][j] = -0.5 * sum;
+  }
+  __syncthreads();
+  for (int r = begin + thread; r < end; r += kUpdateThreads) {
+    double w[kBand] = {};
+    for (int l = 0; l < kBand; ++l) {
+      const double av = s.av[r + l * s.ld], v = s.v[r + l * s.ld];
+#pragma unroll
+      for (int c = 0; c < kBand; ++c) w[c] = fma(av, t[l][c], fma(v, vav[l][c], w[c]));
+    }
+#pragma unroll
+    for (int c = 0; c < kBand; ++c) {
+      for (double* to : s.w) to[r + c * s.ld] = w[c];
     }
   }
-  __syncthreads();
-  const double* vav = s.products + kBand * kBand;
-  for (int i = thread; i < kBand * kBand; i += kUpdateThreads) {
-    const int row = i % kBand, column = i / kBand;
-    double sum = 0;
-    for (int l = 0; l <= column; ++l) sum = fma(vav[row + l * kBand], t[l][column], sum);
-    temporary[row][column] = sum;
-  }
-  __syncthreads();
-  for (int i = thread; i < kBand * kBand; i += kUpdateThreads) {
-    const int row = i / kBand, column = i % kBand;
-    double sum = 0;
-    for (int l = 0; l <= row; ++l) sum = fma(t[l][row], temporary[l][column], sum);
-    k[row][column] = -0.5 * sum;
-  }
-  __syncthreads();
-  const int r = static_cast<int>(blockIdx.x) * kUpdateThreads + thread;
-  if (r >= s.rows) return;
-  double w[kBand] = {};
-  for (int l = 0; l < kBand; ++l) {
-    const double av = s.av[r + l * s.ld], v = s.v[r + l * s.ld];
-#pragma unroll
-    for (int c = 0; c < kBand; ++c) w[c] = fma(av, t[l][c], fma(v, k[l][c], w[c]));
-  }
-#pragma unroll
-  for (int c = 0; c < kBand; ++c) {
-    for (double* to : s.w) to[r + c * s.ld] = w[c];
-  }
+#else
+  __trap();  // can_tridiagonalize says no
+#endif
 }
 
 // What no panel's factorisation wrote of the band: the triangles on the diagonal, and all of the last columns.
@@ -164,25 +213,29 @@ int attribute(cudaDeviceAttr which) {
   return value;
 }
 
-// Enough blocks of about 256 threads, which find room beside other kernels, to give each row a thread.
-void launch(const Panel& s) {
+// Blocks of a cluster for so many rows: of about 256, which find room beside other kernels.
+int blocks_for(int rows) {
   int blocks = 1;
-  while (blocks < kMaxBlocks && blocks * 256 < s.rows) blocks *= 2;
-  const int each = (s.rows + blocks - 1) / blocks;
+  while (blocks < kMaxBlocks && blocks * 256 < rows) blocks *= 2;
+  return blocks;
+}
+
+template <typename Argument>
+void launch_cluster(void (*kernel)(Argument), const Argument& argument, int blocks, int threads) {
   static std::once_flag allowed[64];  // by GPU
   std::call_once(allowed[device::gpu() % 64], [&] {
-    check(cudaFuncSetAttribute(factor_panel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
   });
   cudaLaunchAttribute cluster{};
   cluster.id = cudaLaunchAttributeClusterDimension;
   cluster.val.clusterDim = {static_cast<unsigned>(blocks), 1, 1};
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks));
-  config.blockDim = dim3(static_cast<unsigned>(std::max(kBand, (each + 31) / 32 * 32)));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
   config.stream = device::stream();
   config.attrs = &cluster;
   config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, factor_panel, s), "panel kernel");
+  check(cudaLaunchKernelEx(&config, kernel, argument), "panel kernel");
 }
 
 }  // namespace
@@ -198,30 +251,25 @@ BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Ma
 BandForm reduce_to_band(MatrixView a) {
   const int64_t n = a.rows;
   BandForm out(n);
-  // [W V AV] and [V W]: what the gemms take stands side by side.
-  Matrix left(n, 3 * kBand), right(n, 2 * kBand), products(kBand, 2 * kBand);
+  // [W V] and [V W AV]: what the update takes stands side by side.
+  Matrix left(n, 2 * kBand), right(n, 3 * kBand), gram(kBand, kBand);
   int64_t begin = 0;
   for (; n - begin - kBand >= 2; begin += kBand) {
-    const int64_t first = begin + kBand, rows = n - first;
-    const MatrixView rest = a.block(first, first, rows, rows);
-    double *const w = left.data(), *const v = left.col(kBand), *const av = left.col(2 * kBand);
-    launch({&a(first, begin),
-            a.ld,
-            static_cast<int>(rows),
-            {v, right.data(), &out.reflectors(first, begin)},
-            {n, n, n},
-            out.tau.get() + begin,
-            out.band.col(begin)});
-    const ConstMatrixView vectors = left.view().block(0, kBand, rows, kBand);
-    gemm(Op::None, Op::None, 1, rest, vectors, 0, left.view().block(0, 2 * kBand, rows, kBand));
-    gemm(Op::Transpose, Op::None, 1, vectors, left.view().block(0, kBand, rows, 2 * kBand), 0, products);
-    const Update update{v, av, products.data(), out.tau.get() + begin, n, static_cast<int>(rows),
-                        {w, right.col(kBand)}};
-    form_update<<<static_cast<unsigned>((rows + kUpdateThreads - 1) / kUpdateThreads), kUpdateThreads, 0,
-                  device::stream()>>>(update);
-    check(cudaGetLastError(), "update kernel");
-    gemm(Op::None, Op::Transpose, -1, right.view().block(0, 0, rows, 2 * kBand),
-         left.view().block(0, 0, rows, 2 * kBand), 1, rest);
+    const int64_t first = begin + kBand, rest = n - first;
+    const auto rows = static_cast<int>(rest);
+    const MatrixView trailing = a.block(first, first, rest, rest);
+    double *const v = right.data(), *const w = right.col(kBand), *const av = right.col(2 * kBand);
+    double* const tau = out.tau.get() + begin;
+    const int blocks = blocks_for(rows), each = (rows + blocks - 1) / blocks;
+    launch_cluster(factor_panel,
+                   Panel{&a(first, begin), a.ld, rows, {v, left.col(kBand), &out.reflectors(first, begin)}, {n, n, n},
+                         tau, gram.data(), out.band.col(begin)},
+                   blocks, std::max(kBand, (each + 31) / 32 * 32));
+    gemm(Op::None, Op::None, 1, trailing, right.view().block(0, 0, rest, kBand), 0,
+         right.view().block(0, 2 * kBand, rest, kBand));
+    launch_cluster(form_update, Update{v, av, n, rows, gram.data(), tau, {w, left.data()}}, blocks, kUpdateThreads);
+    gemm(Op::None, Op::Transpose, -1, right.view().block(0, 0, rest, 2 * kBand),
+         left.view().block(0, 0, rest, 2 * kBand), 1, trailing);
   }
   copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(
       a.data, a.ld, static_cast<int>(n), static_cast<int>(begin), out.band.data());

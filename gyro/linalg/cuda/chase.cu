@@ -16,106 +16,172 @@ struct Chase {
   int* progress;  // of sweep s at [s + 1]: how many blocks below the diagonal it has done with; [0] is before the first
 };
 
+// A sweep follows the one before it by two to three blocks of the band: more blocks of threads than this, for sweeps down
+// `rows` rows, would only wait.
+__host__ __device__ int blocks_for(int rows) {
+  return rows / (2 * kBand) + 2;
+}
+
 __device__ int acquire(const int* flag) {
   int value;
   asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(value) : "l"(flag) : "memory");
   return value;
 }
 
-// All that the warp has written may be read by whoever sees the flag.
-__device__ void publish(int* flag, int value, int lane) {
-  __threadfence();
-  __syncwarp();
-  if (lane == 0) asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
+__device__ void publish(int* flag, int value) {
+  asm volatile("fence.acq_rel.gpu;" ::: "memory");
+  asm volatile("st.relaxed.gpu.global.s32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
 }
 
-// A block of the band, row by lane: what is below the diagonal of its kBand rows, or the block beside it.
-using Row = double[kBand];
+constexpr int kWarps = 4, kThreads = 32 * kWarps;
+constexpr int kOwn = kBand / kWarps;  // columns of a warp in each block
 
-// One warp, one sweep after the other. Step t of sweep s makes the first column of the block below the diagonal, E,
-// (rows R(t), columns R(t − 1)) a multiple of e_1 by H, and applies H to the rest of E, from both sides to the diagonal
-// block D of R(t), and from the right to the E of step t + 1, which it thereby fills.
-__global__ void __launch_bounds__(32) chase(Chase s) {
-  __shared__ alignas(16) double v_of[kBand], w_of[kBand], f_of[kBand];
-  const int lane = static_cast<int>(threadIdx.x);
+// A warp's columns of a block, a row a lane.
+using Columns = double[kOwn];
+
+// Σ of the lanes' a[i] x: lane l gets that of i = l % kOwn.
+__device__ __forceinline__ double column_sums(const Columns& a, double x, int lane) {
+  static_assert(kOwn == 8);
+  double sum[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const double low = a[i] * x, high = a[i + 4] * x;
+    sum[i] = (lane & 4 ? high : low) + __shfl_xor_sync(0xffffffff, lane & 4 ? low : high, 4);
+  }
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    sum[i] = (lane & 2 ? sum[i + 2] : sum[i]) + __shfl_xor_sync(0xffffffff, lane & 2 ? sum[i] : sum[i + 2], 2);
+  }
+  sum[0] = (lane & 1 ? sum[1] : sum[0]) + __shfl_xor_sync(0xffffffff, lane & 1 ? sum[0] : sum[1], 1);
+  sum[0] += __shfl_xor_sync(0xffffffff, sum[0], 8);
+  return sum[0] + __shfl_xor_sync(0xffffffff, sum[0], 16);
+}
+
+// The lane's share of a product with a vector of which `b` are the numbers that belong to the warp's columns.
+__device__ __forceinline__ double row_sum(const Columns& a, const double* b) {
+  double even = 0, odd = 0;
+#pragma unroll
+  for (int i = 0; i < kOwn; i += 2) {
+    even = fma(a[i], b[i], even);
+    odd = fma(a[i + 1], b[i + 1], odd);
+  }
+  return even + odd;
+}
+
+// Sums over the columns of all warps, of one step; the next step has another.
+struct Exchange {
+  double y_of_rows[kWarps][kBand], y_of_columns[kBand], g[kWarps][kBand];
+};
+
+// A block of threads works off one sweep after the other. Step t of sweep s makes the first column of the block below
+// the diagonal, E, (rows R(t), columns R(t − 1)) a multiple of e_1 by H, and applies H to the rest of E, from both
+// sides to the diagonal block D of R(t), and from the right to the E of step t + 1, which it thereby fills. Each warp
+// has a quarter of the columns, and all of E's first so that it finds H by itself.
+__global__ void __launch_bounds__(kThreads) chase(Chase s) {
+  __shared__ Exchange exchange[2];
+  __shared__ alignas(16) double v_of[kWarps][kBand], w_of[kWarps][kOwn], f_of[kWarps][kOwn];
+  __shared__ int taken;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32, first_own = warp * kOwn;
+  constexpr int kNext = kStride - 1;  // from an element to the one on its right
   for (;;) {
-    int sweep = 0;
-    if (lane == 0) sweep = atomicAdd(s.next, 1);
-    sweep = __shfl_sync(0xffffffff, sweep, 0);
+    if (thread == 0) {
+      // The fewer steps a sweep has, the fewer sweeps go on at a time.
+      const bool needed = static_cast<int>(blockIdx.x) < blocks_for(s.n - *static_cast<volatile int*>(s.next));
+      taken = needed ? atomicAdd(s.next, 1) : s.n;
+    }
+    __syncthreads();
+    const int sweep = taken;
     if (sweep > s.n - 3) return;
     const int* ahead = s.progress + sweep;
     int* own = s.progress + sweep + 1;
-    double* vectors = s.reflectors + static_cast<int64_t>(sweep) * s.n;
     int seen = 0;
-    Row e;
+    double e_first = 0;
+    Columns e;
     for (int t = 0;; ++t) {
       const int first = sweep + 1 + t * kBand, rows = min(kBand, s.n - first);
       // The sweep before has put its hands off everything here once its block below the next diagonal one is done.
       if (seen < t + 3) {
         if (lane == 0) {
-          while ((seen = acquire(ahead)) < t + 3) __nanosleep(32);
+          while ((seen = acquire(ahead)) < t + 3) {
+          }
         }
         seen = __shfl_sync(0xffffffff, seen, 0);
         __syncwarp();
       }
-      double* const below = s.band + static_cast<int64_t>(first) * kStride + lane;  // D(lane, c) is [c (kStride − 1)]
+      double* const below = s.band + static_cast<int64_t>(first) * kStride + lane;  // D(lane, c) at [c kNext]
       const bool inside = lane < rows;
-      Row d;
-      double diagonal = 0;
+      Columns d, e_next;
 #pragma unroll
-      for (int c = 0; c < kBand; ++c) d[c] = inside && c < lane ? __ldcg(below + c * (kStride - 1)) : 0;
-      if (inside) diagonal = __ldcg(below + lane * (kStride - 1));
-      double* const column = s.band + static_cast<int64_t>(sweep) * kStride + 1 + lane;
-      if (t == 0) e[0] = inside ? __ldcg(column) : 0;
-
-      const double x = lane > 0 ? e[0] : 0;
-      const Reflector h = reflector_of(__shfl_sync(0xffffffff, e[0], 0), sum_of_warp(x * x));
-      const double v = lane == 0 ? 1 : h.scale * x;
-      __syncwarp();
-      v_of[lane] = v;
-      if (inside) vectors[first + lane] = v;
-      if (lane == 0) s.tau[t + static_cast<int64_t>(sweep) * s.steps] = h.tau;
-      if (t == 0) {
-        if (inside) *column = lane == 0 ? h.beta : 0;
-      } else {
-        f_of[lane] = h.tau * sums_of_warp(lane, [&](int c) { return v * e[c]; });
-        __syncwarp();
-        double* const beside = below + kBand - kBand * kStride;  // E(lane, c) is [c (kStride − 1)]
-        if (inside) {
-          *beside = lane == 0 ? h.beta : 0;
-#pragma unroll
-          for (int c = 1; c < kBand; ++c) beside[c * (kStride - 1)] = fma(-v, f_of[c], e[c]);
-        }
+      for (int i = 0; i < kOwn; ++i) {
+        const int c = first_own + i;
+        d[i] = inside && c < lane ? __ldcg(below + c * kNext) : 0;
       }
-      __syncwarp();
-      if (rows < 2) break;
-
-      // The next E, on its way while D is worked on.
+      const double diagonal = inside && warp == kWarps - 1 ? __ldcg(below + lane * kNext) : 0;
       const int next_rows = min(kBand, s.n - first - kBand);
 #pragma unroll
-      for (int c = 0; c < kBand; ++c) e[c] = lane < next_rows ? __ldcg(below + kBand + c * (kStride - 1)) : 0;
-
-      double y = diagonal * v;
-#pragma unroll
-      for (int c = 0; c < kBand; ++c) y = fma(d[c], v_of[c], y);
-      y += sums_of_warp(lane, [&](int c) { return d[c] * v; });
-      const double w = h.tau * fma(-0.5 * h.tau * sum_of_warp(v * y), v, y);
-      w_of[lane] = w;
-      publish(own, t + 1, lane);
-      if (inside) below[lane * (kStride - 1)] = fma(-2 * v, w, diagonal);
-#pragma unroll
-      for (int c = 0; c < kBand; ++c) {
-        if (inside && c < lane) below[c * (kStride - 1)] = fma(-v, w_of[c], fma(-w, v_of[c], d[c]));
+      for (int i = 0; i < kOwn; ++i) {
+        e_next[i] = lane < next_rows ? __ldcg(below + kBand + (first_own + i) * kNext) : 0;
       }
-      if (next_rows <= 0) break;
-      double g = 0;
+      const double e_next_first = lane < next_rows ? __ldcg(below + kBand) : 0;
+      double* const column = s.band + static_cast<int64_t>(sweep) * kStride + 1 + lane;
+      if (t == 0) e_first = inside ? __ldcg(column) : 0;
+
+      const double x = lane > 0 ? e_first : 0;
+      const Reflector h = reflector_of(__shfl_sync(0xffffffff, e_first, 0), sum_of_warp(x * x));
+      const double v = lane == 0 ? 1 : h.scale * x, leading = lane == 0 ? h.beta : 0;
+      __syncwarp();
+      v_of[warp][lane] = v;
+      if (t > 0) {
+        const double f = h.tau * column_sums(e, v, lane);
+        if (lane < kOwn) f_of[warp][lane] = f;
+      }
+      __syncwarp();
+      const double* const v_own = v_of[warp] + first_own;
+      Exchange& shared = exchange[t % 2];
+      shared.y_of_rows[warp][lane] = fma(diagonal, v, row_sum(d, v_own));
+      const double of_columns = column_sums(d, v, lane);
+      if (lane < kOwn) shared.y_of_columns[first_own + lane] = of_columns;
+      shared.g[warp][lane] = row_sum(e_next, v_own);
+      if (inside) {
+        if (t > 0) {
+          double* const beside = below + kBand - kBand * kStride + first_own * kNext;
 #pragma unroll
-      for (int c = 0; c < kBand; ++c) g = fma(e[c], v_of[c], g);
+          for (int i = 0; i < kOwn; ++i) {
+            beside[i * kNext] = first_own + i == 0 ? leading : fma(-v, f_of[warp][i], e[i]);
+          }
+        } else if (warp == 0) {
+          *column = leading;
+        }
+        if (warp == 1) s.reflectors[first + lane + static_cast<int64_t>(sweep) * s.n] = v;
+      }
+      if (thread == kThreads - 1) s.tau[t + static_cast<int64_t>(sweep) * s.steps] = h.tau;
+      if (rows < 2) break;
+      __syncthreads();
+
+      if (thread == kThreads - 1) publish(own, t + 1);
+      double y = shared.y_of_columns[lane], g = 0;
+#pragma unroll
+      for (int i = 0; i < kWarps; ++i) {
+        y += shared.y_of_rows[i][lane];
+        g += shared.g[i][lane];
+      }
+      const double w = h.tau * fma(-0.5 * h.tau * sum_of_warp(v * y), v, y);
+      if (lane / kOwn == warp) w_of[warp][lane % kOwn] = w;
+      __syncwarp();
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i) {
+        const int c = first_own + i;
+        if (inside && c < lane) below[c * kNext] = fma(-v, w_of[warp][i], fma(-w, v_own[i], d[i]));
+      }
+      if (inside && warp == kWarps - 1) below[lane * kNext] = fma(-2 * v, w, diagonal);
+      if (next_rows <= 0) break;
       g *= h.tau;
 #pragma unroll
-      for (int c = 0; c < kBand; ++c) e[c] = fma(-g, v_of[c], e[c]);
+      for (int i = 0; i < kOwn; ++i) e[i] = fma(-g, v_own[i], e_next[i]);
+      e_first = e_next_first - g;
     }
-    publish(own, INT_MAX, lane);
+    __syncthreads();
+    if (thread == 0) publish(own, INT_MAX);
   }
 }
 
@@ -150,9 +216,7 @@ Tridiagonal chase_bulges(BandForm& b) {
   open_first<<<1, 1, 0, device::stream()>>>(flags.get() + 1);
   const Chase s{b.band.data(),      static_cast<int>(n), static_cast<int>(t.steps), t.reflectors.data(), t.tau.get(),
                 flags.get(), flags.get() + 1};
-  // A sweep follows the one before it by two to three blocks: more warps than this would only wait.
-  const auto warps = static_cast<unsigned>(n / (2 * kBand) + 1);
-  chase<<<warps, 32, 0, device::stream()>>>(s);
+  chase<<<static_cast<unsigned>(blocks_for(s.n)), kThreads, 0, device::stream()>>>(s);
   take_diagonals<<<static_cast<unsigned>((n + 127) / 128), 128, 0, device::stream()>>>(
       b.band.data(), static_cast<int>(n), t.diagonal.get(), t.off_diagonal.get());
   check(cudaGetLastError(), "bulge-chasing kernel");

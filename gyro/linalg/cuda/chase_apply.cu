@@ -1,3 +1,5 @@
+#include <mutex>
+
 #include "gyro/linalg/cuda/tridiagonal.h"
 
 namespace gyro::linalg {
@@ -91,33 +93,69 @@ __device__ __forceinline__ void multiply_add(double (&c)[4], const double (&a)[4
       : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
       : "d"(a[0]), "d"(a[2]), "d"(a[1]), "d"(a[3]), "d"(b.x), "d"(b.y));
 }
+
+// One block for the rows that tiles first, first + 1, ... of the window hold.
+template <int kFirst, int kWindow>
+__device__ __forceinline__ void apply_block(const double2* block, double (&window)[kWindow][4]) {
+  double y[kColumns][4] = {};
+#pragma unroll
+  for (int i = 0; i < kRows; ++i) {
+#pragma unroll
+    for (int j = 0; j < kColumns; ++j) {
+      if (in_v(i, j)) multiply_add(y[j], window[kFirst + i], block[tile_of_v(i, j) * kTileSize / 2]);
+    }
+  }
+  block += kTilesOfV * kTileSize / 2;
+#pragma unroll
+  for (int j = 0; j < kColumns; ++j) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      if (in_vt(i, j)) multiply_add(window[kFirst + i], y[j], block[tile_of_vt(i, j) * kTileSize / 2]);
+    }
+  }
+}
 #endif
 
 constexpr int kApplyWarps = 4, kWarpColumns = 16, kApplyColumns = kApplyWarps * kWarpColumns;
 constexpr int kApplyThreads = 32 * kApplyWarps;
+constexpr int kShared = 4 * kBlockSize * static_cast<int>(sizeof(double));  // two blocks, and the next two
 
-// A warp has its 16 columns of Z, of which the 2 kBand rows that a block touches are in registers, transposed, as tiles
-// of accumulators. The blocks of a group go down Z, kBand rows each, so that half of the rows stay.
+// A warp has its 16 columns of Z, of which the rows in work are in registers, transposed, as tiles of accumulators. The
+// blocks of a group go down Z by kBand rows each. Two groups go together, the lower one's block (the one of the later
+// sweeps) just ahead: Z is read and written once for both.
 __global__ void __launch_bounds__(kApplyThreads) apply_blocks(const double* blocks, int n, double* z, int64_t ld,
                                                               int columns) {
 #if __CUDA_ARCH__ >= 900
-  extern __shared__ __align__(16) double stages[];  // two blocks
+  extern __shared__ __align__(16) double stages[];
+  constexpr int kWindow = kRows + kColumns;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int g = lane / 4, k = lane % 4 * 2, groups = groups_of(n);
   const int column = static_cast<int>(blockIdx.x) * kApplyColumns + warp * kWarpColumns + g;
-  const auto fetch = [&](int64_t block, int stage) {
+  const auto fetch_block = [&](int64_t block, int place) {
     const double* from = blocks + block * kBlockSize;
-    const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(stages + stage * kBlockSize));
+    const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(stages + place * kBlockSize));
     for (int i = thread; i < kBlockSize / 2; i += kApplyThreads) {
       asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + i * 16), "l"(from + 2 * i) : "memory");
     }
+  };
+  // Block `step` of groups low and low + 1, where there are such.
+  const auto fetch = [&](int low, int step, int stage) {
+    if (low >= 0) fetch_block(block_of(groups, low, step), 2 * stage);
+    if (low >= 0 && step < groups - low - 1) fetch_block(block_of(groups, low + 1, step), 2 * stage + 1);
+    asm volatile("cp.async.commit_group;" ::: "memory");
   };
   // Element m of a lane's part of a tile whose first row is `row`.
   const auto element = [&](int row, int m) { return z + row + k + m % 2 + (column + m / 2 * 8) * ld; };
   const auto exists = [&](int row, int m) { return row + k + m % 2 < n && column + m / 2 * 8 < columns; };
   const auto load = [&](double (&tile)[4], int row) {
 #pragma unroll
-    for (int m = 0; m < 4; ++m) tile[m] = exists(row, m) ? *element(row, m) : 0;
+    for (int m = 0; m < 4; ++m) {  // at once, and not where the compiler would rather have it
+      asm volatile(
+          "{ .reg .pred p; setp.ne.s32 p, %2, 0; mov.f64 %0, 0d0000000000000000; @p ld.global.f64 %0, [%1]; }"
+          : "=d"(tile[m])
+          : "l"(element(row, m)), "r"(static_cast<int>(exists(row, m)))
+          : "memory");
+    }
   };
   const auto store = [&](const double (&tile)[4], int row) {
 #pragma unroll
@@ -125,55 +163,37 @@ __global__ void __launch_bounds__(kApplyThreads) apply_blocks(const double* bloc
       if (exists(row, m)) *element(row, m) = tile[m];
     }
   };
-  double window[kRows][4];
-  int stage = 0;
-  fetch(block_of(groups, groups - 1, 0), 0);
-  asm volatile("cp.async.commit_group;" ::: "memory");
-  for (int group = groups - 1; group >= 0; --group) {
-    const int steps = groups - group;
-    int top = group * kBand + 1;
+  double window[kWindow][4];
+  int stage = 0, low = groups % 2 == 1 ? groups - 1 : groups - 2;
+  fetch(low, 0, stage);
+  for (; low >= 0; low -= 2) {
+    const int steps = groups - low;
+    int top = low * kBand + 1;
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) load(window[i], top + i * kTile);
+    for (int i = 0; i < kWindow; ++i) load(window[i], top + i * kTile);
     for (int step = 0; step < steps; ++step, top += kBand) {
       const bool last = step + 1 == steps;
-      if (!last || group > 0) fetch(last ? block_of(groups, group - 1, 0) : block_of(groups, group, step + 1), stage ^ 1);
-      asm volatile("cp.async.commit_group;" ::: "memory");
-      asm volatile("cp.async.wait_group 1;" ::: "memory");
-      __syncthreads();
+      fetch(last ? low - 2 : low, last ? 0 : step + 1, stage ^ 1);
       double coming[kColumns][4];
 #pragma unroll
-      for (int i = 0; i < kColumns; ++i) load(coming[i], top + (kRows + i) * kTile);
-      const double2* v = reinterpret_cast<const double2*>(stages + stage * kBlockSize) + lane;
-      const double2* vt = v + kTilesOfV * kTileSize / 2;
-      double y[kColumns][4] = {};
+      for (int i = 0; i < kColumns; ++i) load(coming[i], top + (kWindow + i) * kTile);
+      asm volatile("cp.async.wait_group 1;" ::: "memory");
+      __syncthreads();
+      const double2* block = reinterpret_cast<const double2*>(stages + 2 * stage * kBlockSize) + lane;
+      if (!last) apply_block<kColumns>(block + kBlockSize / 2, window);
+      apply_block<0>(block, window);
 #pragma unroll
-      for (int i = 0; i < kRows; ++i) {
+      for (int i = 0; i < kColumns; ++i) store(window[i], top + i * kTile);
 #pragma unroll
-        for (int j = 0; j < kColumns; ++j) {
-          if (in_v(i, j)) multiply_add(y[j], window[i], v[tile_of_v(i, j) * kTileSize / 2]);
-        }
-      }
-#pragma unroll
-      for (int j = 0; j < kColumns; ++j) {
-#pragma unroll
-        for (int i = 0; i < kRows; ++i) {
-          if (in_vt(i, j)) multiply_add(window[i], y[j], vt[tile_of_vt(i, j) * kTileSize / 2]);
-        }
-      }
-#pragma unroll
-      for (int i = 0; i < kColumns; ++i) {
-        store(window[i], top + i * kTile);
+      for (int i = 0; i < kWindow; ++i) {
 #pragma unroll
         for (int m = 0; m < 4; ++m) {
-          window[i][m] = window[i + kColumns][m];
-          window[i + kColumns][m] = coming[i][m];
+          window[i][m] = i < kRows ? window[i < kRows ? i + kColumns : 0][m] : coming[i < kRows ? 0 : i - kRows][m];
         }
       }
       __syncthreads();
       stage ^= 1;
     }
-#pragma unroll
-    for (int i = 0; i < kColumns; ++i) store(window[i], top + i * kTile);
   }
 #else
   __trap();  // can_tridiagonalize says no
@@ -188,8 +208,10 @@ void apply_reflectors(const Tridiagonal& t, MatrixView z) {
   const dim3 grid(static_cast<unsigned>(groups), static_cast<unsigned>(groups));
   pack<<<grid, kPackThreads, 0, device::stream()>>>(t.reflectors.data(), t.tau.get(), n, static_cast<int>(t.steps),
                                                     blocks.get());
-  constexpr int kShared = 2 * kBlockSize * static_cast<int>(sizeof(double));
-  static_assert(kShared <= 48 << 10);
+  static std::once_flag allowed[64];  // by GPU
+  std::call_once(allowed[device::gpu() % 64], [] {
+    check(cudaFuncSetAttribute(apply_blocks, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared), "shared memory");
+  });
   const auto columns = static_cast<int>(z.cols);
   apply_blocks<<<static_cast<unsigned>((columns + kApplyColumns - 1) / kApplyColumns), kApplyThreads, kShared,
                  device::stream()>>>(blocks.get(), n, z.data, z.ld, columns);

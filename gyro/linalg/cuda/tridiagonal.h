@@ -62,8 +62,9 @@ struct Reflector {
 
 __device__ inline Reflector reflector_of(double alpha, double rest_squared) {
   if (rest_squared == 0) return {alpha, 0, 0};
-  const double beta = -copysign(sqrt(fma(alpha, alpha, rest_squared)), alpha);
-  return {beta, (beta - alpha) / beta, 1 / (alpha - beta)};
+  const double square = fma(alpha, alpha, rest_squared), inverse = rsqrt(square);
+  const double beta = -copysign(square * inverse, alpha);
+  return {beta, fma(fabs(alpha), inverse, 1), 1 / (alpha - beta)};
 }
 
 __device__ inline double sum_of_warp(double value) {
