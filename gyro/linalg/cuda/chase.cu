@@ -142,23 +142,20 @@ __global__ void __launch_bounds__(kThreads) chase(Chase s) {
       const double of_columns = column_sums(d, v, lane);
       if (lane < kOwn) shared.y_of_columns[first_own + lane] = of_columns;
       shared.g[warp][lane] = row_sum(e_next, v_own);
-      if (inside) {
-        if (t > 0) {
-          double* const beside = below + kBand - kBand * kStride + first_own * kNext;
+      if (inside && t > 0) {
+        double* const beside = below + kBand - kBand * kStride + first_own * kNext;
 #pragma unroll
-          for (int i = 0; i < kOwn; ++i) {
-            beside[i * kNext] = first_own + i == 0 ? leading : fma(-v, f_of[warp][i], e[i]);
-          }
-        } else if (warp == 0) {
-          *column = leading;
+        for (int i = 0; i < kOwn; ++i) {
+          beside[i * kNext] = first_own + i == 0 ? leading : fma(-v, f_of[warp][i], e[i]);
         }
-        if (warp == 1) s.reflectors[first + lane + static_cast<int64_t>(sweep) * s.n] = v;
       }
+      if (inside && warp == 1) s.reflectors[first + lane + static_cast<int64_t>(sweep) * s.n] = v;
       if (thread == kThreads - 1) s.tau[t + static_cast<int64_t>(sweep) * s.steps] = h.tau;
       if (rows < 2) break;
       __syncthreads();
 
       if (thread == kThreads - 1) publish(own, t + 1);
+      if (inside && t == 0 && warp == 0) *column = leading;  // all warps have read it
       double y = shared.y_of_columns[lane], g = 0;
 #pragma unroll
       for (int i = 0; i < kWarps; ++i) {

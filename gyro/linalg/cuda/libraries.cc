@@ -33,6 +33,7 @@ Cublas open_cublas() {
   Cublas c;
   library.find("cublasCreate_v2", c.create);
   library.find("cublasSetStream_v2", c.set_stream);
+  library.find("cublasSetWorkspace_v2", c.set_workspace);
   library.find("cublasGetVersion_v2", c.get_version);
   library.find("cublasGetStatusString", c.get_status_string);
   library.find("cublasDgemm_v2", c.dgemm);

@@ -11,6 +11,7 @@ namespace gyro::linalg {
 struct Cublas {
   decltype(&cublasCreate_v2) create;
   decltype(&cublasSetStream_v2) set_stream;
+  decltype(&cublasSetWorkspace_v2) set_workspace;
   decltype(&cublasGetVersion_v2) get_version;
   decltype(&cublasGetStatusString) get_status_string;
   decltype(&cublasDgemm_v2) dgemm;

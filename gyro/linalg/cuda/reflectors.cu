@@ -18,38 +18,53 @@ __global__ void inverse_of_t(MatrixView s, const double* tau) {
   }
 }
 
-__global__ void empty_rows(MatrixView x, const double* tau) {
-  for (int64_t j = blockIdx.x; j < x.cols; j += gridDim.x) {
-    for (int64_t i = threadIdx.x; i < x.rows; i += blockDim.x) {
-      if (tau[i] == 0) x.data[i + j * x.ld] = 0;
+__global__ void copy_unless_empty(ConstMatrixView v, const double* tau, MatrixView out) {
+  for (int64_t j = blockIdx.x; j < v.cols; j += gridDim.x) {
+    for (int64_t i = threadIdx.x; i < v.rows; i += blockDim.x) {
+      out.data[i + j * out.ld] = tau[j] == 0 ? 0 : v.data[i + j * v.ld];
     }
+  }
+}
+
+// f(the first column, the columns' part that is not zero, of reflectors and of what is scaled) for each kReflectors
+// columns, the last first.
+template <typename F>
+void for_each_block(const BandForm& b, F f) {
+  const int64_t count = b.reflectors.rows() - kBand;
+  for (int64_t begin = (count - 1) / kReflectors * kReflectors; begin >= 0; begin -= kReflectors) {
+    const int64_t k = std::min(kReflectors, count - begin), rows = count - begin;
+    f(begin, b.reflectors.view().block(begin + kBand, begin, rows, k),
+      b.scaled.view().block(begin + kBand, begin, rows, k));
   }
 }
 
 }  // namespace
 
-void apply_reflectors(const BandForm& b, MatrixView z) {
-  constexpr int64_t kBlock = 128;
-  const int64_t n = z.rows, count = n - kBand;
-  if (count <= 0) return;
-  Matrix s(kBlock, kBlock), w(kBlock, z.cols);
+void scale_reflectors(BandForm& b) {
   const double one = 1;
-  for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
-    const int64_t k = std::min(kBlock, count - begin), rows = count - begin;
-    const ConstMatrixView v = b.reflectors.view().block(begin + kBand, begin, rows, k);
-    const MatrixView part = z.block(begin + kBand, 0, rows, z.cols), product = w.view().block(0, 0, k, z.cols),
-                     inverse = s.view().block(0, 0, k, k);
+  for_each_block(b, [&](int64_t begin, ConstMatrixView v, ConstMatrixView place) {
+    const MatrixView inverse = b.inverse.view().block(0, 0, v.cols, v.cols);
+    const MatrixView scaled = b.scaled.view().block(begin + kBand, begin, place.rows, place.cols);
+    const double* tau = b.tau.get() + begin;
     gemm(Op::Transpose, Op::None, 1, v, v, 0, inverse);
-    inverse_of_t<<<static_cast<unsigned>(k), kBlock, 0, device::stream()>>>(inverse, b.tau.get() + begin);
-    gemm(Op::Transpose, Op::None, 1, v, part, 0, product);
-    empty_rows<<<512, kBlock, 0, device::stream()>>>(product, b.tau.get() + begin);
+    inverse_of_t<<<static_cast<unsigned>(v.cols), kReflectors, 0, device::stream()>>>(inverse, tau);
+    copy_unless_empty<<<static_cast<unsigned>(v.cols), 2 * kReflectors, 0, device::stream()>>>(v, tau, scaled);
     check(cudaGetLastError(), "reflector kernel");
-    check(cublas().dtrsm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
-                         static_cast<int>(k), static_cast<int>(z.cols), &one, inverse.data,
-                         static_cast<int>(inverse.ld), product.data, static_cast<int>(product.ld)),
+    check(cublas().dtrsm(blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
+                         static_cast<int>(scaled.rows), static_cast<int>(scaled.cols), &one, inverse.data,
+                         static_cast<int>(inverse.ld), scaled.data, static_cast<int>(scaled.ld)),
           "cublasDtrsm");
-    gemm(Op::None, Op::None, -1, v, product, 1, part);
-  }
+  });
+}
+
+void apply_reflectors(const BandForm& b, MatrixView z) {
+  Matrix products(kReflectors, z.cols);
+  for_each_block(b, [&](int64_t begin, ConstMatrixView v, ConstMatrixView scaled) {
+    const MatrixView part = z.block(begin + kBand, 0, v.rows, z.cols);
+    const MatrixView product = products.view().block(0, 0, v.cols, z.cols);
+    gemm(Op::Transpose, Op::None, 1, v, part, 0, product);
+    gemm(Op::None, Op::None, -1, scaled, product, 1, part);
+  });
 }
 
 }  // namespace gyro::linalg

@@ -67,12 +67,6 @@ std::optional<double> scaling_of(ConstMatrixView a_lower) {
   return std::ldexp(1.0, -std::ilogb(size));
 }
 
-BandForm reduce_scaled(ConstMatrixView a_lower, double factor) {
-  Matrix both(a_lower.rows, a_lower.rows);
-  mirror(a_lower, factor, both);
-  return reduce_to_band(both);
-}
-
 // Z (ZᵀZ)^-½ by Newton and Schulz's iteration: nearly parallel vectors of close eigenvalues part evenly, which leaves
 // their residuals as they are. False if they are too near to each other for it to converge.
 bool orthonormalize(Matrix& z) {
@@ -103,7 +97,7 @@ std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double fa
 // By our own tridiagonalisation, bisection and twisted factorisations. Nothing where eigenvalues are too close.
 std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   const int64_t n = a_lower.rows;
-  BandForm band = reduce_scaled(a_lower, factor);
+  BandForm& band = reduce_to_band(a_lower, factor, true);
   const Tridiagonal t = chase_bulges(band);
   Scratch<double> values(n);
   tridiagonal_eigenvalues(t, values.get());
@@ -183,8 +177,7 @@ Eigh Cuda::eigh(Matrix&& input) const {
 std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
   Matrix a = std::move(input);
   if (const auto factor = scaling_of(a)) {
-    BandForm band = reduce_scaled(a, *factor);
-    const Tridiagonal t = chase_bulges(band);
+    const Tridiagonal t = chase_bulges(reduce_to_band(a, *factor, false));
     Scratch<double> values(a.rows());
     tridiagonal_eigenvalues(t, values.get());
     return unscaled(values, a.rows(), *factor);

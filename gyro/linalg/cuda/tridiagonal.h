@@ -16,13 +16,21 @@ struct BandForm {
   explicit BandForm(int64_t n);
   /// 2 kBand x n: element (d, j) is B(j + d, j). The lower half is room for bulges.
   Matrix band;
-  Matrix reflectors;    ///< n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
+  Matrix reflectors;    ///< V, n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
   Scratch<double> tau;  ///< n
+  Matrix scaled;        ///< V T for every kReflectors columns, their H_j together being I − V T Vᵀ; empty without vectors
+  Matrix inverse;       ///< what scale_reflectors works in, kReflectors squared
 };
+inline constexpr int64_t kReflectors = 128;
 
-/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks;
-/// two gemms with the trailing matrix follow.
-BandForm reduce_to_band(MatrixView a);
+/// From `factor` times the symmetric matrix of which `a_lower` is the lower triangle, n > kBand. A panel of kBand
+/// columns is factored by one cluster of blocks; two gemms with the trailing matrix follow. `vectors` says whether
+/// apply_reflectors will be asked for. The result belongs to the stream and lasts until its next reduction: what is
+/// launched for a size is recorded once and then replayed in the same memory.
+BandForm& reduce_to_band(ConstMatrixView a_lower, double factor, bool vectors);
+
+/// V T from V and tau.
+void scale_reflectors(BandForm& b);
 
 /// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
 /// of the kBand rows from s + 1 + t kBand on; Q is their product in this order.
