@@ -207,10 +207,20 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   return result;
 }
 
+bool is_square(const MatrixSite& site) {
+  return site.d_in == site.d_out;
+}
+
 double work_of(const MatrixSite& site) {
   const auto m = static_cast<double>(std::max(site.d_in, site.d_out)),
              n = static_cast<double>(std::min(site.d_in, site.d_out));
   return 4 * m * n * n + 20 * n * n * n;
+}
+
+// The largest first. Square matrices before all: one of them may have a singular value so small that it takes direct
+// SVDs, and should not be what a run waits for at its end.
+bool goes_before(const MatrixSite& a, const MatrixSite& b) {
+  return std::pair(is_square(a), work_of(a)) > std::pair(is_square(b), work_of(b));
 }
 
 Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
@@ -250,7 +260,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
     total_work += work_of(run.sites[static_cast<size_t>(unit)]);
   }
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return work_of(run.sites[static_cast<size_t>(a)]) > work_of(run.sites[static_cast<size_t>(b)]);
+    return goes_before(run.sites[static_cast<size_t>(a)], run.sites[static_cast<size_t>(b)]);
   });
   bool complete = false;
   {

@@ -37,8 +37,6 @@ struct Lane {
     uint64_t all = UINT64_MAX;
     check(cudaDeviceGetDefaultMemPool(&pool, index), "memory pool");
     check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "memory pool");
-    int none = 0;
-    if (getenv("GYRO_NODEP")) check(cudaMemPoolSetAttribute(pool, cudaMemPoolReuseAllowInternalDependencies, &none), "memory pool");
   }
 };
 

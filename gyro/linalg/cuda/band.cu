@@ -1,10 +1,7 @@
 #include <cooperative_groups.h>
 
 #include <algorithm>
-#include <map>
-#include <memory>
 #include <mutex>
-#include <utility>
 
 #include "gyro/linalg/cuda/tridiagonal.h"
 #include "gyro/linalg/linalg.h"
@@ -112,21 +109,33 @@ struct Update {
 constexpr int kUpdateThreads = 256;
 constexpr int kChunk = 32;  // rows that are multiplied at a time
 
-// The block's share of VᵀAV, a thread four numbers of a row: rows [begin, end).
+// The block's share of VᵀAV, a thread four numbers of a row: rows [begin, end). The next chunk is on its way while one is
+// multiplied.
 __device__ void multiply_share(const Update& s, int begin, int end, double (&share)[kBand][kBand]) {
   __shared__ double v[kChunk][kBand + 1];
   __shared__ alignas(16) double av[kChunk][kBand + 2];
-  static_assert(kUpdateThreads == kBand * kBand / 4);
+  static_assert(kUpdateThreads == kBand * kBand / 4 && kUpdateThreads % kChunk == 0);
+  constexpr int kEach = kChunk * kBand / kUpdateThreads, kStep = kUpdateThreads / kChunk;
   const int thread = static_cast<int>(threadIdx.x), i = thread / 8, j = thread % 8 * 4;
-  double sum[4] = {};
+  const int r_own = thread % kChunk, c_own = thread / kChunk;
+  double sum[4] = {}, next_v[kEach], next_av[kEach];
+  const auto fetch = [&](int row) {
+#pragma unroll
+    for (int k = 0; k < kEach; ++k) {
+      const int64_t place = row + r_own + (c_own + k * kStep) * s.ld;
+      next_v[k] = row + r_own < end ? s.v[place] : 0;
+      next_av[k] = row + r_own < end ? s.av[place] : 0;
+    }
+  };
+  fetch(begin);
   for (int row = begin; row < end; row += kChunk) {
-    for (int k = thread; k < kChunk * kBand; k += kUpdateThreads) {
-      const int r = k % kChunk, c = k / kChunk;
-      const bool inside = row + r < end;
-      v[r][c] = inside ? s.v[row + r + c * s.ld] : 0;
-      av[r][c] = inside ? s.av[row + r + c * s.ld] : 0;
+#pragma unroll
+    for (int k = 0; k < kEach; ++k) {
+      v[r_own][c_own + k * kStep] = next_v[k];
+      av[r_own][c_own + k * kStep] = next_av[k];
     }
     __syncthreads();
+    fetch(row + kChunk);
 #pragma unroll 8
     for (int r = 0; r < kChunk; ++r) {
 #pragma unroll
@@ -137,16 +146,23 @@ __device__ void multiply_share(const Update& s, int begin, int end, double (&sha
   for (int k = 0; k < 4; ++k) share[i][j + k] = sum[k];
 }
 
-// A row of T a lane: T(:, j) = −tau_j T VᵀV(:, j) above the diagonal, tau_j on it.
+// A row of T a lane: T(:, j) = −tau_j T VᵀV(:, j) above the diagonal, tau_j on it. Sums are in four chains: a chain waits
+// for each of its products.
 __device__ void form_t(const Update& s, double (&gram)[kBand][kBand], double (&t)[kBand][kBand + 1]) {
   const int row = static_cast<int>(threadIdx.x);
-  for (int k = 0; k < kBand; ++k) gram[k][row] = k < row ? s.gram[k + row * kBand] : 0;
+  for (int k = 0; k < kBand; ++k) {
+    gram[k][row] = k < row ? s.gram[k + row * kBand] : 0;
+    t[row][k] = 0;
+  }
   __syncwarp();
   for (int j = 0; j < kBand; ++j) {
-    double sum = 0;
-    for (int l = row; l < j; ++l) sum = fma(t[row][l], gram[l][j], sum);
+    double sum[4] = {};
+    for (int l = 0; l < j; l += 4) {  // t is zero before its row and from j on
+#pragma unroll
+      for (int k = 0; k < 4; ++k) sum[k] = fma(t[row][l + k], gram[l + k][j], sum[k]);
+    }
     const double tau = s.tau[j];
-    t[row][j] = j < row ? 0 : j == row ? tau : -tau * sum;
+    if (j >= row) t[row][j] = j == row ? tau : -tau * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
   }
 }
 
@@ -240,88 +256,6 @@ void launch_cluster(void (*kernel)(Argument), const Argument& argument, int bloc
   check(cudaLaunchKernelEx(&config, kernel, argument), "panel kernel");
 }
 
-// What a stream reduces matrices of one size in, and the launches that it takes: [0] for eigenvalues alone, [1] with
-// what vectors need.
-struct Plan {
-  explicit Plan(int64_t size) : n(size), a(n, n), left(n, 2 * kBand), right(n, 3 * kBand), gram(kBand, kBand), form(n) {}
-  ~Plan() {
-    for (cudaGraphExec_t graph : graphs) {
-      if (graph != nullptr) cudaGraphExecDestroy(graph);
-    }
-  }
-  int64_t n;
-  Matrix a, left, right, gram;  // left: [W V], right: [V W AV], so that what the update takes stands side by side
-  BandForm form;
-  bool used[2] = {};
-  cudaGraphExec_t graphs[2] = {};
-};
-
-void launch_all(Plan& p, bool vectors) {
-  const int64_t n = p.n;
-  int64_t begin = 0;
-  for (; n - begin - kBand >= 2; begin += kBand) {
-    const int64_t first = begin + kBand, rest = n - first;
-    const auto rows = static_cast<int>(rest);
-    const MatrixView trailing = p.a.view().block(first, first, rest, rest);
-    double *const v = p.right.data(), *const w = p.right.col(kBand), *const av = p.right.col(2 * kBand);
-    double* const tau = p.form.tau.get() + begin;
-    const int blocks = blocks_for(rows), each = (rows + blocks - 1) / blocks;
-    launch_cluster(factor_panel,
-                   Panel{&p.a(first, begin),
-                         n,
-                         rows,
-                         {v, p.left.col(kBand), &p.form.reflectors(first, begin)},
-                         {n, n, n},
-                         tau,
-                         p.gram.data(),
-                         p.form.band.col(begin)},
-                   blocks, std::max(kBand, (each + 31) / 32 * 32));
-    gemm(Op::None, Op::None, 1, trailing, p.right.view().block(0, 0, rest, kBand), 0,
-         p.right.view().block(0, 2 * kBand, rest, kBand));
-    launch_cluster(form_update, Update{v, av, n, rows, p.gram.data(), tau, {w, p.left.data()}}, blocks, kUpdateThreads);
-    gemm(Op::None, Op::Transpose, -1, p.right.view().block(0, 0, rest, 2 * kBand),
-         p.left.view().block(0, 0, rest, 2 * kBand), 1, trailing);
-  }
-  copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(
-      p.a.data(), n, static_cast<int>(n), static_cast<int>(begin), p.form.band.data());
-  check(cudaGetLastError(), "band kernel");
-  if (vectors) scale_reflectors(p.form);
-}
-
-cudaGraphExec_t record(Plan& p, bool vectors) {
-  cudaGraph_t graph = nullptr;
-  check(cudaStreamBeginCapture(device::stream(), cudaStreamCaptureModeThreadLocal), "record launches");
-  try {
-    launch_all(p, vectors);
-  } catch (...) {
-    cudaStreamEndCapture(device::stream(), &graph);
-    if (graph != nullptr) cudaGraphDestroy(graph);
-    throw;
-  }
-  check(cudaStreamEndCapture(device::stream(), &graph), "record launches");
-  cudaGraphExec_t made = nullptr;
-  const cudaError_t status = cudaGraphInstantiate(&made, graph, 0);
-  cudaGraphDestroy(graph);
-  check(status, "record launches");
-  return made;
-}
-
-// A stream has one plan at a time: sizes come in runs.
-Plan& plan_of_stream(int64_t n) {
-  static std::mutex mutex;
-  static auto& all = *new std::map<cudaStream_t, std::unique_ptr<Plan>>;  // as long-lived as the streams
-  std::unique_ptr<Plan>* place = nullptr;
-  {
-    const std::lock_guard lock(mutex);
-    place = &all[device::stream()];
-  }
-  if (*place == nullptr || (*place)->n != n) {
-    place->reset();  // its memory first
-    *place = std::make_unique<Plan>(n);
-  }
-  return **place;
-}
-
 }  // namespace
 
 bool can_tridiagonalize(int64_t n) {
@@ -332,24 +266,40 @@ BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Ma
   device::clear(tau.get(), sizeof(double) * static_cast<size_t>(n + kBand));
 }
 
-BandForm& reduce_to_band(ConstMatrixView a_lower, double factor, bool vectors) {
-  Plan& p = plan_of_stream(a_lower.rows);
-  if (vectors && p.form.scaled.empty()) {
-    p.form.scaled = Matrix(p.n, p.n);
-    p.form.inverse = Matrix(kReflectors, kReflectors);
+BandForm reduce_to_band(MatrixView a, bool vectors) {
+  const int64_t n = a.rows;
+  BandForm out(n);
+  // [W V] and [V W AV]: what the update takes stands side by side.
+  Matrix left(n, 2 * kBand), right(n, 3 * kBand), gram(kBand, kBand);
+  double *const v = right.data(), *const w = right.col(kBand), *const av = right.col(2 * kBand);
+  int64_t begin = 0;
+  for (; n - begin - kBand >= 2; begin += kBand) {
+    const int64_t first = begin + kBand, rest = n - first;
+    const auto rows = static_cast<int>(rest);
+    const MatrixView trailing = a.block(first, first, rest, rest);
+    double* const tau = out.tau.get() + begin;
+    const int blocks = blocks_for(rows), each = (rows + blocks - 1) / blocks;
+    launch_cluster(factor_panel,
+                   Panel{&a(first, begin),
+                         a.ld,
+                         rows,
+                         {v, left.col(kBand), &out.reflectors(first, begin)},
+                         {n, n, n},
+                         tau,
+                         gram.data(),
+                         out.band.col(begin)},
+                   blocks, std::max(kBand, (each + 31) / 32 * 32));
+    gemm(Op::None, Op::None, 1, trailing, right.view().block(0, 0, rest, kBand), 0,
+         right.view().block(0, 2 * kBand, rest, kBand));
+    launch_cluster(form_update, Update{v, av, n, rows, gram.data(), tau, {w, left.data()}}, blocks, kUpdateThreads);
+    gemm(Op::None, Op::Transpose, -1, right.view().block(0, 0, rest, 2 * kBand),
+         left.view().block(0, 0, rest, 2 * kBand), 1, trailing);
   }
-  mirror(a_lower, factor, p.a);
-  device::clear(p.form.band.data(), sizeof(double) * static_cast<size_t>(kBandRows * p.n));
-  // The first time launches for real, so that nothing has to be loaded while the second is being recorded.
-  cudaGraphExec_t& graph = p.graphs[vectors];
-  if (p.used[vectors] && graph == nullptr) graph = record(p, vectors);
-  p.used[vectors] = true;
-  if (graph != nullptr) {
-    check(cudaGraphLaunch(graph, device::stream()), "replay launches");
-  } else {
-    launch_all(p, vectors);
-  }
-  return p.form;
+  copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(
+      a.data, a.ld, static_cast<int>(n), static_cast<int>(begin), out.band.data());
+  check(cudaGetLastError(), "band kernel");
+  if (vectors) scale_reflectors(out);
+  return out;
 }
 
 }  // namespace gyro::linalg

@@ -23,9 +23,6 @@ cublasHandle_t make_blas() {
   cublasHandle_t made = nullptr;
   check(cublas().create(&made), "cublasCreate");
   check(cublas().set_stream(made, device::stream()), "cublasSetStream");
-  // What is recorded for later must not depend on memory that the library would ask for at that moment.
-  constexpr size_t kWorkspace = size_t{32} << 20;  // what cuBLAS takes on compute capability 9.0
-  check(cublas().set_workspace(made, device::allocate(kWorkspace), kWorkspace), "cublasSetWorkspace");
   return made;
 }
 

@@ -33,8 +33,8 @@ __device__ void publish(int* flag, int value) {
   asm volatile("st.relaxed.gpu.global.s32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
 }
 
-constexpr int kWarps = 4, kThreads = 32 * kWarps;
-constexpr int kOwn = kBand / kWarps;  // columns of a warp in each block
+constexpr int kWarps = 4, kThreads = 32 * (kWarps + 1);  // the last warp is in touch with the other sweeps
+constexpr int kOwn = kBand / kWarps;                     // columns of a warp in each block
 
 // A warp's columns of a block, a row a lane.
 using Columns = double[kOwn];
@@ -73,88 +73,89 @@ struct Exchange {
   double y_of_rows[kWarps][kBand], y_of_columns[kBand], g[kWarps][kBand];
 };
 
-// A block of threads works off one sweep after the other. Step t of sweep s makes the first column of the block below
-// the diagonal, E, (rows R(t), columns R(t − 1)) a multiple of e_1 by H, and applies H to the rest of E, from both
-// sides to the diagonal block D of R(t), and from the right to the E of step t + 1, which it thereby fills. Each warp
-// has a quarter of the columns, and all of E's first so that it finds H by itself.
-__global__ void __launch_bounds__(kThreads) chase(Chase s) {
-  __shared__ Exchange exchange[2];
-  __shared__ alignas(16) double v_of[kWarps][kBand], w_of[kWarps][kOwn], f_of[kWarps][kOwn];
-  __shared__ int taken;
-  const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32, first_own = warp * kOwn;
-  constexpr int kNext = kStride - 1;  // from an element to the one on its right
-  for (;;) {
-    if (thread == 0) {
-      // The fewer steps a sweep has, the fewer sweeps go on at a time.
-      const bool needed = static_cast<int>(blockIdx.x) < blocks_for(s.n - *static_cast<volatile int*>(s.next));
-      taken = needed ? atomicAdd(s.next, 1) : s.n;
+// A barrier of the block's own that the last warp arrives at without waiting.
+__device__ void pass_ahead() {
+  asm volatile("barrier.cta.arrive 1, %0;" ::"n"(kThreads) : "memory");
+}
+__device__ void await_pass() {
+  asm volatile("barrier.cta.sync 1, %0;" ::"n"(kThreads) : "memory");
+}
+
+// The last warp's part of a sweep: it lets the others into a step once the sweep before has put its hands off what the
+// step touches, which is when its block below the next diagonal one is done, and says how far they are.
+__device__ void keep_in_touch(const Chase& s, int sweep, int lane) {
+  int seen = 0;
+  for (int t = 0;; ++t) {
+    const int left = s.n - (sweep + 1 + t * kBand);  // rows from those of the step on
+    if (lane == 0) {
+      while (seen < t + 3) seen = acquire(s.progress + sweep);
     }
+    __syncwarp();
+    pass_ahead();
+    if (left < 2) return;
     __syncthreads();
-    const int sweep = taken;
-    if (sweep > s.n - 3) return;
-    const int* ahead = s.progress + sweep;
-    int* own = s.progress + sweep + 1;
-    int seen = 0;
+    if (lane == 0) publish(s.progress + sweep + 1, t + 1);
+    if (left <= kBand) return;
+  }
+}
+
+// Step t of sweep s makes the first column of the block below the diagonal, E, (rows R(t), columns R(t − 1)) a multiple
+// of e_1 by H, and applies H to the rest of E, from both sides to the diagonal block D of R(t), and from the right to
+// the E of step t + 1, which it thereby fills. Each of the warps has a quarter of the columns, and all of E's first so
+// that it finds H by itself.
+struct Sweeper {
+  const Chase& s;
+  int sweep, lane, warp;
+  Exchange* exchange;  // two
+  double *v_of, *v_own, *w_own, *f_own;
+
+  __device__ void run() const {
+    constexpr int kNext = kStride - 1;  // from an element to the one on its right
+    const int first_own = warp * kOwn;
     double e_first = 0;
     Columns e;
     for (int t = 0;; ++t) {
-      const int first = sweep + 1 + t * kBand, rows = min(kBand, s.n - first);
-      // The sweep before has put its hands off everything here once its block below the next diagonal one is done.
-      if (seen < t + 3) {
-        if (lane == 0) {
-          while ((seen = acquire(ahead)) < t + 3) {
-          }
-        }
-        seen = __shfl_sync(0xffffffff, seen, 0);
-        __syncwarp();
-      }
+      const int first = sweep + 1 + t * kBand, rows = min(kBand, s.n - first), next_rows = min(kBand, s.n - first - kBand);
       double* const below = s.band + static_cast<int64_t>(first) * kStride + lane;  // D(lane, c) at [c kNext]
+      double* const column = s.band + static_cast<int64_t>(sweep) * kStride + 1 + lane;
       const bool inside = lane < rows;
+      await_pass();
       Columns d, e_next;
 #pragma unroll
       for (int i = 0; i < kOwn; ++i) {
         const int c = first_own + i;
         d[i] = inside && c < lane ? __ldcg(below + c * kNext) : 0;
+        e_next[i] = lane < next_rows ? __ldcg(below + kBand + c * kNext) : 0;
       }
       const double diagonal = inside && warp == kWarps - 1 ? __ldcg(below + lane * kNext) : 0;
-      const int next_rows = min(kBand, s.n - first - kBand);
-#pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
-        e_next[i] = lane < next_rows ? __ldcg(below + kBand + (first_own + i) * kNext) : 0;
-      }
       const double e_next_first = lane < next_rows ? __ldcg(below + kBand) : 0;
-      double* const column = s.band + static_cast<int64_t>(sweep) * kStride + 1 + lane;
       if (t == 0) e_first = inside ? __ldcg(column) : 0;
 
       const double x = lane > 0 ? e_first : 0;
       const Reflector h = reflector_of(__shfl_sync(0xffffffff, e_first, 0), sum_of_warp(x * x));
       const double v = lane == 0 ? 1 : h.scale * x, leading = lane == 0 ? h.beta : 0;
       __syncwarp();
-      v_of[warp][lane] = v;
+      v_of[lane] = v;
       if (t > 0) {
         const double f = h.tau * column_sums(e, v, lane);
-        if (lane < kOwn) f_of[warp][lane] = f;
+        if (lane < kOwn) f_own[lane] = f;
       }
       __syncwarp();
-      const double* const v_own = v_of[warp] + first_own;
+      if (inside && t > 0) {
+        double* const beside = below + kBand - kBand * kStride + first_own * kNext;
+#pragma unroll
+        for (int i = 0; i < kOwn; ++i) beside[i * kNext] = first_own + i == 0 ? leading : fma(-v, f_own[i], e[i]);
+      }
+      if (inside && warp == 1) s.reflectors[first + lane + static_cast<int64_t>(sweep) * s.n] = v;
+      if (lane == 0 && warp == 2) s.tau[t + static_cast<int64_t>(sweep) * s.steps] = h.tau;
+      if (rows < 2) return;
+
       Exchange& shared = exchange[t % 2];
       shared.y_of_rows[warp][lane] = fma(diagonal, v, row_sum(d, v_own));
       const double of_columns = column_sums(d, v, lane);
       if (lane < kOwn) shared.y_of_columns[first_own + lane] = of_columns;
       shared.g[warp][lane] = row_sum(e_next, v_own);
-      if (inside && t > 0) {
-        double* const beside = below + kBand - kBand * kStride + first_own * kNext;
-#pragma unroll
-        for (int i = 0; i < kOwn; ++i) {
-          beside[i * kNext] = first_own + i == 0 ? leading : fma(-v, f_of[warp][i], e[i]);
-        }
-      }
-      if (inside && warp == 1) s.reflectors[first + lane + static_cast<int64_t>(sweep) * s.n] = v;
-      if (thread == kThreads - 1) s.tau[t + static_cast<int64_t>(sweep) * s.steps] = h.tau;
-      if (rows < 2) break;
       __syncthreads();
-
-      if (thread == kThreads - 1) publish(own, t + 1);
       if (inside && t == 0 && warp == 0) *column = leading;  // all warps have read it
       double y = shared.y_of_columns[lane], g = 0;
 #pragma unroll
@@ -163,22 +164,45 @@ __global__ void __launch_bounds__(kThreads) chase(Chase s) {
         g += shared.g[i][lane];
       }
       const double w = h.tau * fma(-0.5 * h.tau * sum_of_warp(v * y), v, y);
-      if (lane / kOwn == warp) w_of[warp][lane % kOwn] = w;
+      if (lane / kOwn == warp) w_own[lane % kOwn] = w;
       __syncwarp();
 #pragma unroll
       for (int i = 0; i < kOwn; ++i) {
         const int c = first_own + i;
-        if (inside && c < lane) below[c * kNext] = fma(-v, w_of[warp][i], fma(-w, v_own[i], d[i]));
+        if (inside && c < lane) below[c * kNext] = fma(-v, w_own[i], fma(-w, v_own[i], d[i]));
       }
       if (inside && warp == kWarps - 1) below[lane * kNext] = fma(-2 * v, w, diagonal);
-      if (next_rows <= 0) break;
+      if (next_rows <= 0) return;
       g *= h.tau;
 #pragma unroll
       for (int i = 0; i < kOwn; ++i) e[i] = fma(-g, v_own[i], e_next[i]);
       e_first = e_next_first - g;
     }
+  }
+};
+
+// A block of threads works off one sweep after the other.
+__global__ void __launch_bounds__(kThreads) chase(Chase s) {
+  __shared__ Exchange exchange[2];
+  __shared__ alignas(16) double v_of[kWarps][kBand], w_own[kWarps][kOwn], f_own[kWarps][kOwn];
+  __shared__ int taken;
+  const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  for (;;) {
+    if (threadIdx.x == 0) {
+      // The fewer steps a sweep has, the fewer sweeps go on at a time.
+      const bool needed = static_cast<int>(blockIdx.x) < blocks_for(s.n - *static_cast<volatile int*>(s.next));
+      taken = needed ? atomicAdd(s.next, 1) : s.n;
+    }
     __syncthreads();
-    if (thread == 0) publish(own, INT_MAX);
+    const int sweep = taken;
+    if (sweep > s.n - 3) return;
+    if (warp == kWarps) {
+      keep_in_touch(s, sweep, lane);
+    } else {
+      Sweeper{s, sweep, lane, warp, exchange, v_of[warp], v_of[warp] + warp * kOwn, w_own[warp], f_own[warp]}.run();
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) publish(s.progress + sweep + 1, INT_MAX);
   }
 }
 

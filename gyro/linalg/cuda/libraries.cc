@@ -33,10 +33,10 @@ Cublas open_cublas() {
   Cublas c;
   library.find("cublasCreate_v2", c.create);
   library.find("cublasSetStream_v2", c.set_stream);
-  library.find("cublasSetWorkspace_v2", c.set_workspace);
   library.find("cublasGetVersion_v2", c.get_version);
   library.find("cublasGetStatusString", c.get_status_string);
   library.find("cublasDgemm_v2", c.dgemm);
+  library.find("cublasDgemmStridedBatched", c.dgemm_strided_batched);
   library.find("cublasDsyrk_v2", c.dsyrk);
   library.find("cublasDsymm_v2", c.dsymm);
   library.find("cublasDsymv_v2", c.dsymv);

@@ -11,10 +11,10 @@ namespace gyro::linalg {
 struct Cublas {
   decltype(&cublasCreate_v2) create;
   decltype(&cublasSetStream_v2) set_stream;
-  decltype(&cublasSetWorkspace_v2) set_workspace;
   decltype(&cublasGetVersion_v2) get_version;
   decltype(&cublasGetStatusString) get_status_string;
   decltype(&cublasDgemm_v2) dgemm;
+  decltype(&cublasDgemmStridedBatched) dgemm_strided_batched;
   decltype(&cublasDsyrk_v2) dsyrk;
   decltype(&cublasDsymm_v2) dsymm;
   decltype(&cublasDsymv_v2) dsymv;

@@ -42,8 +42,10 @@ void for_each_block(const BandForm& b, F f) {
 
 void scale_reflectors(BandForm& b) {
   const double one = 1;
+  Matrix inverses(kReflectors, kReflectors);
+  b.scaled = Matrix(b.reflectors.rows(), b.reflectors.cols());
   for_each_block(b, [&](int64_t begin, ConstMatrixView v, ConstMatrixView place) {
-    const MatrixView inverse = b.inverse.view().block(0, 0, v.cols, v.cols);
+    const MatrixView inverse = inverses.view().block(0, 0, v.cols, v.cols);
     const MatrixView scaled = b.scaled.view().block(begin + kBand, begin, place.rows, place.cols);
     const double* tau = b.tau.get() + begin;
     gemm(Op::Transpose, Op::None, 1, v, v, 0, inverse);

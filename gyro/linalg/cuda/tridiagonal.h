@@ -19,18 +19,12 @@ struct BandForm {
   Matrix reflectors;    ///< V, n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
   Scratch<double> tau;  ///< n
   Matrix scaled;        ///< V T for every kReflectors columns, their H_j together being I − V T Vᵀ; empty without vectors
-  Matrix inverse;       ///< what scale_reflectors works in, kReflectors squared
 };
 inline constexpr int64_t kReflectors = 128;
 
-/// From `factor` times the symmetric matrix of which `a_lower` is the lower triangle, n > kBand. A panel of kBand
-/// columns is factored by one cluster of blocks; two gemms with the trailing matrix follow. `vectors` says whether
-/// apply_reflectors will be asked for. The result belongs to the stream and lasts until its next reduction: what is
-/// launched for a size is recorded once and then replayed in the same memory.
-BandForm& reduce_to_band(ConstMatrixView a_lower, double factor, bool vectors);
-
-/// V T from V and tau.
-void scale_reflectors(BandForm& b);
+/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks; two
+/// gemms with the trailing matrix follow. `vectors` says whether apply_reflectors will be asked for.
+BandForm reduce_to_band(MatrixView a, bool vectors);
 
 /// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
 /// of the kBand rows from s + 1 + t kBand on; Q is their product in this order.
@@ -47,6 +41,8 @@ struct Tridiagonal {
 /// it three blocks behind.
 Tridiagonal chase_bulges(BandForm& b);
 
+/// Fills in b.scaled.
+void scale_reflectors(BandForm& b);
 /// Z = Q Z for the Q of either stage.
 void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
