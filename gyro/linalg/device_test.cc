@@ -375,6 +375,47 @@ TEST_P(OnDevice, Eigenproblems) {
   check_eigh(product(Op::Transpose, Op::None, tall, tall), "Gram");
 }
 
+// Sizes around which a GPU goes another way: from where on its own reduction is taken, panels that end in few rows,
+// more rows than a cluster of one, two or four blocks has threads.
+TEST_P(OnDevice, EigenproblemsOfOddSizes) {
+  for (const int64_t n : {193, 224, 225, 226, 288, 290, 545, 700}) check_eigh(random_symmetric(n, 30), "random");
+}
+
+// A matrix that is in the form that it is to be brought to leaves nothing to reflect.
+TEST_P(OnDevice, EigenproblemsOfBandedMatrices) {
+  for (const int64_t width : {0, 1, 5, 32, 33, 64}) {
+    Matrix a = random_symmetric(300, 31);
+    for (int64_t j = 0; j < 300; ++j) {
+      for (int64_t i = 0; i < 300; ++i) {
+        if (std::abs(i - j) > width) a(i, j) = 0;
+      }
+    }
+    check_eigh(a, "banded");
+  }
+  Matrix blocks = random_symmetric(320, 32);
+  for (int64_t j = 0; j < 320; ++j) {
+    for (int64_t i = 0; i < 320; ++i) {
+      if (i / 40 != j / 40) blocks(i, j) = 0;
+    }
+  }
+  check_eigh(blocks, "block-diagonal");
+}
+
+// Blocks of threads hand each other numbers while they work: a race would show as other bits now and then.
+TEST_P(OnDevice, EigenproblemsGiveTheSameBitsAgain) {
+  const Matrix a = random_symmetric(600, 33);
+  const Eigh first = eigh(there(lower_of(a)));
+  const Matrix vectors = back(first.vectors);
+  const std::vector<double> values = eigvalsh(there(lower_of(a)));
+  for (int round = 0; round < 5; ++round) {
+    const Eigh again = eigh(there(lower_of(a)));
+    EXPECT_EQ(again.values, first.values);
+    const Matrix others = back(again.vectors);
+    EXPECT_EQ(std::memcmp(others.data(), vectors.data(), sizeof(double) * 600 * 600), 0);
+    EXPECT_EQ(eigvalsh(there(lower_of(a))), values);
+  }
+}
+
 TEST_P(OnDevice, LargestEigenvalue) {
   const Matrix a = gaussian(200, 150, 26), gram = product(Op::Transpose, Op::None, a, a);
   const double exact = eigvalsh(gram.clone()).front();
@@ -390,6 +431,27 @@ TEST_P(OnDevice, SingularValues) {
     Matrix scaled = back(s.u);
     multiply_columns(scaled, s.values);
     EXPECT_LE(distance(product(Op::None, Op::Transpose, scaled, back(s.v)), a), bound * norm(a));
+    for (const Matrix* q : {&s.u, &s.v}) {
+      Matrix gram = product(Op::Transpose, Op::None, back(*q), back(*q));
+      add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(n), -1));
+      EXPECT_LE(largest(gram), bound);
+    }
+  }
+}
+
+// Singular matrices: whatever a device's first choice says of them, values and products hold, vectors are orthonormal.
+TEST_P(OnDevice, SingularValuesOfSingularMatrices) {
+  const int64_t m = 90, n = 70;
+  const Matrix thin = gaussian(m, 20, 28), wide = gaussian(20, n, 29);
+  const Matrix deficient = product(Op::None, Op::None, thin, wide);
+  const Matrix zero = Matrix::zeros(m, n, Space::Host);
+  const double bound = 3 * std::sqrt(static_cast<double>((m + 10) * (n + 10))) * kUnitRoundoff;
+  for (const Matrix* a : {&deficient, &zero}) {
+    const Svd s = svd(there(*a));
+    Matrix scaled = back(s.u);
+    multiply_columns(scaled, s.values);
+    EXPECT_LE(distance(product(Op::None, Op::Transpose, scaled, back(s.v)), *a), bound * norm(*a));
+    for (size_t j = a == &zero ? 0 : 20; j < s.values.size(); ++j) EXPECT_LE(s.values[j], bound * norm(*a));
     for (const Matrix* q : {&s.u, &s.v}) {
       Matrix gram = product(Op::Transpose, Op::None, back(*q), back(*q));
       add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(n), -1));

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
-#include "gyro/linalg/cuda/tridiagonal.h"
+#include "gyro/linalg/cuda/reflector.cuh"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro::linalg {
@@ -22,7 +22,7 @@ struct Panel {
   int64_t ld;
   int rows;
   double* v[3];  // where the vectors go, column-major
-  int64_t v_ld[3];
+  int64_t v_ld;
   double *tau, *gram;  // gram: VᵀV above its diagonal, kBand x kBand
   double* band;        // of the panel's first column
 };
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
     __syncwarp();
     const double v = r == j ? 1 : h.scale * x;
     if (r < s.rows) {
-      for (int copy = 0; copy < 3; ++copy) s.v[copy][r + j * s.v_ld[copy]] = v;
+      for (int copy = 0; copy < 3; ++copy) s.v[copy][r + j * s.v_ld] = v;
     }
     if (r == j && r < s.rows) {  // the row of R, which lies inside the band
 #pragma unroll
@@ -109,8 +109,8 @@ struct Update {
 constexpr int kUpdateThreads = 256;
 constexpr int kChunk = 32;  // rows that are multiplied at a time
 
-// The block's share of VᵀAV, a thread four numbers of a row: rows [begin, end). The next chunk is on its way while one is
-// multiplied.
+// The block's share of VᵀAV, a thread four numbers of a row: rows [begin, end). The next chunk is on its way while one
+// is multiplied.
 __device__ void multiply_share(const Update& s, int begin, int end, double (&share)[kBand][kBand]) {
   __shared__ double v[kChunk][kBand + 1];
   __shared__ alignas(16) double av[kChunk][kBand + 2];
@@ -146,36 +146,20 @@ __device__ void multiply_share(const Update& s, int begin, int end, double (&sha
   for (int k = 0; k < 4; ++k) share[i][j + k] = sum[k];
 }
 
-// A row of T a lane: T(:, j) = −tau_j T VᵀV(:, j) above the diagonal, tau_j on it. Sums are in four chains: a chain waits
-// for each of its products.
-__device__ void form_t(const Update& s, double (&gram)[kBand][kBand], double (&t)[kBand][kBand + 1]) {
-  const int row = static_cast<int>(threadIdx.x);
-  for (int k = 0; k < kBand; ++k) {
-    gram[k][row] = k < row ? s.gram[k + row * kBand] : 0;
-    t[row][k] = 0;
-  }
-  __syncwarp();
-  for (int j = 0; j < kBand; ++j) {
-    double sum[4] = {};
-    for (int l = 0; l < j; l += 4) {  // t is zero before its row and from j on
-#pragma unroll
-      for (int k = 0; k < 4; ++k) sum[k] = fma(t[row][l + k], gram[l + k][j], sum[k]);
-    }
-    const double tau = s.tau[j];
-    if (j >= row) t[row][j] = j == row ? tau : -tau * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
-  }
-}
-
 // One cluster; a thread a row.
 __global__ void __launch_bounds__(kUpdateThreads) form_update(Update s) {
 #if __CUDA_ARCH__ >= 900
-  __shared__ double share[kBand][kBand], vav[kBand][kBand], t[kBand][kBand + 1];
+  __shared__ double share[kBand][kBand], vav[kBand][kBand], t[kBand][kBand + 1];  // vav: first the Gram matrix of V
   cg::cluster_group cluster = cg::this_cluster();
   const int blocks = static_cast<int>(cluster.num_blocks()), rank = static_cast<int>(cluster.block_rank());
   const int thread = static_cast<int>(threadIdx.x);
   const int each = (s.rows + blocks - 1) / blocks, begin = rank * each, end = min(begin + each, s.rows);
   multiply_share(s, begin, end, share);
-  if (thread < kBand) form_t(s, vav, t);
+  if (thread < kBand) {
+    for (int k = 0; k < kBand; ++k) vav[k][thread] = k < thread ? s.gram[k + thread * kBand] : 0;
+    __syncwarp();
+    form_t(vav, s.tau, t);
+  }
   cluster.sync();
   // Each block sums up its part of VᵀAV and sends it to all.
   const int part = kBand * kBand / blocks;
@@ -284,7 +268,7 @@ BandForm reduce_to_band(MatrixView a, bool vectors) {
                          a.ld,
                          rows,
                          {v, left.col(kBand), &out.reflectors(first, begin)},
-                         {n, n, n},
+                         n,
                          tau,
                          gram.data(),
                          out.band.col(begin)},
@@ -295,8 +279,8 @@ BandForm reduce_to_band(MatrixView a, bool vectors) {
     gemm(Op::None, Op::Transpose, -1, right.view().block(0, 0, rest, 2 * kBand),
          left.view().block(0, 0, rest, 2 * kBand), 1, trailing);
   }
-  copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(
-      a.data, a.ld, static_cast<int>(n), static_cast<int>(begin), out.band.data());
+  copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(a.data, a.ld, static_cast<int>(n),
+                                                                              static_cast<int>(begin), out.band.data());
   check(cudaGetLastError(), "band kernel");
   if (vectors) scale_reflectors(out);
   return out;

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <climits>
 
-#include "gyro/linalg/cuda/tridiagonal.h"
+#include "gyro/linalg/cuda/reflector.cuh"
 
 namespace gyro::linalg {
 namespace {
@@ -16,8 +16,8 @@ struct Chase {
   int* progress;  // of sweep s at [s + 1]: how many blocks below the diagonal it has done with; [0] is before the first
 };
 
-// A sweep follows the one before it by two to three blocks of the band: more blocks of threads than this, for sweeps down
-// `rows` rows, would only wait.
+// A sweep follows the one before it by two to three blocks of the band: more blocks of threads than this, for sweeps
+// down `rows` rows, would only wait.
 __host__ __device__ int blocks_for(int rows) {
   return rows / (2 * kBand) + 2;
 }
@@ -115,7 +115,8 @@ struct Sweeper {
     double e_first = 0;
     Columns e;
     for (int t = 0;; ++t) {
-      const int first = sweep + 1 + t * kBand, rows = min(kBand, s.n - first), next_rows = min(kBand, s.n - first - kBand);
+      const int first = sweep + 1 + t * kBand, rows = min(kBand, s.n - first),
+                next_rows = min(kBand, s.n - first - kBand);
       double* const below = s.band + static_cast<int64_t>(first) * kStride + lane;  // D(lane, c) at [c kNext]
       double* const column = s.band + static_cast<int64_t>(sweep) * kStride + 1 + lane;
       const bool inside = lane < rows;
@@ -235,8 +236,8 @@ Tridiagonal chase_bulges(BandForm& b) {
   Scratch<int> flags(n + 1);
   device::clear(flags.get(), sizeof(int) * static_cast<size_t>(n + 1));
   open_first<<<1, 1, 0, device::stream()>>>(flags.get() + 1);
-  const Chase s{b.band.data(),      static_cast<int>(n), static_cast<int>(t.steps), t.reflectors.data(), t.tau.get(),
-                flags.get(), flags.get() + 1};
+  const Chase s{b.band.data(), static_cast<int>(n), static_cast<int>(t.steps), t.reflectors.data(), t.tau.get(),
+                flags.get(),   flags.get() + 1};
   chase<<<static_cast<unsigned>(blocks_for(s.n)), kThreads, 0, device::stream()>>>(s);
   take_diagonals<<<static_cast<unsigned>((n + 127) / 128), 128, 0, device::stream()>>>(
       b.band.data(), static_cast<int>(n), t.diagonal.get(), t.off_diagonal.get());

@@ -1,6 +1,6 @@
 #include <mutex>
 
-#include "gyro/linalg/cuda/tridiagonal.h"
+#include "gyro/linalg/cuda/reflector.cuh"
 
 namespace gyro::linalg {
 namespace {
@@ -44,8 +44,8 @@ __device__ int place_of(int g, int k) {
 constexpr int kPackThreads = 128;
 
 // V, and −V T, tile by tile as the lanes of a warp read them.
-__global__ void __launch_bounds__(kPackThreads) pack(const double* reflectors, const double* tau, int n, int steps,
-                                                     double* blocks) {
+__global__ void __launch_bounds__(kPackThreads)
+    pack(const double* reflectors, const double* tau, int n, int steps, double* blocks) {
   __shared__ double v[2 * kBand][kBand + 1], s[kBand][kBand + 1], t[kBand][kBand + 1], taus[kBand];
   const int group = static_cast<int>(blockIdx.y), step = static_cast<int>(blockIdx.x), groups = groups_of(n);
   if (step >= groups - group) return;
@@ -62,16 +62,9 @@ __global__ void __launch_bounds__(kPackThreads) pack(const double* reflectors, c
     double sum = 0;
     for (int r = j; r < i + kBand; ++r) sum = fma(v[r][i], v[r][j], sum);  // i ≤ j is what counts
     s[i][j] = sum;
-    t[i][j] = 0;
   }
   __syncthreads();
-  if (thread < kBand) {  // a row of T each
-    for (int j = thread; j < kBand; ++j) {
-      double sum = 0;
-      for (int l = thread; l < j; ++l) sum = fma(t[thread][l], s[l][j], sum);
-      t[thread][j] = j == thread ? taus[j] : -taus[j] * sum;
-    }
-  }
+  if (thread < kBand) form_t(s, taus, t);
   __syncthreads();
   double* out = blocks + block_of(groups, group, step) * kBlockSize;
   for (int k = thread; k < 2 * kBand * kBand; k += kPackThreads) {
@@ -156,8 +149,8 @@ constexpr int kShared = 4 * kBlockSize * static_cast<int>(sizeof(double));  // t
 // A warp has its 16 columns of Z, of which the rows in work are in registers, transposed, as tiles of accumulators. The
 // blocks of a group go down Z by kBand rows each. Two groups go together, the lower one's block (the one of the later
 // sweeps) just ahead: Z is read and written once for both.
-__global__ void __launch_bounds__(kApplyThreads) apply_blocks(const double* blocks, int n, double* z, int64_t ld,
-                                                              int columns) {
+__global__ void __launch_bounds__(kApplyThreads)
+    apply_blocks(const double* blocks, int n, double* z, int64_t ld, int columns) {
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(16) double stages[];
   constexpr int kWindow = kRows + kColumns;
@@ -180,17 +173,16 @@ __global__ void __launch_bounds__(kApplyThreads) apply_blocks(const double* bloc
   // Element m of a lane's part of a tile whose first row is `row`.
   const auto element = [&](int row, int m) { return z + row + k + m % 2 + (column + m / 2 * 8) * ld; };
   const auto exists = [&](int row, int m) { return row + k + m % 2 < n && column + m / 2 * 8 < columns; };
-  const auto load = [&](double (&tile)[4], int row) {
+  const auto load = [&](double(&tile)[4], int row) {
 #pragma unroll
     for (int m = 0; m < 4; ++m) {  // at once, and not where the compiler would rather have it
-      asm volatile(
-          "{ .reg .pred p; setp.ne.s32 p, %2, 0; mov.f64 %0, 0d0000000000000000; @p ld.global.f64 %0, [%1]; }"
-          : "=d"(tile[m])
-          : "l"(element(row, m)), "r"(static_cast<int>(exists(row, m)))
-          : "memory");
+      asm volatile("{ .reg .pred p; setp.ne.s32 p, %2, 0; mov.f64 %0, 0d0000000000000000; @p ld.global.f64 %0, [%1]; }"
+                   : "=d"(tile[m])
+                   : "l"(element(row, m)), "r"(static_cast<int>(exists(row, m)))
+                   : "memory");
     }
   };
-  const auto store = [&](const double (&tile)[4], int row) {
+  const auto store = [&](const double(&tile)[4], int row) {
 #pragma unroll
     for (int m = 0; m < 4; ++m) {
       if (exists(row, m)) *element(row, m) = tile[m];

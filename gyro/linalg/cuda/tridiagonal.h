@@ -18,12 +18,12 @@ struct BandForm {
   Matrix band;
   Matrix reflectors;    ///< V, n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
   Scratch<double> tau;  ///< n
-  Matrix scaled;        ///< V T for every kReflectors columns, their H_j together being I − V T Vᵀ; empty without vectors
+  Matrix scaled;  ///< V T for every kReflectors columns, their H_j together being I − V T Vᵀ; empty without vectors
 };
 inline constexpr int64_t kReflectors = 128;
 
-/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks; two
-/// gemms with the trailing matrix follow. `vectors` says whether apply_reflectors will be asked for.
+/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks;
+/// two gemms with the trailing matrix follow. `vectors` says whether apply_reflectors will be asked for.
 BandForm reduce_to_band(MatrixView a, bool vectors);
 
 /// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
@@ -31,14 +31,14 @@ BandForm reduce_to_band(MatrixView a, bool vectors);
 struct Tridiagonal {
   explicit Tridiagonal(int64_t n);
   int64_t n;
-  int64_t steps;                         ///< the most reflectors of a sweep
+  int64_t steps;                           ///< the most reflectors of a sweep
   Scratch<double> diagonal, off_diagonal;  ///< n each; off_diagonal[j] couples j and j + 1
-  Matrix reflectors;                     ///< n x n, column s: the vectors of H(s, t) in their rows
-  Scratch<double> tau;                   ///< steps x n, of H(s, t) at [t + s steps]
+  Matrix reflectors;                       ///< n x n, column s: the vectors of H(s, t) in their rows
+  Scratch<double> tau;                     ///< steps x n, of H(s, t) at [t + s steps]
 };
 
-/// Takes `b` apart (its band is destroyed). Each warp takes one sweep after the other; a sweep follows the one before
-/// it three blocks behind.
+/// Takes `b` apart (its band is destroyed). A block of threads takes one sweep after the other; each sweep follows the
+/// one before it two to three steps behind.
 Tridiagonal chase_bulges(BandForm& b);
 
 /// Fills in b.scaled.
@@ -47,8 +47,8 @@ void scale_reflectors(BandForm& b);
 void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
 
-/// Whether the thread's GPU can do all this for a matrix of size n: it needs clusters of blocks (compute capability
-/// 9.0).
+/// Whether the thread's GPU can do all this for a matrix of size n (kBand < n <= 8192): it needs clusters of blocks
+/// (compute capability 9.0).
 bool can_tridiagonalize(int64_t n);
 
 /// Eigenvalues of T, descending, by bisection: within a few u ‖T‖.
@@ -57,50 +57,5 @@ void tridiagonal_eigenvalues(const Tridiagonal& t, double* values);
 /// Unit eigenvectors of T for eigenvalues found by bisection, as rows of `rows` (n x n), each by a twisted
 /// factorisation (as MRRR's getvec): residuals of a few u ‖T‖, but orthogonal only to u ‖T‖ / gap.
 void tridiagonal_eigenvectors(const Tridiagonal& t, const double* values, MatrixView rows);
-
-#ifdef __CUDACC__
-/// What a warp of the kernels needs.
-struct Reflector {
-  double beta, tau, scale;  ///< H x = beta e_1 for x = (alpha, rest): v = (1, scale rest)
-};
-
-__device__ inline Reflector reflector_of(double alpha, double rest_squared) {
-  if (rest_squared == 0) return {alpha, 0, 0};
-  const double square = fma(alpha, alpha, rest_squared), inverse = rsqrt(square);
-  const double beta = -copysign(square * inverse, alpha);
-  return {beta, fma(fabs(alpha), inverse, 1), 1 / (alpha - beta)};
-}
-
-__device__ inline double sum_of_warp(double value) {
-  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffff, value, step);
-  return value;
-}
-
-/// A step of sums_of_warp: sums i and i + kStep of two halves of the lanes become one.
-template <int kStep>
-__device__ __forceinline__ void halve(double (&sum)[16], int lane) {
-#pragma unroll
-  for (int i = 0; i < kStep; ++i) {
-    const double low = sum[i], high = sum[i + kStep];
-    sum[i] = (lane & kStep ? high : low) + __shfl_xor_sync(0xffffffff, lane & kStep ? low : high, kStep);
-  }
-}
-
-/// 32 sums over a warp at once: lane i gets that of all lanes' term(i).
-template <typename Term>
-__device__ __forceinline__ double sums_of_warp(int lane, Term term) {
-  double sum[16];
-#pragma unroll
-  for (int i = 0; i < 16; ++i) {
-    const double low = term(i), high = term(i + 16);
-    sum[i] = (lane & 16 ? high : low) + __shfl_xor_sync(0xffffffff, lane & 16 ? low : high, 16);
-  }
-  halve<8>(sum, lane);
-  halve<4>(sum, lane);
-  halve<2>(sum, lane);
-  halve<1>(sum, lane);
-  return sum[0];
-}
-#endif
 
 }  // namespace gyro::linalg

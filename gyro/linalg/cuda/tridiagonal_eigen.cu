@@ -6,8 +6,8 @@ namespace gyro::linalg {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kLanes = 4;    // threads that search for one eigenvalue together
-constexpr int kPasses = 26;  // each divides the interval by kLanes + 1: 5^26 > 2^60
+constexpr int kLanes = 8;    // threads that search for one eigenvalue together
+constexpr int kPasses = 19;  // each divides the interval by kLanes + 1: 9^19 > 2^60
 
 // 1/x to about an ulp, without the slow path of a division: x is neither tiny nor infinite here.
 __device__ double reciprocal(double x) {

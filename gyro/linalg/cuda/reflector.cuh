@@ -1,0 +1,67 @@
+#pragma once
+
+#include "gyro/linalg/cuda/tridiagonal.h"
+
+/// What the kernels of both stages share.
+namespace gyro::linalg {
+
+struct Reflector {
+  double beta, tau, scale;  ///< H x = beta e_1 for x = (alpha, rest): v = (1, scale rest)
+};
+
+__device__ inline Reflector reflector_of(double alpha, double rest_squared) {
+  if (rest_squared == 0) return {alpha, 0, 0};
+  const double square = fma(alpha, alpha, rest_squared), inverse = rsqrt(square);
+  const double beta = -copysign(square * inverse, alpha);
+  return {beta, fma(fabs(alpha), inverse, 1), 1 / (alpha - beta)};
+}
+
+__device__ inline double sum_of_warp(double value) {
+  for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(0xffffffff, value, step);
+  return value;
+}
+
+/// A step of sums_of_warp: sums i and i + kStep of two halves of the lanes become one.
+template <int kStep>
+__device__ __forceinline__ void halve(double (&sum)[16], int lane) {
+#pragma unroll
+  for (int i = 0; i < kStep; ++i) {
+    const double low = sum[i], high = sum[i + kStep];
+    sum[i] = (lane & kStep ? high : low) + __shfl_xor_sync(0xffffffff, lane & kStep ? low : high, kStep);
+  }
+}
+
+/// 32 sums over a warp at once: lane i gets that of all lanes' term(i).
+template <typename Term>
+__device__ __forceinline__ double sums_of_warp(int lane, Term term) {
+  double sum[16];
+#pragma unroll
+  for (int i = 0; i < 16; ++i) {
+    const double low = term(i), high = term(i + 16);
+    sum[i] = (lane & 16 ? high : low) + __shfl_xor_sync(0xffffffff, lane & 16 ? low : high, 16);
+  }
+  halve<8>(sum, lane);
+  halve<4>(sum, lane);
+  halve<2>(sum, lane);
+  halve<1>(sum, lane);
+  return sum[0];
+}
+
+/// A row of T a lane: I − V T Vᵀ = H_0 H_1 ... for T(:, j) = −tau_j T VᵀV(:, j) above the diagonal and tau_j on it.
+/// Only what is above the diagonal of VᵀV counts. Sums are in four chains: a chain waits for each of its products.
+template <int kPitch>
+__device__ __forceinline__ void form_t(const double (&gram)[kBand][kPitch], const double* tau,
+                                       double (&t)[kBand][kBand + 1]) {
+  const int row = static_cast<int>(threadIdx.x) % 32;
+  for (int j = 0; j < kBand; ++j) t[row][j] = 0;
+  for (int j = 0; j < kBand; ++j) {
+    double sum[4] = {};
+    for (int l = 0; l < j; l += 4) {  // T is zero from its column j on
+#pragma unroll
+      for (int k = 0; k < 4; ++k) sum[k] = fma(t[row][l + k], gram[l + k][j], sum[k]);
+    }
+    if (j >= row) t[row][j] = j == row ? tau[j] : -tau[j] * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  }
+}
+
+}  // namespace gyro::linalg
