@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <thread>
 
 #include "gyro/linalg/linalg.h"
 #include "gyro/linalg/test_util.h"
@@ -376,21 +377,33 @@ TEST_P(OnDevice, Eigenproblems) {
 }
 
 // Sizes around which a GPU goes another way: from where on its own reduction is taken, panels that end in few rows,
-// more rows than a cluster of one, two or four blocks has threads.
+// more rows than clusters of one to eight blocks have threads, and more than those of sixteen have with 256 each.
 TEST_P(OnDevice, EigenproblemsOfOddSizes) {
   for (const int64_t n : {193, 224, 225, 226, 288, 290, 545, 700}) check_eigh(random_symmetric(n, 30), "random");
+  if (GetParam() < 0) return;
+  for (const int64_t n : {1057, 2081, 4129}) check_eigh(random_symmetric(n, 30), "random");
+}
+
+TEST_P(OnDevice, EigenproblemsOfAnyScale) {
+  for (const double scale : {1e-140, 1e140}) {
+    Matrix a = random_symmetric(200, 34);
+    multiply_columns(a, std::vector<double>(200, scale));
+    check_eigh(a, "scaled");
+  }
 }
 
 // A matrix that is in the form that it is to be brought to leaves nothing to reflect.
 TEST_P(OnDevice, EigenproblemsOfBandedMatrices) {
   for (const int64_t width : {0, 1, 5, 32, 33, 64}) {
-    Matrix a = random_symmetric(300, 31);
-    for (int64_t j = 0; j < 300; ++j) {
-      for (int64_t i = 0; i < 300; ++i) {
-        if (std::abs(i - j) > width) a(i, j) = 0;
+    for (const double beside : {0.0, 1e-158}) {  // so small that its square loses digits
+      Matrix a = random_symmetric(300, 31);
+      for (int64_t j = 0; j < 300; ++j) {
+        for (int64_t i = 0; i < 300; ++i) {
+          if (std::abs(i - j) > width) a(i, j) *= beside;
+        }
       }
+      check_eigh(a, "banded");
     }
-    check_eigh(a, "banded");
   }
   Matrix blocks = random_symmetric(320, 32);
   for (int64_t j = 0; j < 320; ++j) {
@@ -413,6 +426,27 @@ TEST_P(OnDevice, EigenproblemsGiveTheSameBitsAgain) {
     const Matrix others = back(again.vectors);
     EXPECT_EQ(std::memcmp(others.data(), vectors.data(), sizeof(double) * 600 * 600), 0);
     EXPECT_EQ(eigvalsh(there(lower_of(a))), values);
+  }
+}
+
+// Side by side, as a run has them: kernels that wait for each other then find only part of a GPU free.
+TEST_P(OnDevice, EigenproblemsSideBySideGiveTheSameBits) {
+  const Matrix a = random_symmetric(500, 35);
+  const Eigh alone = eigh(there(lower_of(a)));
+  const Matrix vectors = back(alone.vectors);
+  const int rounds = GetParam() >= 0 ? 5 : 1;
+  std::vector<std::jthread> threads;
+  for (int thread = 0; thread < 8; ++thread) {
+    threads.emplace_back([&] {
+      std::unique_ptr<device::Scope> scope;
+      if (GetParam() >= 0) scope = std::make_unique<device::Scope>(GetParam());
+      for (int round = 0; round < rounds; ++round) {
+        const Eigh beside = eigh(there(lower_of(a)));
+        EXPECT_EQ(beside.values, alone.values);
+        const Matrix others = back(beside.vectors);
+        EXPECT_EQ(std::memcmp(others.data(), vectors.data(), sizeof(double) * 500 * 500), 0);
+      }
+    });
   }
 }
 

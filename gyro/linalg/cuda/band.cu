@@ -215,7 +215,7 @@ int attribute(cudaDeviceAttr which) {
   return value;
 }
 
-// Blocks of a cluster for so many rows: of about 256, which find room beside other kernels.
+// Blocks of a cluster for so many rows: of up to 256 while there are enough, which find room beside other kernels.
 int blocks_for(int rows) {
   int blocks = 1;
   while (blocks < kMaxBlocks && blocks * 256 < rows) blocks *= 2;
@@ -240,14 +240,23 @@ void launch_cluster(void (*kernel)(Argument), const Argument& argument, int bloc
   check(cudaLaunchKernelEx(&config, kernel, argument), "panel kernel");
 }
 
+// Whether the build has code for clusters; what is compiled for older GPUs runs on newer ones too, but has none.
+constexpr bool built_for_clusters() {
+  for (const int architecture : {__CUDA_ARCH_LIST__}) {
+    if (architecture >= 900) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool can_tridiagonalize(int64_t n) {
-  return n > kBand && n <= kMaxBlocks * kMaxThreads && attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
+  return built_for_clusters() && n > kBand && n <= kMaxBlocks * kMaxThreads &&
+         attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
 }
 
-BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Matrix::zeros(n, n)), tau(n + kBand) {
-  device::clear(tau.get(), sizeof(double) * static_cast<size_t>(n + kBand));
+BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Matrix::zeros(n, n)), tau(n) {
+  device::clear(tau.get(), sizeof(double) * static_cast<size_t>(n));
 }
 
 BandForm reduce_to_band(MatrixView a, bool vectors) {

@@ -9,8 +9,10 @@ struct Reflector {
   double beta, tau, scale;  ///< H x = beta e_1 for x = (alpha, rest): v = (1, scale rest)
 };
 
+/// A rest below 2^-480, of a matrix whose norm is about 1, counts as zero: its square has lost digits, and the
+/// reflector would not be orthogonal.
 __device__ inline Reflector reflector_of(double alpha, double rest_squared) {
-  if (rest_squared == 0) return {alpha, 0, 0};
+  if (rest_squared < 0x1p-960) return {alpha, 0, 0};
   const double square = fma(alpha, alpha, rest_squared), inverse = rsqrt(square);
   const double beta = -copysign(square * inverse, alpha);
   return {beta, fma(fabs(alpha), inverse, 1), 1 / (alpha - beta)};

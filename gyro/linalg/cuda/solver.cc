@@ -58,12 +58,12 @@ std::vector<double> syevd(MatrixView a, cusolverEigMode_t mode) {
 // Small problems are cuSOLVER's: what its blocks exchange for a column costs more than its arithmetic.
 constexpr int64_t kSmall = 192;
 
-// The power of two that brings ‖A‖_F into [1, 2); nothing for a matrix that has no such norm, or of a size that is
-// cuSOLVER's.
+// The power of two that brings ‖A‖_F into [1, 2); nothing for a matrix whose norm is not a number that squares keep, or
+// of a size that is cuSOLVER's.
 std::optional<double> scaling_of(ConstMatrixView a_lower) {
   if (a_lower.rows <= kSmall || !can_tridiagonalize(a_lower.rows)) return std::nullopt;
   const double size = symmetric_norm(a_lower);
-  if (!(size > 0) || !std::isfinite(size)) return std::nullopt;
+  if (!(size > 0x1p-480) || !std::isfinite(size)) return std::nullopt;
   return std::ldexp(1.0, -std::ilogb(size));
 }
 

@@ -48,7 +48,7 @@ void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
 
 /// Whether the thread's GPU can do all this for a matrix of size n (kBand < n <= 8192): it needs clusters of blocks
-/// (compute capability 9.0).
+/// (compute capability 9.0, and a build for it).
 bool can_tridiagonalize(int64_t n);
 
 /// Eigenvalues of T, descending, by bisection: within a few u ‖T‖.

@@ -32,7 +32,7 @@ __device__ int count_below(const double* d, const double* e2, int n, double x) {
   return count + (pivot < 0);
 }
 
-// Lanes of one eigenvalue try kLanes points of its interval at once. All of T's entries are at most 1 in magnitude.
+// Lanes of one eigenvalue try kLanes points of its interval at once. T's entries are of order 1.
 __global__ void bisect(const double* d, const double* e2, int n, double reach, double* values) {
   const int thread = blockIdx.x * kThreads + threadIdx.x, lane = thread % kLanes;
   const int index = min(thread / kLanes, n - 1);  // ascending
