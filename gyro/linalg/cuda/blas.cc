@@ -42,7 +42,7 @@ const Handle& of_stream(Handle (*make)()) {
   thread_local cudaStream_t last = nullptr;
   thread_local const Handle* found = nullptr;
   const cudaStream_t stream = device::stream();
-  if (stream == last) return *found;
+  if (found != nullptr && stream == last) return *found;
   const std::lock_guard lock(mutex);
   auto place = all.find(stream);
   if (place == all.end()) place = all.emplace(stream, make()).first;
