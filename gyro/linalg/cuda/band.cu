@@ -209,12 +209,6 @@ __global__ void copy_diagonal(const double* a, int64_t ld, int n, int reduced, d
   if (i < min(end, n)) band[j * kBandRows + i - j] = a[i + j * ld];
 }
 
-int attribute(cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, device::gpu()), "device attribute");
-  return value;
-}
-
 // Blocks of a cluster for so many rows: of up to 256 while there are enough, which find room beside other kernels.
 int blocks_for(int rows) {
   int blocks = 1;
@@ -251,15 +245,16 @@ constexpr bool built_for_clusters() {
 }  // namespace
 
 bool can_tridiagonalize(int64_t n) {
-  return built_for_clusters() && n > kBand && n <= kMaxBlocks * kMaxThreads &&
-         attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device::gpu()), "device attribute");
+  return built_for_clusters() && major >= 9 && n > kBand && n <= kMaxBlocks * kMaxThreads;
 }
 
 BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Matrix::zeros(n, n)), tau(n) {
   device::clear(tau.get(), sizeof(double) * static_cast<size_t>(n));
 }
 
-BandForm reduce_to_band(MatrixView a, bool vectors) {
+BandForm reduce_to_band(MatrixView a) {
   const int64_t n = a.rows;
   BandForm out(n);
   // [W V] and [V W AV]: what the update takes stands side by side.
@@ -291,7 +286,6 @@ BandForm reduce_to_band(MatrixView a, bool vectors) {
   copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(a.data, a.ld, static_cast<int>(n),
                                                                               static_cast<int>(begin), out.band.data());
   check(cudaGetLastError(), "band kernel");
-  if (vectors) scale_reflectors(out);
   return out;
 }
 

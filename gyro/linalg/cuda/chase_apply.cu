@@ -87,56 +87,23 @@ __device__ __forceinline__ void multiply_add(double (&c)[4], const double (&a)[4
       : "d"(a[0]), "d"(a[2]), "d"(a[1]), "d"(a[3]), "d"(b.x), "d"(b.y));
 }
 
-// What one block takes: four tiles at a time, in order, V's and then −V T's. i and j of tile `place` of a group; its
-// number in the block, or −1 where there is none.
-constexpr int kTogether = 4, kGroups = 4 * kColumns;
-static_assert(kColumns == kTogether && kRows == 2 * kTogether);
-__device__ constexpr bool of_vt(int group) {
-  return group >= kRows;
-}
-__device__ constexpr int row_of(int group, int place) {
-  return of_vt(group) ? group % 2 * kTogether + place : group;
-}
-__device__ constexpr int column_of(int group, int place) {
-  return of_vt(group) ? (group - kRows) / 2 : place;
-}
-__device__ constexpr int tile_of(int group, int place) {
-  const int i = row_of(group, place), j = column_of(group, place);
-  if (of_vt(group)) return in_vt(i, j) ? kTilesOfV + tile_of_vt(i, j) : -1;
-  return in_v(i, j) ? tile_of_v(i, j) : -1;
-}
-
-// A group's operands, fetched while the group before is multiplied.
-__device__ __forceinline__ void fetch_operands(unsigned block, int group, double2 (&b)[kTogether]) {
-#pragma unroll
-  for (int k = 0; k < kTogether; ++k) {
-    const int tile = tile_of(group, k);
-    if (tile < 0) continue;
-    asm volatile("ld.shared.v2.f64 {%0, %1}, [%2];"
-                 : "=d"(b[k].x), "=d"(b[k].y)
-                 : "r"(block + tile * kTileSize * static_cast<int>(sizeof(double)))
-                 : "memory");
-  }
-}
-
-// One block, at a lane's place in shared memory, for the rows that tiles kFirst, kFirst + 1, ... of the window hold.
+// One block, at a lane's place, for the rows that tiles kFirst, kFirst + 1, ... of the window hold.
 template <int kFirst, int kWindow>
-__device__ __forceinline__ void apply_block(unsigned block, double (&window)[kWindow][4]) {
+__device__ __forceinline__ void apply_block(const double2* block, double (&window)[kWindow][4]) {
   double y[kColumns][4] = {};
-  double2 b[2][kTogether];
-  fetch_operands(block, 0, b[0]);
 #pragma unroll
-  for (int group = 0; group < kGroups; ++group) {
-    if (group + 1 < kGroups) fetch_operands(block, group + 1, b[(group + 1) % 2]);
+  for (int i = 0; i < kRows; ++i) {
 #pragma unroll
-    for (int k = 0; k < kTogether; ++k) {
-      const int i = kFirst + row_of(group, k), j = column_of(group, k);
-      if (tile_of(group, k) < 0) continue;
-      if (of_vt(group)) {
-        multiply_add(window[i], y[j], b[group % 2][k]);
-      } else {
-        multiply_add(y[j], window[i], b[group % 2][k]);
-      }
+    for (int j = 0; j < kColumns; ++j) {
+      if (in_v(i, j)) multiply_add(y[j], window[kFirst + i], block[tile_of_v(i, j) * kTileSize / 2]);
+    }
+  }
+  block += kTilesOfV * kTileSize / 2;
+#pragma unroll
+  for (int j = 0; j < kColumns; ++j) {
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      if (in_vt(i, j)) multiply_add(window[kFirst + i], y[j], block[tile_of_vt(i, j) * kTileSize / 2]);
     }
   }
 }
@@ -204,9 +171,8 @@ __global__ void __launch_bounds__(kApplyThreads)
       for (int i = 0; i < kColumns; ++i) load(coming[i], top + (kWindow + i) * kTile);
       asm volatile("cp.async.wait_group 1;" ::: "memory");
       __syncthreads();
-      const unsigned block =
-          static_cast<unsigned>(__cvta_generic_to_shared(stages + 2 * stage * kBlockSize + 2 * lane));
-      if (!last) apply_block<kColumns>(block + kBlockSize * static_cast<int>(sizeof(double)), window);
+      const double2* block = reinterpret_cast<const double2*>(stages + 2 * stage * kBlockSize) + lane;
+      if (!last) apply_block<kColumns>(block + kBlockSize / 2, window);
       apply_block<0>(block, window);
 #pragma unroll
       for (int i = 0; i < kColumns; ++i) store(window[i], top + i * kTile);

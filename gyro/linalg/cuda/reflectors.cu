@@ -26,47 +26,30 @@ __global__ void copy_unless_empty(ConstMatrixView v, const double* tau, MatrixVi
   }
 }
 
-// f(the first column, the columns' part that is not zero, of reflectors and of what is scaled) for each kReflectors
-// columns, the last first.
-template <typename F>
-void for_each_block(const BandForm& b, F f) {
-  const int64_t count = b.reflectors.rows() - kBand;
-  for (int64_t begin = (count - 1) / kReflectors * kReflectors; begin >= 0; begin -= kReflectors) {
-    const int64_t k = std::min(kReflectors, count - begin), rows = count - begin;
-    f(begin, b.reflectors.view().block(begin + kBand, begin, rows, k),
-      b.scaled.view().block(begin + kBand, begin, rows, k));
-  }
-}
-
 }  // namespace
 
-void scale_reflectors(BandForm& b) {
+void apply_reflectors(const BandForm& b, MatrixView z) {
+  constexpr int64_t kBlock = 128;
+  const int64_t count = z.rows - kBand;
   const double one = 1;
-  Matrix inverses(kReflectors, kReflectors);
-  b.scaled = Matrix(b.reflectors.rows(), b.reflectors.cols());
-  for_each_block(b, [&](int64_t begin, ConstMatrixView v, ConstMatrixView place) {
-    const MatrixView inverse = inverses.view().block(0, 0, v.cols, v.cols);
-    const MatrixView scaled = b.scaled.view().block(begin + kBand, begin, place.rows, place.cols);
+  Matrix inverses(kBlock, kBlock), products(kBlock, z.cols), scaled_columns(count, kBlock);
+  for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
+    const int64_t k = std::min(kBlock, count - begin), rows = count - begin;
+    const ConstMatrixView v = b.reflectors.view().block(begin + kBand, begin, rows, k);
+    const MatrixView part = z.block(begin + kBand, 0, rows, z.cols), product = products.view().block(0, 0, k, z.cols),
+                     inverse = inverses.view().block(0, 0, k, k), scaled = scaled_columns.view().block(0, 0, rows, k);
     const double* tau = b.tau.get() + begin;
     gemm(Op::Transpose, Op::None, 1, v, v, 0, inverse);
-    inverse_of_t<<<static_cast<unsigned>(v.cols), kReflectors, 0, device::stream()>>>(inverse, tau);
-    copy_unless_empty<<<static_cast<unsigned>(v.cols), 2 * kReflectors, 0, device::stream()>>>(v, tau, scaled);
+    inverse_of_t<<<static_cast<unsigned>(k), kBlock, 0, device::stream()>>>(inverse, tau);
+    copy_unless_empty<<<static_cast<unsigned>(k), 2 * kBlock, 0, device::stream()>>>(v, tau, scaled);
     check(cudaGetLastError(), "reflector kernel");
     check(cublas().dtrsm(blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, CUBLAS_OP_N, CUBLAS_DIAG_NON_UNIT,
-                         static_cast<int>(scaled.rows), static_cast<int>(scaled.cols), &one, inverse.data,
-                         static_cast<int>(inverse.ld), scaled.data, static_cast<int>(scaled.ld)),
+                         static_cast<int>(rows), static_cast<int>(k), &one, inverse.data, static_cast<int>(inverse.ld),
+                         scaled.data, static_cast<int>(scaled.ld)),
           "cublasDtrsm");
-  });
-}
-
-void apply_reflectors(const BandForm& b, MatrixView z) {
-  Matrix products(kReflectors, z.cols);
-  for_each_block(b, [&](int64_t begin, ConstMatrixView v, ConstMatrixView scaled) {
-    const MatrixView part = z.block(begin + kBand, 0, v.rows, z.cols);
-    const MatrixView product = products.view().block(0, 0, v.cols, z.cols);
     gemm(Op::Transpose, Op::None, 1, v, part, 0, product);
     gemm(Op::None, Op::None, -1, scaled, product, 1, part);
-  });
+  }
 }
 
 }  // namespace gyro::linalg

@@ -67,10 +67,10 @@ std::optional<double> scaling_of(ConstMatrixView a_lower) {
   return std::ldexp(1.0, -std::ilogb(size));
 }
 
-BandForm reduce_scaled(ConstMatrixView a_lower, double factor, bool vectors) {
+BandForm reduce_scaled(ConstMatrixView a_lower, double factor) {
   Matrix both(a_lower.rows, a_lower.rows);
   mirror(a_lower, factor, both);
-  return reduce_to_band(both, vectors);
+  return reduce_to_band(both);
 }
 
 // A step of the iteration below in each run of kRun columns from `begin` on.
@@ -124,7 +124,7 @@ std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double fa
 // By our own tridiagonalisation, bisection and twisted factorisations. Nothing where eigenvalues are too close.
 std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   const int64_t n = a_lower.rows;
-  BandForm band = reduce_scaled(a_lower, factor, true);
+  BandForm band = reduce_scaled(a_lower, factor);
   const Tridiagonal t = chase_bulges(band);
   Scratch<double> values(n);
   tridiagonal_eigenvalues(t, values.get());
@@ -204,7 +204,7 @@ Eigh Cuda::eigh(Matrix&& input) const {
 std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
   Matrix a = std::move(input);
   if (const auto factor = scaling_of(a)) {
-    BandForm band = reduce_scaled(a, *factor, false);
+    BandForm band = reduce_scaled(a, *factor);
     const Tridiagonal t = chase_bulges(band);
     Scratch<double> values(a.rows());
     tridiagonal_eigenvalues(t, values.get());

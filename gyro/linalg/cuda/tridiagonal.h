@@ -18,13 +18,11 @@ struct BandForm {
   Matrix band;
   Matrix reflectors;    ///< V, n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
   Scratch<double> tau;  ///< n
-  Matrix scaled;  ///< V T for every kReflectors columns, their H_j together being I − V T Vᵀ; empty without vectors
 };
-inline constexpr int64_t kReflectors = 128;
 
 /// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks;
-/// two gemms with the trailing matrix follow. `vectors` says whether apply_reflectors will be asked for.
-BandForm reduce_to_band(MatrixView a, bool vectors);
+/// two gemms with the trailing matrix follow.
+BandForm reduce_to_band(MatrixView a);
 
 /// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
 /// of the kBand rows from s + 1 + t kBand on; Q is their product in this order.
@@ -41,8 +39,6 @@ struct Tridiagonal {
 /// one before it two to three steps behind.
 Tridiagonal chase_bulges(BandForm& b);
 
-/// Fills in b.scaled.
-void scale_reflectors(BandForm& b);
 /// Z = Q Z for the Q of either stage.
 void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
