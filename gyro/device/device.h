@@ -20,6 +20,9 @@ struct Gpu {
   size_t total = 0;     ///< bytes of memory
   std::string version;  ///< of the CUDA runtime, "13.0"
 };
+/// Threads worth having on one GPU, to hide one's waiting behind another's work.
+inline constexpr int kJobsAtOnce = 16;
+
 /// The GPUs of this machine, in CUDA's order. Empty if there is none or the build has no CUDA.
 std::vector<Gpu> gpus();
 /// One line that says why gpus() is empty.

@@ -17,14 +17,13 @@ class Pool {
   /// Throws Error if there are none.
   explicit Pool(const std::vector<Gpu>& gpus);
   /// Jobs worth having at once: enough to hide one's waiting behind another's work.
-  int workers() const { return static_cast<int>(seats_.size()) * kWorkers; }
+  int workers() const { return static_cast<int>(seats_.size()) * kJobsAtOnce; }
 
   /// Runs `job` on the GPU with most memory to spare, once that is `bytes`; a job too large for any GPU, or one that
   /// runs out of memory, has a GPU to itself. Throws Error(subject, ...) if it still does not fit.
   void run(const std::string& subject, size_t bytes, const std::function<void()>& job);
 
  private:
-  static constexpr int kWorkers = 16;
   struct Seat {
     int gpu = 0;
     size_t memory = 0, spare = 0;
