@@ -448,9 +448,11 @@ TEST_P(OnDevice, EigenproblemsSideBySideGiveTheSameBits) {
 }
 
 TEST_P(OnDevice, LargestEigenvalue) {
-  const Matrix a = gaussian(200, 150, 26), gram = product(Op::Transpose, Op::None, a, a);
-  const double exact = eigvalsh(gram.clone()).front();
-  EXPECT_NEAR(largest_eigenvalue(there(lower_of(gram)), 1e-10), exact, 1e-10 * exact);
+  for (const int64_t n : {1, 7, 150, 2049}) {
+    const Matrix a = gaussian(n / 2 + 40, n, 26), gram = product(Op::Transpose, Op::None, a, a);
+    const double exact = eigvalsh(product(Op::None, Op::Transpose, a, a)).front();
+    EXPECT_NEAR(largest_eigenvalue(there(lower_of(gram)), 1e-10), exact, 1e-10 * exact);
+  }
 }
 
 // U diag(values) Vᵀ = A and orthonormal U and V, within 3 p u for p = √((m + 10) (n + 10)); returns that.
@@ -474,6 +476,26 @@ TEST_P(OnDevice, SingularValues) {
     const Svd s = svd(there(a));
     EXPECT_TRUE(std::is_sorted(s.values.rbegin(), s.values.rend()));
     check_svd(a, s);
+  }
+}
+
+// Small singular values, resolved by the Gram matrix and not, and close ones: σ from 1 to 10^-digits, each `alike`
+// times.
+TEST_P(OnDevice, SingularValuesOfEverySize) {
+  const Matrix q = svd(gaussian(260, 230, 36)).u, other = svd(gaussian(230, 230, 37)).v;
+  for (const double digits : {3.0, 6.5, 7.5, 9.0, 14.0}) {
+    for (const int64_t alike : {1, 10}) {
+      std::vector<double> sigma(230);
+      for (int64_t j = 0; j < 230; ++j) {
+        sigma[static_cast<size_t>(j)] = std::pow(10, -digits * static_cast<double>(j / alike * alike) / 229);
+      }
+      Matrix scaled = q.clone();
+      multiply_columns(scaled, sigma);
+      const Matrix a = product(Op::None, Op::Transpose, scaled, other);
+      const Svd s = svd(there(a));
+      const double bound = check_svd(a, s);
+      for (size_t j = 0; j < sigma.size(); ++j) EXPECT_NEAR(s.values[j], sigma[j], bound * norm(a));
+    }
   }
 }
 

@@ -11,9 +11,9 @@ namespace {
 
 namespace cg = cooperative_groups;
 
+constexpr int kClusterBlocks = 16;  // the most that a GPU can be asked for
 constexpr int kMaxThreads = 512;
 constexpr int kMaxWarps = kMaxThreads / 32;
-constexpr int kMaxBlocks = 16;
 constexpr int kBandRows = 2 * kBand;  // of BandForm::band
 
 // The rows x kBand block under the diagonal block of a panel, to be made upper triangular.
@@ -29,7 +29,7 @@ struct Panel {
 
 // What blocks send each other for a column, twice, so that the next column's may come while this one's is read.
 struct Mail {
-  double dots[2][kMaxBlocks][kBand];
+  double dots[2][kClusterBlocks][kBand];
   double pivot[2][kBand];
 };
 
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
     __syncwarp();
     const double v = r == j ? 1 : h.scale * x;
     if (r < s.rows) {
-      for (int copy = 0; copy < 3; ++copy) s.v[copy][r + j * s.v_ld] = v;
+      for (double* to : s.v) to[r + j * s.v_ld] = v;
     }
     if (r == j && r < s.rows) {  // the row of R, which lies inside the band
 #pragma unroll
@@ -103,7 +103,7 @@ struct Update {
   int64_t ld;
   int rows;
   const double *gram, *tau;
-  double* w[2];
+  double* w;
 };
 
 constexpr int kUpdateThreads = 256;
@@ -158,7 +158,8 @@ __global__ void __launch_bounds__(kUpdateThreads) form_update(Update s) {
   if (thread < kBand) {
     for (int k = 0; k < kBand; ++k) vav[k][thread] = k < thread ? s.gram[k + thread * kBand] : 0;
     __syncwarp();
-    form_t(vav, s.tau, t);
+    form_row_of_t<kBand>(
+        thread, [](int l, int j) { return vav[l][j]; }, s.tau, t[thread]);
   }
   cluster.sync();
   // Each block sums up its part of VᵀAV and sends it to all.
@@ -193,9 +194,7 @@ __global__ void __launch_bounds__(kUpdateThreads) form_update(Update s) {
       for (int c = 0; c < kBand; ++c) w[c] = fma(av, t[l][c], fma(v, vav[l][c], w[c]));
     }
 #pragma unroll
-    for (int c = 0; c < kBand; ++c) {
-      for (double* to : s.w) to[r + c * s.ld] = w[c];
-    }
+    for (int c = 0; c < kBand; ++c) s.w[r + c * s.ld] = w[c];
   }
 #else
   __trap();  // can_tridiagonalize says no
@@ -212,26 +211,8 @@ __global__ void copy_diagonal(const double* a, int64_t ld, int n, int reduced, d
 // Blocks of a cluster for so many rows: of up to 256 while there are enough, which find room beside other kernels.
 int blocks_for(int rows) {
   int blocks = 1;
-  while (blocks < kMaxBlocks && blocks * 256 < rows) blocks *= 2;
+  while (blocks < kClusterBlocks && blocks * 256 < rows) blocks *= 2;
   return blocks;
-}
-
-template <typename Argument>
-void launch_cluster(void (*kernel)(Argument), const Argument& argument, int blocks, int threads) {
-  static std::once_flag allowed[64];  // by GPU
-  std::call_once(allowed[device::gpu() % 64], [&] {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
-  });
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim = {static_cast<unsigned>(blocks), 1, 1};
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(blocks));
-  config.blockDim = dim3(static_cast<unsigned>(threads));
-  config.stream = device::stream();
-  config.attrs = &cluster;
-  config.numAttrs = 1;
-  check(cudaLaunchKernelEx(&config, kernel, argument), "panel kernel");
 }
 
 // Whether the build has code for clusters; what is compiled for older GPUs runs on newer ones too, but has none.
@@ -242,46 +223,124 @@ constexpr bool built_for_clusters() {
   return false;
 }
 
-}  // namespace
+// How a kernel is asked for as a cluster of `blocks`, a power of two up to kClusterBlocks.
+struct ClusterLaunch {
+  ClusterLaunch(int blocks, int threads) {
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim = {static_cast<unsigned>(blocks), 1, 1};
+    config.gridDim = dim3(static_cast<unsigned>(blocks));
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.stream = device::stream();
+    config.attrs = &attribute;
+    config.numAttrs = 1;
+  }
+  ClusterLaunch(const ClusterLaunch&) = delete;
+  ClusterLaunch& operator=(const ClusterLaunch&) = delete;
+  cudaLaunchAttribute attribute{};
+  cudaLaunchConfig_t config{};
+};
 
-bool can_tridiagonalize(int64_t n) {
-  int major = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device::gpu()), "device attribute");
-  return built_for_clusters() && major >= 9 && n > kBand && n <= kMaxBlocks * kMaxThreads;
+template <typename Argument>
+void allow_large_clusters(void (*kernel)(Argument)) {
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
 }
 
-BandForm::BandForm(int64_t n) : band(Matrix::zeros(kBandRows, n)), reflectors(Matrix::zeros(n, n)), tau(n) {
-  device::clear(tau.get(), sizeof(double) * static_cast<size_t>(n));
+// Runs a kernel as a cluster in the thread's stream.
+template <typename Argument>
+void launch_cluster(void (*kernel)(Argument), const Argument& argument, int blocks, int threads) {
+  static std::once_flag allowed[64];  // by GPU
+  std::call_once(allowed[device::gpu() % 64], [&] { allow_large_clusters(kernel); });
+  const ClusterLaunch launch(blocks, threads);
+  check(cudaLaunchKernelEx(&launch.config, kernel, argument), "cluster of blocks");
+}
+
+// Whether the thread's GPU has room for the largest cluster of a kernel, and the build has code for it: a part of a
+// GPU may lack as many neighbouring multiprocessors.
+template <typename Argument>
+bool has_room_for_cluster(void (*kernel)(Argument), int threads) {
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device::gpu()), "device attribute");
+  if (!built_for_clusters() || major < 9) return false;
+  allow_large_clusters(kernel);
+  const ClusterLaunch launch(kClusterBlocks, threads);
+  int clusters = 0;
+  check(cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config), "clusters");
+  return clusters > 0;
+}
+
+// A −= V Wᵀ + W Vᵀ for V and W of `rows` rows, kBand columns each, of which [V W V] is n x 3 kBand. The lower triangle,
+// or both.
+void update(const Matrix& vwv, int64_t rows, bool both, MatrixView a) {
+  const ConstMatrixView v_w = vwv.view().block(0, 0, rows, 2 * kBand),
+                        w_v = vwv.view().block(0, kBand, rows, 2 * kBand);
+  if (both) {
+    gemm(Op::None, Op::Transpose, -1, v_w, w_v, 1, a);
+    return;
+  }
+  const double one = 1, minus_one = -1;
+  check(cublas().dsyr2k(blas(), CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, static_cast<int>(rows), kBand, &minus_one,
+                        v_w.data, static_cast<int>(v_w.ld), w_v.data, static_cast<int>(w_v.ld), &one, a.data,
+                        static_cast<int>(a.ld)),
+        "cublasDsyr2k");
+}
+
+}  // namespace
+
+bool has_clusters() {
+  static std::once_flag asked[64];  // by GPU
+  static bool has[64];
+  const int gpu = device::gpu() % 64;
+  std::call_once(asked[gpu], [&] { has[gpu] = has_room_for_cluster(factor_panel, kMaxThreads); });
+  return has[gpu];
+}
+
+bool can_tridiagonalize(int64_t n) {
+  return n > kBand && n <= kClusterBlocks * kMaxThreads && has_clusters();
+}
+
+BandForm::BandForm(int64_t n)
+    : band(Matrix::zeros(kBandRows, n)),
+      reflectors(Matrix::zeros(n, (n + kGroup - 1) / kGroup * kGroup)),
+      tau(reflectors.cols()) {
+  device::clear(tau.get(), sizeof(double) * static_cast<size_t>(reflectors.cols()));
 }
 
 BandForm reduce_to_band(MatrixView a) {
+  constexpr int64_t kWhole = 896;  // up to here cuBLAS is faster with both triangles
   const int64_t n = a.rows;
   BandForm out(n);
-  // [W V] and [V W AV]: what the update takes stands side by side.
-  Matrix left(n, 2 * kBand), right(n, 3 * kBand), gram(kBand, kBand);
-  double *const v = right.data(), *const w = right.col(kBand), *const av = right.col(2 * kBand);
+  Matrix vwv(n, 3 * kBand), av(n, kBand), gram(kBand, kBand);
+  double *const v = vwv.data(), *const w = vwv.col(kBand), *const v_again = vwv.col(2 * kBand);
+  bool both = false;
   int64_t begin = 0;
   for (; n - begin - kBand >= 2; begin += kBand) {
     const int64_t first = begin + kBand, rest = n - first;
     const auto rows = static_cast<int>(rest);
-    const MatrixView trailing = a.block(first, first, rest, rest);
+    const MatrixView trailing = a.block(first, first, rest, rest), product = av.view().block(0, 0, rest, kBand);
+    if (!both && rest <= kWhole) {
+      mirror(trailing, 1, trailing);
+      both = true;
+    }
     double* const tau = out.tau.get() + begin;
     const int blocks = blocks_for(rows), each = (rows + blocks - 1) / blocks;
     launch_cluster(factor_panel,
                    Panel{&a(first, begin),
                          a.ld,
                          rows,
-                         {v, left.col(kBand), &out.reflectors(first, begin)},
+                         {v, v_again, &out.reflectors(first, begin)},
                          n,
                          tau,
                          gram.data(),
                          out.band.col(begin)},
                    blocks, std::max(kBand, (each + 31) / 32 * 32));
-    gemm(Op::None, Op::None, 1, trailing, right.view().block(0, 0, rest, kBand), 0,
-         right.view().block(0, 2 * kBand, rest, kBand));
-    launch_cluster(form_update, Update{v, av, n, rows, gram.data(), tau, {w, left.data()}}, blocks, kUpdateThreads);
-    gemm(Op::None, Op::Transpose, -1, right.view().block(0, 0, rest, 2 * kBand),
-         left.view().block(0, 0, rest, 2 * kBand), 1, trailing);
+    const ConstMatrixView vectors = vwv.view().block(0, 0, rest, kBand);
+    if (both) {
+      gemm(Op::None, Op::None, 1, trailing, vectors, 0, product);
+    } else {
+      symm(trailing, vectors, 0, product);
+    }
+    launch_cluster(form_update, Update{v, av.data(), n, rows, gram.data(), tau, w}, blocks, kUpdateThreads);
+    update(vwv, rest, both, trailing);
   }
   copy_diagonal<<<static_cast<unsigned>(n), 2 * kBand, 0, device::stream()>>>(a.data, a.ld, static_cast<int>(n),
                                                                               static_cast<int>(begin), out.band.data());

@@ -64,7 +64,9 @@ __global__ void __launch_bounds__(kPackThreads)
     s[i][j] = sum;
   }
   __syncthreads();
-  if (thread < kBand) form_t(s, taus, t);
+  if (thread < kBand)
+    form_row_of_t<kBand>(
+        thread, [](int l, int j) { return s[l][j]; }, taus, t[thread]);
   __syncthreads();
   double* out = blocks + block_of(groups, group, step) * kBlockSize;
   for (int k = thread; k < 2 * kBand * kBand; k += kPackThreads) {

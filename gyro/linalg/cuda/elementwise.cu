@@ -236,6 +236,12 @@ void mirror(ConstMatrixView from, double factor, MatrixView to) {
   });
 }
 
+void divide_by_sums(MatrixView x, const std::vector<double>& values) {
+  const Sent sent(values);
+  const double* v = sent.get();
+  for_each_element(x.rows, x.cols, [=] __device__(int64_t i, int64_t j) { x.data[i + j * x.ld] /= v[i] + v[j]; });
+}
+
 void Cuda::scale_rows(MatrixView x, const std::vector<double>& factors, bool divide) const {
   const Sent sent(factors);
   const double* f = sent.get();
@@ -275,8 +281,10 @@ double Cuda::symmetric_square(ConstMatrixView a) const {
 
 std::vector<double> Cuda::diagonal(ConstMatrixView x) const {
   std::vector<double> values(static_cast<size_t>(x.rows));
-  device::copy(values.data(), Space::Host, sizeof(double), x.data, Space::Device,
-               sizeof(double) * static_cast<size_t>(x.ld + 1), sizeof(double), values.size());
+  Scratch<double> gathered(x.rows);
+  double* to = gathered.get();
+  for_each_element(x.rows, 1, [=] __device__(int64_t i, int64_t) { to[i] = x.data[i + i * x.ld]; });
+  bring(values.data(), to, sizeof(double) * values.size());
   return values;
 }
 

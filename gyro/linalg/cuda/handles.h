@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "gyro/device/cuda/stream.h"
 #include "gyro/device/device.h"
@@ -23,6 +24,8 @@ const Solver& solver();
 void reverse_columns(ConstMatrixView from, MatrixView to);
 /// Both triangles of `to` = factor times the lower triangle of `from`.
 void mirror(ConstMatrixView from, double factor, MatrixView to);
+/// x(i, j) /= values[i] + values[j].
+void divide_by_sums(MatrixView x, const std::vector<double>& values);
 
 void check(cublasStatus_t status, const char* what);
 void check(cusolverStatus_t status, const char* what);

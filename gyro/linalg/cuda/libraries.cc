@@ -38,9 +38,9 @@ Cublas open_cublas() {
   library.find("cublasDgemm_v2", c.dgemm);
   library.find("cublasDgemmStridedBatched", c.dgemm_strided_batched);
   library.find("cublasDsyrk_v2", c.dsyrk);
+  library.find("cublasDsyr2k_v2", c.dsyr2k);
   library.find("cublasDsymm_v2", c.dsymm);
   library.find("cublasDsymv_v2", c.dsymv);
-  library.find("cublasDtrsm_v2", c.dtrsm);
   return c;
 }
 
@@ -54,8 +54,6 @@ Cusolver open_cusolver() {
   library.find("cusolverDnXsyevd", c.syevd);
   library.find("cusolverDnXgesvd_bufferSize", c.gesvd_buffer_size);
   library.find("cusolverDnXgesvd", c.gesvd);
-  library.find("cusolverDnXgesvdp_bufferSize", c.gesvdp_buffer_size);
-  library.find("cusolverDnXgesvdp", c.gesvdp);
   return c;
 }
 

@@ -16,9 +16,9 @@ struct Cublas {
   decltype(&cublasDgemm_v2) dgemm;
   decltype(&cublasDgemmStridedBatched) dgemm_strided_batched;
   decltype(&cublasDsyrk_v2) dsyrk;
+  decltype(&cublasDsyr2k_v2) dsyr2k;
   decltype(&cublasDsymm_v2) dsymm;
   decltype(&cublasDsymv_v2) dsymv;
-  decltype(&cublasDtrsm_v2) dtrsm;
 };
 const Cublas& cublas();
 
@@ -30,8 +30,6 @@ struct Cusolver {
   decltype(&cusolverDnXsyevd) syevd;
   decltype(&cusolverDnXgesvd_bufferSize) gesvd_buffer_size;
   decltype(&cusolverDnXgesvd) gesvd;
-  decltype(&cusolverDnXgesvdp_bufferSize) gesvdp_buffer_size;
-  decltype(&cusolverDnXgesvdp) gesvdp;
 };
 const Cusolver& cusolver();
 

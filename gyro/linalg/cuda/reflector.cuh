@@ -49,20 +49,20 @@ __device__ __forceinline__ double sums_of_warp(int lane, Term term) {
   return sum[0];
 }
 
-/// A row of T a lane: I − V T Vᵀ = H_0 H_1 ... for T(:, j) = −tau_j T VᵀV(:, j) above the diagonal and tau_j on it.
-/// Only what is above the diagonal of VᵀV counts. Sums are in four chains: a chain waits for each of its products.
-template <int kPitch>
-__device__ __forceinline__ void form_t(const double (&gram)[kBand][kPitch], const double* tau,
-                                       double (&t)[kBand][kBand + 1]) {
-  const int row = static_cast<int>(threadIdx.x) % 32;
-  for (int j = 0; j < kBand; ++j) t[row][j] = 0;
-  for (int j = 0; j < kBand; ++j) {
+/// A row of T, whose other rows it does not need: I − V T Vᵀ = H_0 H_1 ... for T(:, j) = −tau_j T VᵀV(:, j) above the
+/// diagonal and tau_j on it. gram(l, j) is VᵀV's element; only what is above the diagonal counts. Sums are in four
+/// chains: a chain waits for each of its products.
+template <int kSize, typename Gram>
+__device__ __forceinline__ void form_row_of_t(int row, Gram gram, const double* tau, double (&t)[kSize + 1]) {
+  const int first = row / 32 * 32;  // the warp's lanes go together
+  for (int j = 0; j < kSize; ++j) t[j] = 0;
+  for (int j = first; j < kSize; ++j) {
     double sum[4] = {};
-    for (int l = 0; l < j; l += 4) {  // T is zero from its column j on
+    for (int l = first; l < j; l += 4) {  // T is zero before its diagonal and, so far, from column j on
 #pragma unroll
-      for (int k = 0; k < 4; ++k) sum[k] = fma(t[row][l + k], gram[l + k][j], sum[k]);
+      for (int k = 0; k < 4; ++k) sum[k] = fma(t[l + k], gram(l + k, j), sum[k]);
     }
-    if (j >= row) t[row][j] = j == row ? tau[j] : -tau[j] * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    if (j >= row) t[j] = j == row ? tau[j] : -tau[j] * ((sum[0] + sum[1]) + (sum[2] + sum[3]));
   }
 }
 

@@ -6,6 +6,7 @@
 #include "gyro/base/error.h"
 #include "gyro/linalg/cuda/cuda.h"
 #include "gyro/linalg/cuda/handles.h"
+#include "gyro/linalg/cuda/polar.h"
 #include "gyro/linalg/cuda/tridiagonal.h"
 
 namespace gyro::linalg {
@@ -68,51 +69,9 @@ std::optional<double> scaling_of(ConstMatrixView a_lower) {
 }
 
 BandForm reduce_scaled(ConstMatrixView a_lower, double factor) {
-  Matrix both(a_lower.rows, a_lower.rows);
-  mirror(a_lower, factor, both);
-  return reduce_to_band(both);
-}
-
-// A step of the iteration below in each run of kRun columns from `begin` on.
-void orthonormalize_runs(Matrix& z, int64_t begin) {
-  constexpr int64_t kRun = 128;
-  const int64_t n = z.rows(), count = (n - begin) / kRun;
-  if (count == 0) return;
-  const int size = static_cast<int>(n), run = static_cast<int>(kRun), batch = static_cast<int>(count);
-  const int64_t of_z = kRun * n, of_gram = kRun * kRun;
-  const double one = 1, zero = 0, half = -0.5, more = 1.5;
-  Matrix gram(kRun, kRun * count), next = z.clone();
-  const double* from = z.col(begin);
-  check(cublas().dgemm_strided_batched(blas(), CUBLAS_OP_T, CUBLAS_OP_N, run, run, size, &one, from, size, of_z, from,
-                                       size, of_z, &zero, gram.data(), run, of_gram, batch),
-        "cublasDgemmStridedBatched");
-  check(cublas().dgemm_strided_batched(blas(), CUBLAS_OP_N, CUBLAS_OP_N, size, run, run, &half, from, size, of_z,
-                                       gram.data(), run, of_gram, &more, next.col(begin), size, of_z, batch),
-        "cublasDgemmStridedBatched");
-  z = std::move(next);
-}
-
-// Z (ZᵀZ)^-½ by Newton and Schulz's iteration: nearly parallel vectors of close eigenvalues part evenly, which leaves
-// their residuals as they are. Those stand close to each other: runs of columns are done first, at a fraction of the
-// cost. False if vectors are too near to each other for it to converge.
-bool orthonormalize(Matrix& z) {
-  const int64_t n = z.rows();
-  for (const int64_t begin : {0, 0, 64, 64}) orthonormalize_runs(z, begin);
-  Matrix defect(n, n), next(n, n);
-  for (int round = 0; round < 8; ++round) {
-    syrk(Op::Transpose, 1, z, 0, defect);
-    add_to_diagonal(defect, std::vector<double>(static_cast<size_t>(n), -1));
-    const double size = symmetric_norm(defect);
-    if (!(size < 0.5)) return false;
-    if (size < static_cast<double>(n) * 0x1p-53) return true;
-    // next = Z (I − ½ (ZᵀZ − I)), whose defect is ¾ of the square.
-    mirror(defect, -0.5, next);
-    Matrix better = z.clone();
-    gemm(Op::None, Op::None, 1, z, next, 1, better);
-    z = std::move(better);
-    if (size * size < static_cast<double>(n) * 0x1p-54) return true;
-  }
-  return false;
+  Matrix scaled = Matrix::copy_of(a_lower, a_lower.space);
+  multiply_columns(scaled, std::vector<double>(static_cast<size_t>(a_lower.rows), factor));
+  return reduce_to_band(scaled);
 }
 
 std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double factor) {
@@ -125,45 +84,22 @@ std::vector<double> unscaled(const Scratch<double>& values, int64_t n, double fa
 std::optional<Eigh> eigh_by_bisection(ConstMatrixView a_lower, double factor) {
   const int64_t n = a_lower.rows;
   BandForm band = reduce_scaled(a_lower, factor);
-  const Tridiagonal t = chase_bulges(band);
   Scratch<double> values(n);
-  tridiagonal_eigenvalues(t, values.get());
   Matrix z;
   {
-    Matrix rows(n, n);
-    tridiagonal_eigenvectors(t, values.get(), rows);
-    z = transposed(rows);
+    const Tridiagonal t = chase_bulges(band);
+    tridiagonal_eigenvalues(t, values.get());
+    {
+      Matrix rows(n, n);
+      tridiagonal_eigenvectors(t, values.get(), rows);
+      z = transposed(rows);
+    }
+    orthonormalize_runs(z);
+    if (!orthonormalize(z)) return std::nullopt;
+    apply_reflectors(t, z);
   }
-  if (!orthonormalize(z)) return std::nullopt;
-  apply_reflectors(t, z);
   apply_reflectors(band, z);
   return Eigh{unscaled(values, n, factor), std::move(z)};
-}
-
-// A = (polar factor) (V Σ Vᵀ): gemms and one eigenproblem, six times as fast as QR iterations and no less accurate.
-// Nothing for a matrix so near to a singular one that cuSOLVER moved it away.
-std::optional<Svd> svd_by_polar(const Matrix& input) {
-  const Solver& h = solver();
-  Matrix a = input.clone();
-  const int64_t m = a.rows(), n = a.cols();
-  Svd out{{}, Matrix(m, n), Matrix(n, n)};
-  Scratch<double> values(n);
-  size_t device_bytes = 0, host_bytes = 0;
-  check(cusolver().gesvdp_buffer_size(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(),
-                                      m, CUDA_R_64F, values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F,
-                                      out.v.data(), n, CUDA_R_64F, &device_bytes, &host_bytes),
-        "cusolverDnXgesvdp_bufferSize");
-  Workspace work(device_bytes, host_bytes);
-  double moved = 0;
-  check(
-      cusolver().gesvdp(h.handle, h.parameters, CUSOLVER_EIG_MODE_VECTOR, 1, m, n, CUDA_R_64F, a.data(), m, CUDA_R_64F,
-                        values.get(), CUDA_R_64F, out.u.data(), m, CUDA_R_64F, out.v.data(), n, CUDA_R_64F,
-                        work.device.get(), device_bytes, work.host.data(), host_bytes, work.info.get(), &moved),
-      "cusolverDnXgesvdp");
-  out.values = brought(values, n);
-  const bool finite = std::all_of(out.values.begin(), out.values.end(), [](double v) { return std::isfinite(v); });
-  if (work.status() != 0 || moved != 0 || !finite) return std::nullopt;
-  return out;
 }
 
 Svd svd_by_qr(Matrix a) {
@@ -217,7 +153,7 @@ std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
 
 Svd Cuda::svd(Matrix&& input) const {
   Matrix a = std::move(input);
-  if (std::optional<Svd> s = svd_by_polar(a)) return *std::move(s);
+  if (std::optional<Svd> s = svd_by_polar_factor(a)) return *std::move(s);
   return svd_by_qr(std::move(a));
 }
 

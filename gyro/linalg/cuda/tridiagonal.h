@@ -11,18 +11,23 @@ namespace gyro::linalg {
 /// Subdiagonals of the band. A warp's lanes are the rows of a block of it.
 inline constexpr int kBand = 32;
 
+/// Reflectors of the first stage that are applied together.
+inline constexpr int64_t kGroup = 128;
+
 /// A = Q B Qᵀ, B of kBand subdiagonals, Q = H_0 H_1 ... with H_j = I − tau_j v_j v_jᵀ.
 struct BandForm {
   explicit BandForm(int64_t n);
   /// 2 kBand x n: element (d, j) is B(j + d, j). The lower half is room for bulges.
   Matrix band;
-  Matrix reflectors;    ///< V, n x n, column j: v_j, zero down to row j + kBand − 1, 1 in the next
-  Scratch<double> tau;  ///< n
+  /// V, n x n and zero columns up to a multiple of kGroup; column j: v_j, zero down to row j + kBand − 1, 1 in the
+  /// next.
+  Matrix reflectors;
+  Scratch<double> tau;  ///< as many as V has columns, zero where nothing is reflected
 };
 
-/// From both triangles of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of blocks;
-/// two gemms with the trailing matrix follow.
-BandForm reduce_to_band(MatrixView a);
+/// From the lower triangle of `a` (destroyed), n > kBand. A panel of kBand columns is factored by one cluster of
+/// blocks; two products with the trailing matrix follow.
+BandForm reduce_to_band(MatrixView a_lower);
 
 /// B = Q T Qᵀ, T tridiagonal. Sweep s = 0, 1, ... brings column s into form by reflectors H(s, t), t = 0, 1, ..., each
 /// of the kBand rows from s + 1 + t kBand on; Q is their product in this order.
@@ -43,8 +48,9 @@ Tridiagonal chase_bulges(BandForm& b);
 void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
 
-/// Whether the thread's GPU can do all this for a matrix of size n (kBand < n <= 8192): it needs clusters of blocks
-/// (compute capability 9.0, and a build for it).
+/// Whether the thread's GPU runs kernels as clusters of blocks (compute capability 9.0, and a build for it).
+bool has_clusters();
+/// Whether it can do all this for a matrix of size n: kBand < n <= 8192, and it has clusters.
 bool can_tridiagonalize(int64_t n);
 
 /// Eigenvalues of T, descending, by bisection: within a few u ‖T‖.
