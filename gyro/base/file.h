@@ -30,6 +30,9 @@ class MappedFile {
 /// count as resident. They are read again from the file when touched. Memory that is not of a file would be lost.
 void release_pages(std::span<const std::byte> bytes);
 
+/// Has the pages of `bytes` of a MappedFile read from the disk, without waiting for it.
+void prefetch_pages(std::span<const std::byte> bytes);
+
 /// The whole of a regular file of at most `limit` bytes. Throws Error naming the path.
 std::string read_file(const std::filesystem::path& path, size_t limit);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -104,26 +105,35 @@ Json describe_noise(const Run& run) {
   return model;
 }
 
-// A page in sixteen places of each tensor: tells apart checkpoints of one layout without reading them whole.
-void hash_content(const Checkpoint& checkpoint, Sha256& hash) {
-  for (const auto& [name, entry] : checkpoint.tensors()) {
-    const std::span<const std::byte> bytes = entry.bytes();
-    for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
-      const size_t at = bytes.size() / 16 * i;
-      hash.update(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
-    }
-    release_pages(bytes);
+// Sixteen places of a tensor: they tell apart checkpoints of one layout without reading them whole.
+void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit) {
+  for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
+    const size_t at = bytes.size() / 16 * i;
+    visit(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
   }
 }
 
-std::string fingerprint_of(const Run& run, const Json& head) {
+void hash_content(const Checkpoint& checkpoint, Sha256& hash) {
+  for (const auto& [name, entry] : checkpoint.tensors()) for_each_sample(entry.bytes(), prefetch_pages);
+  for (const auto& [name, entry] : checkpoint.tensors()) {
+    for_each_sample(entry.bytes(), [&](std::span<const std::byte> sample) { hash.update(sample); });
+    release_pages(entry.bytes());
+  }
+}
+
+std::string content_of(const Run& run) {
   Sha256 hash;
-  const std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace);
-  hash.update(std::as_bytes(std::span(text)));
   hash_content(*run.base, hash);
   for (const Other& other : run.others) {
     if (other.checkpoint) hash_content(*other.checkpoint, hash);
   }
+  return hash.hex();
+}
+
+std::string fingerprint_of(const Json& head, const std::string& content) {
+  Sha256 hash;
+  const std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace) + content;
+  hash.update(std::as_bytes(std::span(text)));
   return hash.hex();
 }
 
@@ -174,6 +184,14 @@ void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& res
   add_corner("i_orth", c.i_orth);
   add_corner("delta_q1", c.delta_q1);
   add_corner("delta_q2", c.delta_q2);
+}
+
+void prefetch(const Run& run, const MatrixSite& site) {
+  const auto read = [](const Weight& weight) { prefetch_pages({weight.data, weight.byte_size()}); };
+  read(load_weight(*run.base, site));
+  for (const Other& other : run.others) {
+    if (other.checkpoint) read(load_weight(*other.checkpoint, same_site(other.map, site)));
+  }
 }
 
 UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite& site) {
@@ -239,9 +257,14 @@ Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
 
 DiffOutcome run_diff(const DiffRequest& request) {
   const Run run = open_run(request);
+  // CUDA takes half a second to start: time for what else has to be read.
+  std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(run); });
+  std::future<void> libraries;
+  if (request.cuda) libraries = std::async(std::launch::async, linalg::open_gpu_libraries);
   device::Workers workers(request.cuda, request.threads);
+  if (request.cuda) libraries.get();
   Json head = document_head(run, request);
-  head["fingerprint"] = fingerprint_of(run, head);
+  head["fingerprint"] = fingerprint_of(head, content.get());
   std::unique_ptr<OutputFolder> folder;
   std::map<int64_t, UnitResult> units;
   DiffOutcome outcome{nullptr, 0, static_cast<int64_t>(run.sites.size()), false};
@@ -262,17 +285,23 @@ DiffOutcome run_diff(const DiffRequest& request) {
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
     return goes_before(run.sites[static_cast<size_t>(a)], run.sites[static_cast<size_t>(b)]);
   });
+  const auto site_at = [&](int i) -> const MatrixSite& {
+    return run.sites[static_cast<size_t>(order[static_cast<size_t>(i)])];
+  };
+  const int count = static_cast<int>(order.size()), ahead = workers.count();
   bool complete = false;
   {
-    Progress progress("matrices", static_cast<int>(order.size()), total_work, request.progress);
+    Progress progress("matrices", count, total_work, request.progress);
     std::mutex mutex;
     complete = parallel_for(
-        static_cast<int>(order.size()), workers.count(),
+        count, ahead,
         [&](int i) {
           const int64_t unit = order[static_cast<size_t>(i)];
-          const MatrixSite& site = run.sites[static_cast<size_t>(unit)];
+          const MatrixSite& site = site_at(i);
           UnitResult result;
           try {
+            if (i < ahead) prefetch(run, site);
+            if (i + ahead < count) prefetch(run, site_at(i + ahead));
             workers.run(site.tensor, device_memory(site.d_in, site.d_out),
                         [&] { result = run_unit(run, request, site); });
           } catch (const Error&) {

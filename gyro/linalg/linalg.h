@@ -129,4 +129,8 @@ Matrix orthogonal_power(Matrix&& q, double t);
 /// What does the work where the calling thread works: "OpenBLAS 0.3.21 (SkylakeX)".
 std::string library();
 
+/// Opens the libraries that a GPU's operations need, which they would else do when first asked: 0.1 s that can pass
+/// while CUDA starts. Throws Error naming one that is missing.
+void open_gpu_libraries();
+
 }  // namespace gyro::linalg

@@ -107,8 +107,12 @@ void Cuda::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c)
         "cublasDsymm");
 }
 
-std::string Cuda::library() const {
+void open_gpu_libraries() {
+  cublas();
   cusolver();  // if it is missing, a run should end here and not at the first matrix that needs it
+}
+
+std::string Cuda::library() const {
   int version = 0;
   check(cublas().get_version(blas(), &version), "cublasGetVersion");
   return fmt::format("cuBLAS {}.{}.{}", version / 10000, version / 100 % 100, version % 100);

@@ -7,4 +7,8 @@ const Backend& cuda() {
   fail("--device", "{}", device::why_none());
 }
 
+void open_gpu_libraries() {
+  cuda();
+}
+
 }  // namespace gyro::linalg
