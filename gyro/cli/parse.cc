@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "gyro/base/error.h"
 #include "gyro/device/device.h"
 
 namespace gyro {
@@ -88,7 +89,10 @@ void add_device_option(CLI::App& command, std::string& device) {
 }
 
 bool wants_cuda(const std::string& device) {
-  return device == "cuda" || (device == "auto" && !device::gpus().empty());
+  if (device == "cpu") return false;
+  const bool found = !device::gpus().empty();
+  if (device == "cuda" && !found) fail("--device cuda", "{}", device::why_none());
+  return found;
 }
 
 }  // namespace gyro

@@ -37,7 +37,7 @@ class OutOfMemory : public std::exception {
 };
 
 /// While it lives, the calling thread works on a GPU. Matrices made in it must be gone when it ends. Streams and
-/// library handles are kept for the thread's next Scope. Throws Error if the GPU cannot be used.
+/// library handles are kept for the next Scope on that GPU. Throws Error if the GPU cannot be used.
 class Scope {
  public:
   explicit Scope(int gpu);

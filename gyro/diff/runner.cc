@@ -300,8 +300,9 @@ DiffOutcome run_diff(const DiffRequest& request) {
           const MatrixSite& site = site_at(i);
           UnitResult result;
           try {
-            if (i < ahead) prefetch(run, site);
-            if (i + ahead < count) prefetch(run, site_at(i + ahead));
+            // A GPU is faster than a disk. Processors are not, and there may be more of them than memory has room for.
+            if (!request.cuda || i < ahead) prefetch(run, site);
+            if (request.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
             workers.run(site.tensor, device_memory(site.d_in, site.d_out),
                         [&] { result = run_unit(run, request, site); });
           } catch (const Error&) {

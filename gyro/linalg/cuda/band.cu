@@ -240,32 +240,30 @@ struct ClusterLaunch {
   cudaLaunchConfig_t config{};
 };
 
-template <typename Argument>
-void allow_large_clusters(void (*kernel)(Argument)) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
-}
-
 // Runs a kernel as a cluster in the thread's stream.
 template <typename Argument>
 void launch_cluster(void (*kernel)(Argument), const Argument& argument, int blocks, int threads) {
   static std::once_flag allowed[64];  // by GPU
-  std::call_once(allowed[device::gpu() % 64], [&] { allow_large_clusters(kernel); });
+  std::call_once(allowed[device::gpu() % 64], [&] {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1), "cluster size");
+  });
   const ClusterLaunch launch(blocks, threads);
   check(cudaLaunchKernelEx(&launch.config, kernel, argument), "cluster of blocks");
 }
 
-// Whether the thread's GPU has room for the largest cluster of a kernel, and the build has code for it: a part of a
-// GPU may lack as many neighbouring multiprocessors.
+// Whether the thread's GPU has room for the largest cluster of a kernel, and the build has code for it. A part of a GPU
+// may lack as many neighbouring multiprocessors; some GPUs have no clusters of this size, which CUDA calls an error.
 template <typename Argument>
 bool has_room_for_cluster(void (*kernel)(Argument), int threads) {
   int major = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device::gpu()), "device attribute");
   if (!built_for_clusters() || major < 9) return false;
-  allow_large_clusters(kernel);
   const ClusterLaunch launch(kClusterBlocks, threads);
   int clusters = 0;
-  check(cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config), "clusters");
-  return clusters > 0;
+  const bool known = cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1) == cudaSuccess &&
+                     cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config) == cudaSuccess;
+  if (!known) cudaGetLastError();
+  return known && clusters > 0;
 }
 
 // A −= V Wᵀ + W Vᵀ for V and W of `rows` rows, kBand columns each, of which [V W V] is n x 3 kBand. The lower triangle,

@@ -1,5 +1,6 @@
 #include "gyro/linalg/cuda/polar.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -77,7 +78,7 @@ std::optional<Svd> svd_by_polar_factor(const Matrix& a) {
   divide_columns(p, sigma);
   if (!orthonormalize(p)) return std::nullopt;
   // What products leave is about 5 u ‖A‖; one turn is enough where the Gram matrix resolves all by far.
-  const double enough = std::sqrt(static_cast<double>(n)) * kUnitRoundoff * size;
+  const double enough = std::sqrt(static_cast<double>(std::max<int64_t>(n, 64))) * kUnitRoundoff * size;
   for (int turns = 0;; ++turns) {
     m = product(Op::Transpose, Op::None, p, image);
     if (std::sqrt(symmetry_sums(m).antisymmetric) <= enough) break;

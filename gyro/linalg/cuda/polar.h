@@ -10,8 +10,9 @@ namespace gyro::linalg {
 /// span is Z's. False, and Z in an undefined state, where the iteration does not converge.
 bool orthonormalize(Matrix& z);
 
-/// The same within runs of 128 neighbouring columns, a step or two of it, at a fraction of the cost: what is close to
-/// its neighbours only is nearly done by it.
+/// Two steps of the iteration within runs of 128 neighbouring columns, and two within runs that begin 64 later, at a
+/// fraction of the cost of a whole one: columns that are close to their neighbours only are nearly done by it. Columns
+/// after the last full run are left alone.
 void orthonormalize_runs(Matrix& z);
 
 /// A = U Σ Vᵀ by way of a polar factor. With V and σ of the Gram matrix, A V diag(1/σ) is nearly orthonormal. P is made

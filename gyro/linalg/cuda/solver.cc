@@ -153,7 +153,10 @@ std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
 
 Svd Cuda::svd(Matrix&& input) const {
   Matrix a = std::move(input);
-  if (std::optional<Svd> s = svd_by_polar_factor(a)) return *std::move(s);
+  try {
+    if (std::optional<Svd> s = svd_by_polar_factor(a)) return *std::move(s);
+  } catch (const Error&) {  // of an eigenproblem that did not converge: QR iterations may
+  }
   return svd_by_qr(std::move(a));
 }
 

@@ -48,7 +48,8 @@ Tridiagonal chase_bulges(BandForm& b);
 void apply_reflectors(const BandForm& b, MatrixView z);
 void apply_reflectors(const Tridiagonal& t, MatrixView z);
 
-/// Whether the thread's GPU runs kernels as clusters of blocks (compute capability 9.0, and a build for it).
+/// Whether the thread's GPU runs kernels as clusters of 16 blocks (compute capability 9.0 or later, a build for it, and
+/// as many multiprocessors side by side).
 bool has_clusters();
 /// Whether it can do all this for a matrix of size n: kBand < n <= 8192, and it has clusters.
 bool can_tridiagonalize(int64_t n);
