@@ -343,7 +343,7 @@ void check_eigh(const Matrix& a, const char* what) {
 }
 
 /// Q diag(values) Qᵀ with a random Q.
-Matrix with_spectrum(const std::vector<double>& values, uint64_t seed) {
+Matrix symmetric_with_spectrum(const std::vector<double>& values, uint64_t seed) {
   const auto n = static_cast<int64_t>(values.size());
   const Matrix q = svd(gaussian(n, n, seed)).u;
   Matrix scaled = q.clone();
@@ -364,9 +364,9 @@ TEST_P(OnDevice, Eigenproblems) {
       twins.push_back(1 + static_cast<double>(j / 2));
       deficient.push_back(j < n / 3 ? 1 + static_cast<double>(j) : 0);
     }
-    check_eigh(with_spectrum(graded, 22), "graded");
-    check_eigh(with_spectrum(twins, 23), "twins");
-    check_eigh(with_spectrum(deficient, 24), "rank-deficient");
+    check_eigh(symmetric_with_spectrum(graded, 22), "graded");
+    check_eigh(symmetric_with_spectrum(twins, 23), "twins");
+    check_eigh(symmetric_with_spectrum(deficient, 24), "rank-deficient");
     check_eigh(Matrix::zeros(n, n, Space::Host), "zero");
     Matrix identity = Matrix::zeros(n, n, Space::Host);
     add_to_diagonal(identity, std::vector<double>(static_cast<size_t>(n), 1));
@@ -482,16 +482,12 @@ TEST_P(OnDevice, SingularValues) {
 // Small singular values, resolved by the Gram matrix and not, and close ones: σ from 1 to 10^-digits, each `alike`
 // times.
 TEST_P(OnDevice, SingularValuesOfEverySize) {
-  const Matrix q = svd(gaussian(260, 230, 36)).u, other = svd(gaussian(230, 230, 37)).v;
   for (const double digits : {3.0, 6.5, 7.5, 9.0, 14.0}) {
-    for (const int64_t alike : {1, 10}) {
-      std::vector<double> sigma(230);
-      for (int64_t j = 0; j < 230; ++j) {
-        sigma[static_cast<size_t>(j)] = std::pow(10, -digits * static_cast<double>(j / alike * alike) / 229);
-      }
-      Matrix scaled = q.clone();
-      multiply_columns(scaled, sigma);
-      const Matrix a = product(Op::None, Op::Transpose, scaled, other);
+    const std::vector<double> apart = geometric_spectrum(230, std::pow(10, digits));
+    for (const size_t alike : {1, 10}) {
+      std::vector<double> sigma;
+      for (size_t j = 0; j < apart.size(); ++j) sigma.push_back(apart[j / alike * alike]);
+      const Matrix a = with_spectrum(260, 230, sigma, 36);
       const Svd s = svd(there(a));
       const double bound = check_svd(a, s);
       for (size_t j = 0; j < sigma.size(); ++j) EXPECT_NEAR(s.values[j], sigma[j], bound * norm(a));

@@ -26,11 +26,7 @@ class Routes : public testing::Test {
 
 // m x n on the GPU, with singular values from 1 to 10^-digits.
 Matrix graded(int64_t m, int64_t n, double digits) {
-  Matrix left = svd(gaussian(m, n, 1)).u;
-  std::vector<double> sigma;
-  for (int64_t j = 0; j < n; ++j) sigma.push_back(std::pow(10, -digits * static_cast<double>(j) / (n - 1)));
-  multiply_columns(left, sigma);
-  return Matrix::copy_of(product(Op::None, Op::Transpose, left, svd(gaussian(n, n, 2)).v), Space::Device);
+  return Matrix::copy_of(with_spectrum(m, n, geometric_spectrum(n, std::pow(10, digits)), 1), Space::Device);
 }
 
 TEST_F(Routes, PolarFactorWhereTheGramMatrixResolvesAll) {
