@@ -30,14 +30,6 @@ void step_in_runs(Matrix& z, int64_t begin) {
   z = std::move(next);
 }
 
-// Ω of the header.
-Matrix turn_to_symmetry(const Matrix& m, const std::vector<double>& sigma) {
-  Matrix turn = m.clone();
-  add(-1, transposed(m), turn);
-  divide_by_sums(turn, sigma);
-  return turn;
-}
-
 }  // namespace
 
 void orthonormalize_runs(Matrix& z) {
@@ -81,8 +73,10 @@ std::optional<Svd> svd_by_polar_factor(const Matrix& a) {
   const double enough = std::sqrt(static_cast<double>(std::max<int64_t>(n, 64))) * kUnitRoundoff * size;
   for (int turns = 0;; ++turns) {
     m = product(Op::Transpose, Op::None, p, image);
-    if (std::sqrt(symmetry_sums(m).antisymmetric) <= enough) break;
-    const Matrix turn = turn_to_symmetry(m, sigma);
+    Matrix turn = m.clone();
+    add(-1, transposed(m), turn);
+    if (0.5 * norm(turn) <= enough) break;
+    divide_by_sums(turn, sigma);
     if (turns == 6 || !(norm(turn) < 0.3)) return std::nullopt;
     Matrix turned = p.clone();
     gemm(Op::None, Op::None, 1, p, turn, 1, turned);
