@@ -3,7 +3,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "gyro/base/error.h"
 #include "gyro/device/device.h"
 
 namespace gyro {
@@ -89,10 +88,8 @@ void add_device_option(CLI::App& command, std::string& device) {
 }
 
 bool wants_cuda(const std::string& device) {
-  if (device == "cpu") return false;
-  const bool found = !device::gpus().empty();
-  if (device == "cuda" && !found) fail("--device cuda", "{}", device::why_none());
-  return found;
+  if (device == "cuda") return !device::require_gpus().empty();
+  return device == "auto" && !device::gpus().empty();
 }
 
 }  // namespace gyro

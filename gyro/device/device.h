@@ -25,6 +25,8 @@ inline constexpr int kJobsAtOnce = 16;
 
 /// The GPUs of this machine, in CUDA's order. Empty if there is none or the build has no CUDA.
 std::vector<Gpu> gpus();
+/// The same; throws Error with why_none() if there is none.
+std::vector<Gpu> require_gpus();
 /// One line that says why gpus() is empty.
 std::string why_none();
 /// Bytes that a GPU can still give; includes what this process has set aside for reuse.

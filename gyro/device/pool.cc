@@ -13,8 +13,13 @@ constexpr double kUsable = 0.85;
 
 }  // namespace
 
+std::vector<Gpu> require_gpus() {
+  std::vector<Gpu> found = gpus();
+  if (found.empty()) fail("--device cuda", "{}", why_none());
+  return found;
+}
+
 Pool::Pool(const std::vector<Gpu>& gpus) {
-  if (gpus.empty()) fail("--device cuda", "{}", why_none());
   for (size_t i = 0; i < gpus.size(); ++i) {
     const int gpu = static_cast<int>(i);
     const auto memory = static_cast<size_t>(kUsable * static_cast<double>(available(gpu)));
@@ -68,7 +73,7 @@ void Pool::run(const std::string& subject, size_t bytes, const std::function<voi
 }
 
 Workers::Workers(bool cuda, int threads) {
-  if (cuda) gpus_.emplace(gpus());
+  if (cuda) gpus_.emplace(require_gpus());
   count_ = threads > 0 ? threads : gpus_ ? gpus_->workers() : available_processors();
 }
 

@@ -14,7 +14,7 @@ namespace gyro::device {
 /// many at once on a large GPU, few on a small one. Thread-safe.
 class Pool {
  public:
-  /// Throws Error if there are none.
+  /// Of at least one GPU.
   explicit Pool(const std::vector<Gpu>& gpus);
   /// Jobs worth having at once: enough to hide one's waiting behind another's work.
   int workers() const { return static_cast<int>(seats_.size()) * kJobsAtOnce; }
