@@ -1,6 +1,6 @@
-#include <cblas.h>
-
 #include "gyro/linalg/cpu/cpu.h"
+#include "gyro/linalg/cpu/openblas.h"
+#include "gyro/linalg/cpu/symv.h"
 
 namespace gyro::linalg {
 namespace {
@@ -35,7 +35,9 @@ void Cpu::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c
 
 void Cpu::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
   if (b.cols == 1) {
-    cblas_dsymv(CblasColMajor, CblasLower, narrow(a.rows), 1, a.data, narrow(a.ld), b.data, 1, beta, c.data, 1);
+    std::vector<double> product(static_cast<size_t>(a.rows));
+    symv_lower(a, b.data, product.data(), Sweep::Forward);
+    for (int64_t i = 0; i < a.rows; ++i) c(i, 0) = beta == 0 ? product[i] : product[i] + beta * c(i, 0);
     return;
   }
   cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, narrow(c.rows), narrow(c.cols), 1, a.data, narrow(a.ld), b.data,
@@ -58,7 +60,7 @@ std::vector<LanczosStep> Cpu::lanczos(ConstMatrixView a, double beta, MatrixView
   std::vector<LanczosStep> out;
   std::vector<double> next(static_cast<size_t>(n));
   for (int step = 0; step < steps; ++step) {
-    cblas_dsymv(CblasColMajor, CblasLower, n, 1, a.data, narrow(a.ld), v.data, 1, 0, next.data(), 1);
+    symv_lower(a, v.data, next.data(), step % 2 == 0 ? Sweep::Forward : Sweep::Backward);
     cblas_daxpy(n, -beta, previous.data, 1, next.data(), 1);
     const double alpha = cblas_ddot(n, v.data, 1, next.data(), 1);
     cblas_daxpy(n, -alpha, v.data, 1, next.data(), 1);

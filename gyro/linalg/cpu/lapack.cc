@@ -1,74 +1,18 @@
-#include <cblas.h>
-#include <lapacke.h>
-
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "gyro/base/error.h"
 #include "gyro/linalg/cpu/cpu.h"
-
-// LAPACK's, which LAPACKE leaves out.
-extern "C" void dlatrd_(const char* uplo, const int* n, const int* nb, double* a, const int* lda, double* e,
-                        double* tau, double* w, const int* ldw, size_t uplo_length);
+#include "gyro/linalg/cpu/openblas.h"
+#include "gyro/linalg/cpu/tridiagonal.h"
 
 namespace gyro::linalg {
 namespace {
 
-// A = Q T Qᵀ with T tridiagonal; the reflectors of Q stay in A below its first subdiagonal (LAPACK's dsytrd, lower).
-struct Tridiagonal {
-  std::vector<double> diagonal, off_diagonal, tau;
-};
-
 void check(int info, const char* routine) {
   if (info > 0) fail("eigh", "{} did not converge (info {})", routine, info);
   if (info < 0) throw std::logic_error(std::string(routine) + ": bad argument");
-}
-
-// As dsytrd, with panels half as wide as its 32 columns: the products with a panel are slow, the update is not.
-Tridiagonal tridiagonalize(MatrixView a) {
-  constexpr int kPanel = 16;
-  const int n = static_cast<int>(a.rows), ld = static_cast<int>(a.ld);
-  Tridiagonal t{std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
-  std::vector<double> work(static_cast<size_t>(64) * n + 1);
-  int j = 0;
-  for (; n - j > 4 * kPanel; j += kPanel) {
-    const int left = n - j, below = left - kPanel;
-    dlatrd_("L", &left, &kPanel, &a(j, j), &ld, &t.off_diagonal[j], &t.tau[j], work.data(), &left, 1);
-    cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, below, kPanel, -1, &a(j + kPanel, j), ld,
-                 work.data() + kPanel, left, 1, &a(j + kPanel, j + kPanel), ld);
-    for (int k = j; k < j + kPanel; ++k) t.diagonal[k] = a(k, k);
-  }
-  check(LAPACKE_dsytrd_work(LAPACK_COL_MAJOR, 'L', n - j, &a(j, j), ld, &t.diagonal[j], &t.off_diagonal[j], &t.tau[j],
-                            work.data(), static_cast<int>(work.size())),
-        "dsytrd");
-  return t;
-}
-
-// Z = Q Z, kBlock reflectors at a time: Z -= V (T (Vᵀ Z)) with V written out as a dense trapezoid, so that everything
-// is gemm. LAPACK's dormtr takes 32 and copies rows, at half the speed.
-void apply_reflectors(ConstMatrixView a, const std::vector<double>& tau, Matrix& z) {
-  constexpr int64_t kBlock = 128;
-  const int64_t n = a.rows, count = n - 1;
-  if (count == 0) return;
-  Matrix t(kBlock, kBlock, Space::Host), w(kBlock, n, Space::Host), v(count, std::min(kBlock, count), Space::Host);
-  for (int64_t begin = (count - 1) / kBlock * kBlock; begin >= 0; begin -= kBlock) {
-    const int64_t k = std::min(kBlock, count - begin), rows = count - begin;
-    for (int64_t j = 0; j < k; ++j) {
-      double* column = v.col(j);
-      std::fill_n(column, j, 0.0);
-      column[j] = 1;
-      std::copy_n(&a(begin + 1 + j, begin + j) + 1, rows - j - 1, column + j + 1);
-    }
-    LAPACKE_dlarft_work(LAPACK_COL_MAJOR, 'F', 'C', static_cast<int>(rows), static_cast<int>(k), v.data(),
-                        static_cast<int>(count), tau.data() + begin, t.data(), static_cast<int>(kBlock));
-    const ConstMatrixView block(v.data(), rows, k, count);
-    const MatrixView part = z.view().block(begin + 1, 0, rows, n), product = w.view().block(0, 0, k, n);
-    linalg::gemm(Op::Transpose, Op::None, 1, block, part, 0, product);
-    cblas_dtrmm(CblasColMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, static_cast<int>(k),
-                static_cast<int>(n), 1, t.data(), static_cast<int>(kBlock), w.data(), static_cast<int>(kBlock));
-    linalg::gemm(Op::None, Op::None, -1, block, product, 1, part);
-  }
 }
 
 void reverse_columns(Matrix& m) {

@@ -1,0 +1,22 @@
+# GYRO_BLAS=pinned links the OpenBLAS that scripts/setup fetched; GYRO_BLAS=system what pkg-config finds as `openblas` and
+# `lapacke`. Both are the target gyro_blas.
+set(GYRO_BLAS pinned CACHE STRING "BLAS and LAPACK: pinned (third_party/openblas, by scripts/setup) or system")
+set_property(CACHE GYRO_BLAS PROPERTY STRINGS pinned system)
+add_library(gyro_blas INTERFACE)
+if(GYRO_BLAS STREQUAL pinned)
+  set(gyro_openblas ${PROJECT_SOURCE_DIR}/third_party/openblas)
+  if(NOT EXISTS ${gyro_openblas}/lib/libscipy_openblas.so)
+    message(FATAL_ERROR "third_party/openblas is missing: run scripts/setup, or configure with -DGYRO_BLAS=system")
+  endif()
+  add_library(gyro_openblas SHARED IMPORTED)
+  set_target_properties(gyro_openblas PROPERTIES IMPORTED_LOCATION ${gyro_openblas}/lib/libscipy_openblas.so
+                                                 INTERFACE_INCLUDE_DIRECTORIES ${gyro_openblas}/include)
+  target_link_libraries(gyro_blas INTERFACE gyro_openblas)
+  target_compile_definitions(gyro_blas INTERFACE GYRO_BLAS_PREFIXED=1)
+elseif(GYRO_BLAS STREQUAL system)
+  pkg_check_modules(openblas REQUIRED IMPORTED_TARGET openblas)
+  pkg_check_modules(lapacke REQUIRED IMPORTED_TARGET lapacke)
+  target_link_libraries(gyro_blas INTERFACE PkgConfig::openblas PkgConfig::lapacke)
+else()
+  message(FATAL_ERROR "GYRO_BLAS is '${GYRO_BLAS}': it can be pinned or system")
+endif()
