@@ -132,7 +132,8 @@ bool parallel_for(int count, int threads, const std::function<void(int)>& job, c
 }
 
 int ordered_window(int threads) {
-  return 2 * std::max(threads, 1);
+  const int at_once = std::max(threads, 1);
+  return at_once + at_once / 2 + 1;
 }
 
 bool ordered_parallel_places(int count, int threads, const std::function<void(int)>& produce,

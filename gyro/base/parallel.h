@@ -15,8 +15,8 @@ namespace gyro {
 bool parallel_for(int count, int threads, const std::function<void(int)>& job,
                   const std::function<bool()>& stop = nullptr);
 
-/// How many results ordered_parallel lets exist at once: enough that one slow item does not hold up the other threads
-/// soon.
+/// How many items of ordered_parallel may be begun and not yet consumed: those that `threads` (at least 1) threads work
+/// on and half as many again, so that one slow item does not hold up the other threads soon. At most 2 * threads.
 int ordered_window(int threads);
 
 /// ordered_parallel without the results' type: item i has the place i % ordered_window(threads) for its result, free

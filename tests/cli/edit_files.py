@@ -181,7 +181,8 @@ class WholeFolders(Files):
 
     def test_threads_do_not_matter(self):
         other = os.path.join(self.folder, "other")
-        for command in (("build", "interpolate"), ("build", "noise"), ("init", "pissa"), ("lora",)):
+        for command in (("build", "interpolate"), ("build", "noise"), ("init", "pissa"),
+                        ("init", "rescale", "--types", "W_O,W_up", "--by", "1.4"), ("lora",)):
             self.succeed(command, options=["--threads", "1", "--force"])
             self.succeed(command, options=["--threads", "3", "--force"], out=other)
             for name in ("model.safetensors", "adapter_model.safetensors", "pissa_init/adapter_model.safetensors"):
@@ -313,7 +314,8 @@ class Refusals(Files):
 
     def test_ctrl_c(self):
         big = self.big_model()
-        for command in (["build", "interpolate", big, big], ["init", "pissa", big], ["lora", big, big]):
+        rescale = ["init", "rescale", big, "--by", "2", "--types", "W_Q,W_K,W_V,W_O,W_gate,W_up,W_down"]
+        for command in (["build", "interpolate", big, big], ["init", "pissa", big], rescale, ["lora", big, big]):
             run = subprocess.Popen([GYRO, *command, "--out", self.out, "--threads", "1", "--quiet"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
             self.wait_for_work(run, command[0])
