@@ -18,7 +18,7 @@ namespace gyro {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // sorted by key: an ordered one looks through all keys for each that is added
 
 // Whether all that a folder holds is an adapter, as `gyro init` puts it beside the model.
 bool is_adapter(const fs::path& folder) {
