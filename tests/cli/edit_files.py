@@ -34,7 +34,7 @@ def file_hash(path):
 
 def contents(folder):
     found = {os.path.relpath(os.path.join(at, name), folder): file_hash(os.path.join(at, name))
-             for at, _, names in os.walk(folder) for name in names}
+             for at, _, names in os.walk(folder) for name in names if os.path.exists(os.path.join(at, name))}
     folders = {os.path.relpath(os.path.join(at, name), folder): "folder" for at, names, _ in os.walk(folder) for name in names}
     return found | folders
 
@@ -94,6 +94,17 @@ class WholeFolders(Files):
         found = contents(folder)
         del found["gyro.json"]
         self.assertEqual(made["files"], found)
+
+    def test_output_through_a_link(self):
+        """It lands in the folder that the link names, and the link stays."""
+        disk = os.path.join(self.folder, "disk")
+        os.makedirs(f"{disk}/models")
+        os.symlink(f"{disk}/models", self.out)
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            self.succeed(command, options=["--force"])
+            self.assertTrue(os.path.islink(self.out))
+            self.assertIn("README.md", os.listdir(f"{disk}/models"))
+            self.assertEqual((os.listdir(disk), set(os.listdir(self.folder))), (["models"], {"disk", "out"}))
 
     def test_recipe(self):
         self.succeed(("build", "ablate", "--side", "in", "--on", "mlp", "--align-signs", "--layers", "0,-1"))
@@ -296,6 +307,11 @@ class Refusals(Files):
         self.assertEqual(set(before), set(after))
         self.assertEqual([name for name in before if name.endswith(".safetensors") and before[name] != after[name]], [])
 
+    def test_output_is_a_link_that_leads_nowhere(self):
+        os.symlink("gone", self.out)
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            self.refuse(command, "is a link that leads nowhere")
+
     def test_output_is_a_file(self):
         with open(self.out, "w", encoding="utf-8") as f:
             f.write("mine")
@@ -364,8 +380,10 @@ class Refusals(Files):
         run.wait()
         self.assertFalse(os.path.exists(self.out))
         for name in set(os.listdir(self.folder)) - {"big"}:
-            self.assertRegex(name, r"\Aout\.tmp\.\d+\Z")
+            self.assertRegex(name, r"\Aout\.tmp\.[0-9a-f.]+\Z")
             self.assertFalse(os.path.exists(os.path.join(self.folder, name, "config.json")))
+        self.succeed(("build", "restore"))
+        self.assertEqual(set(os.listdir(self.folder)), {"big", "out"})
 
 
 class HostileInput(Files):
