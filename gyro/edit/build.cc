@@ -106,12 +106,8 @@ TensorResult build_tensor(const Source& source, const BuildRequest& request, con
       if (!built[v]) continue;
       Bytes& bytes = result.edited.try_emplace(v, result.post).first->second;
       std::copy(built[v]->bytes.begin(), built[v]->bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
-      const BuildRow row = {request.variants[v].folder.filename().string(),
-                            site.type,
-                            1,
-                            built[v]->change,
-                            built[v]->moved,
-                            built[v]->rounding};
+      const BuildRow row = {
+          variant_name(request.variants[v]), site.type, 1, built[v]->change, built[v]->moved, built[v]->rounding};
       result.rows.emplace_back(v, row);
     }
   }
@@ -152,6 +148,10 @@ bool write_tensors(const Source& source, const BuildRequest& request, const std:
 
 }  // namespace
 
+std::string variant_name(const Variant& variant) {
+  return named_folder(variant.folder).filename().string();
+}
+
 bool in_group(MatrixType type, Group group) {
   const bool attention =
       type == MatrixType::Q || type == MatrixType::K || type == MatrixType::V || type == MatrixType::O;
@@ -168,7 +168,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   MadeFolders parents;  // one for all: no writer can remove a folder that others still write in
   Writers writers;
   for (const Variant& variant : request.variants) {
-    parents.make(variant.folder.parent_path());
+    parents.make(named_folder(variant.folder).parent_path());
     writers.push_back(std::make_unique<CheckpointWriter>(variant.folder, plan, request.shard_size, request.force));
   }
   Rows sums;

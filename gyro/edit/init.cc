@@ -127,9 +127,9 @@ std::string init_card(const Checkpoint& base, const InitRequest& request) {
       "the LoRA adapter in `{}` holds:\ntogether they are the base again.\n\n    model = "
       "AutoModelForCausalLM.from_pretrained(DIR)\n"
       "    model = PeftModel.from_pretrained(model, DIR, subfolder=\"{}\", is_trainable=True)\n\nMade by `{}`.\n",
-      card_head(base, "tags:\n- gyro\n"), printable(request.out.filename().string()), printable(base.id()),
-      request.rank, request.adapter_folder, request.adapter_folder.substr(0, request.adapter_folder.size() - 1),
-      printable(request.command, 2000));
+      card_head(base, "tags:\n- gyro\n"), printable(named_folder(request.out).filename().string()),
+      printable(base.id()), request.rank, request.adapter_folder,
+      request.adapter_folder.substr(0, request.adapter_folder.size() - 1), printable(request.command, 2000));
 }
 
 }  // namespace

@@ -106,6 +106,19 @@ class WholeFolders(Files):
             self.assertIn("README.md", os.listdir(f"{disk}/models"))
             self.assertEqual((os.listdir(disk), set(os.listdir(self.folder))), (["models"], {"disk", "out"}))
 
+    def test_output_with_a_slash(self):
+        """Headings, tables and gyro.json call it by its name all the same."""
+        for out in (self.out + "/", self.out + "/."):
+            for command in (("build", "restore"), ("init", "pissa")):
+                self.succeed(command, out=out, options=["--force"])
+                with open(f"{self.out}/README.md", encoding="utf-8") as f:
+                    self.assertIn("\n# out\n", f.read())
+                if command[0] == "build":
+                    self.assertEqual(len(checkpoints.read_json(self.out, "gyro.json")["matrices"]), 7)
+        run = subprocess.run([GYRO, "build", "restore", BASE, POST, "--out", self.out + "/", "--force"], capture_output=True, text=True,
+                             check=True)
+        self.assertRegex(run.stdout, r"\nout +W_Q +3 ")
+
     def test_recipe(self):
         self.succeed(("build", "ablate", "--side", "in", "--on", "mlp", "--align-signs", "--layers", "0,-1"))
         recipe = checkpoints.read_json(self.out, "gyro.json")["recipe"]
