@@ -399,8 +399,9 @@ Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
 }
 
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site) {
-  return *std::find_if(map.sites.begin(), map.sites.end(),
-                       [&](const MatrixSite& s) { return s.layer == site.layer && s.type == site.type; });
+  const auto key = [](const MatrixSite& s) { return std::pair(s.layer, s.type); };
+  return *std::lower_bound(map.sites.begin(), map.sites.end(), site,
+                           [&](const MatrixSite& a, const MatrixSite& b) { return key(a) < key(b); });
 }
 
 }  // namespace gyro

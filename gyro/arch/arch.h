@@ -36,7 +36,8 @@ struct MatrixSite {
   bool sliced = false;  ///< a part of a fused tensor
 };
 
-/// Every matrix of a checkpoint, layer by layer in kAllMatrixTypes order, and what was odd about it.
+/// Every matrix of a checkpoint, layer by layer in kAllMatrixTypes order (same_site searches by it), and what was odd
+/// about it.
 struct ModelMap {
   std::vector<MatrixSite> sites;
   std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"

@@ -280,6 +280,17 @@ std::vector<float> counting(int64_t rows, int64_t cols) {
   return out;
 }
 
+TEST(SameSite, EverySite) {
+  for (const char* type : {"llama", "phi3"}) {
+    const TempDir dir, other;
+    const bool fused = type == std::string("phi3");
+    const ModelMap map = map_model(open(dir, {.model_type = type, .fused = fused}));
+    const ModelMap twin = map_model(open(other, {.model_type = type, .prefix = "layers.", .fused = fused}));
+    EXPECT_EQ(map.sites.size(), fused ? 18u : 14u);
+    for (size_t i = 0; i < map.sites.size(); ++i) EXPECT_EQ(&same_site(twin, map.sites[i]), &twin.sites[i]) << i;
+  }
+}
+
 TEST(LoadWeight, SlicesOfAFusedTensor) {
   const TempDir dir;
   const std::vector<float> qkv = counting(32, kHidden);

@@ -1,28 +1,28 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
+
 namespace gyro {
 
-/// SHA-256 (FIPS 180-4) of bytes given in any number of pieces.
+/// SHA-256 (FIPS 180-4, by OpenSSL's libcrypto) of bytes given in any number of pieces. Movable; one moved from may
+/// only be destroyed or assigned to. Throws std::runtime_error if libcrypto fails.
 class Sha256 {
  public:
+  Sha256();
   void update(std::span<const std::byte> bytes);
   /// The digest of all bytes so far as 64 lower-case hexadecimal digits; more may be added afterwards.
   std::string hex() const;
 
  private:
-  void compress(const std::byte* block);
-
-  std::array<uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::array<std::byte, 64> pending_{};  ///< the first pending_size_ bytes wait for a full block
-  size_t pending_size_ = 0;
-  uint64_t total_ = 0;
+  struct Free {
+    void operator()(evp_md_ctx_st* context) const;
+  };
+  std::unique_ptr<evp_md_ctx_st, Free> context_;
 };
 
 }  // namespace gyro

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace gyro {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // sorted by key: an ordered one looks through all keys for each that is added
 
 // Whether all that a folder holds is an adapter, as `gyro init` puts it beside the model.
 bool is_adapter(const fs::path& folder) {
@@ -54,6 +55,13 @@ bool holds(const fs::path& folder, const fs::path& inner) {
          std::mismatch(outer.begin(), outer.end(), full.begin(), full.end()).first == outer.end();
 }
 
+// Nothing can be renamed into such a place.
+bool is_mount_point(const fs::path& folder) {
+  struct statx status {};
+  return statx(AT_FDCWD, folder.c_str(), 0, STATX_BASIC_STATS, &status) == 0 &&
+         (status.stx_attributes & status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 // Makes the names in a folder last. The file systems that cannot do this need not.
 void sync_folder(const fs::path& folder) {
   const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -63,6 +71,17 @@ void sync_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+fs::path named_folder(const fs::path& folder) {
+  fs::path named = folder;
+  const auto drop_slash = [&] {
+    if (!named.has_filename()) named = named.parent_path();  // "out/"
+  };
+  drop_slash();
+  if (named.filename() == "." || named.filename() == "..") named = fs::weakly_canonical(named);
+  drop_slash();
+  return named;
+}
 
 void check_not_an_input(const fs::path& folder, const std::vector<fs::path>& inputs) {
   std::error_code error;
@@ -82,33 +101,27 @@ void check_output_folder(const fs::path& folder, const std::vector<fs::path>& in
   for (const fs::path& input : inputs) {
     if (holds(folder, input)) fail(folder.string(), "holds '{}', one of the inputs", input.string());
   }
+  const fs::path named = named_folder(folder);
+  std::error_code ignored;
+  if (fs::is_symlink(named, ignored) && !fs::exists(named, ignored))
+    fail(folder.string(), "is a link that leads nowhere");
+  if (is_mount_point(named)) fail(folder.string(), "is where a disk is mounted; name a folder in it");
   if (!force) return check_new_or_empty(folder);
   if (!is_new_or_empty(folder)) check_entries(folder);
 }
 
-CheckpointWriter::CheckpointWriter(fs::path folder, std::vector<PlannedTensor> plan, uint64_t shard_size, bool force)
-    : folder_(std::move(folder)), force_(force), plan_(std::move(plan)) {
-  fs::path plain = folder_;
-  const auto drop_slash = [&] {
-    if (!plain.has_filename()) plain = plain.parent_path();  // "out/"
-  };
-  drop_slash();
-  if (plain.filename() == "." || plain.filename() == "..") plain = fs::weakly_canonical(plain);
-  drop_slash();
-  folder_ = plain;
+CheckpointWriter::CheckpointWriter(const fs::path& folder, std::vector<PlannedTensor> plan, uint64_t shard_size,
+                                   bool force)
+    : folder_(named_folder(folder)), force_(force), plan_(std::move(plan)) {
   check_output_folder(folder_, {}, force_);
-  temporary_ = plain.string() + ".tmp." + std::to_string(getpid());
-  parents_.make(plain.parent_path());
-  std::error_code error;
-  fs::create_directory(temporary_, error);
-  if (error) fail(folder_.string(), "cannot create the folder: {}", error.message());
+  target_ = fs::is_symlink(folder_) ? fs::canonical(folder_) : folder_;
+  parents_.make(target_.parent_path());
+  temporary_.emplace(target_);
   plan_shards(shard_size);
 }
 
 CheckpointWriter::~CheckpointWriter() {
   if (fd_ >= 0) close(fd_);
-  std::error_code ignored;
-  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
 }
 
 void CheckpointWriter::plan_shards(uint64_t shard_size) {
@@ -130,7 +143,7 @@ void CheckpointWriter::plan_shards(uint64_t shard_size) {
 }
 
 void CheckpointWriter::open_shard() {
-  const fs::path path = temporary_ / shards_[shard_].name;
+  const fs::path path = temporary_->path() / shards_[shard_].name;
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) fail((folder_ / shards_[shard_].name).string(), "cannot create: {}", std::strerror(errno));
   hash_ = Sha256();
@@ -164,9 +177,9 @@ void CheckpointWriter::append(std::span<const std::byte> bytes) {
 
 void CheckpointWriter::add_file(const std::string& name, std::string_view content) {
   std::error_code ignored;
-  fs::create_directories((temporary_ / name).parent_path(), ignored);  // the write says what is wrong
+  fs::create_directories((temporary_->path() / name).parent_path(), ignored);  // the write says what is wrong
   try {
-    write_file_atomically(temporary_ / name, content);
+    write_file_atomically(temporary_->path() / name, content);
   } catch (const Error& error) {
     throw Error((folder_ / name).string(), std::string(error.what()).substr(error.subject().size() + 2));
   }
@@ -190,20 +203,20 @@ void CheckpointWriter::write_index() {
 
 void CheckpointWriter::finish() {
   if (next_ != plan_.size()) throw std::logic_error("finish: tensors are missing");
-  std::error_code error;
-  const fs::path old = folder_.string() + ".old." + std::to_string(getpid());
   check_output_folder(folder_, {}, force_);
-  sync_folder(temporary_);
-  const bool replaces = fs::exists(folder_, error);
-  if (replaces) fs::rename(folder_, old, error);
+  sync_folder(temporary_->path());
+  std::error_code error;
+  const fs::path old = target_.string() + ".old" + temporary_->path().extension().string();  // a name not yet used
+  const bool replaces = fs::exists(target_, error);
+  if (replaces) fs::rename(target_, old, error);
   if (!error) {
-    fs::rename(temporary_, folder_, error);
+    fs::rename(temporary_->path(), target_, error);
     std::error_code ignored;
-    if (error && replaces) fs::rename(old, folder_, ignored);  // what was there stays there
+    if (error && replaces) fs::rename(old, target_, ignored);  // what was there stays there
   }
   if (error) fail(folder_.string(), "cannot rename into place: {}", error.message());
-  temporary_.clear();
-  sync_folder(fs::absolute(folder_).parent_path());
+  temporary_->release();
+  sync_folder(fs::absolute(target_).parent_path());
   if (replaces) fs::remove_all(old, error);
 }
 

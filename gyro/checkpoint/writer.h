@@ -3,25 +3,28 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
+#include "gyro/base/temporary.h"
 #include "gyro/checkpoint/safetensors.h"
 
 namespace gyro {
 
 /// Writes a checkpoint folder as Hugging Face lays it out, tensor by tensor in the planned order, without holding it in
 /// memory: model.safetensors, or shards of at most `shard_size` bytes (a larger tensor has a shard of its own) and
-/// model.safetensors.index.json. Everything goes to a folder of a temporary name beside `folder`, which takes its place
-/// in finish(); if that is never called, nothing is left, nor the folders above it that had to be made. Throws Error
-/// naming the file.
+/// model.safetensors.index.json. Everything goes to a folder of a temporary name beside `folder` (beside the folder it
+/// leads to, if it is a link), which takes its place in finish(); if that is never called, nothing is left, nor the
+/// folders above it that had to be made. Throws Error naming the file.
 class CheckpointWriter {
  public:
   /// `folder` must not exist, or be empty; with `force` it may hold files and adapters, which are then replaced.
-  CheckpointWriter(std::filesystem::path folder, std::vector<PlannedTensor> plan, uint64_t shard_size, bool force);
+  CheckpointWriter(const std::filesystem::path& folder, std::vector<PlannedTensor> plan, uint64_t shard_size,
+                   bool force);
   ~CheckpointWriter();
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
@@ -47,7 +50,9 @@ class CheckpointWriter {
   void write_index();
 
   MadeFolders parents_;
-  std::filesystem::path folder_, temporary_;
+  std::filesystem::path folder_;  // as given, for messages
+  std::filesystem::path target_;  // where it leads, if it is a link
+  std::optional<TemporaryFolder> temporary_;
   bool force_ = false;
   std::vector<PlannedTensor> plan_;
   std::vector<Shard> shards_;
@@ -57,6 +62,9 @@ class CheckpointWriter {
   Sha256 hash_;
 };
 
+/// `folder` by a path that ends in its name: without a trailing slash, "." or "..". A link is not followed.
+std::filesystem::path named_folder(const std::filesystem::path& folder);
+
 /// Throws Error if `folder` is one of `inputs`.
 void check_not_an_input(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs);
 
@@ -64,7 +72,8 @@ void check_not_an_input(const std::filesystem::path& folder, const std::vector<s
 void check_new_or_empty(const std::filesystem::path& folder);
 
 /// Throws Error unless `folder` may take the place of what is there: it is none of `inputs`, holds none of them nor the
-/// current folder, and is new, empty, or `force` is given.
+/// current folder, is no place where a disk is mounted and no link that leads nowhere, and is new, empty, or `force` is
+/// given.
 void check_output_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs,
                          bool force);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -186,6 +187,51 @@ TEST(CheckpointWriter, ForceReplacesTheFilesAtTheEnd) {
   EXPECT_EQ(names_in(dir / "out"), (Names{"config.json", "model.safetensors"}));
   expect_whole(dir / "out", plan);
   EXPECT_EQ(names_in(dir.path()), Names{"out"});
+}
+
+TEST(CheckpointWriter, NothingThatWasThereGetsIntoIt) {
+  const TempDir dir;
+  const fs::path stale = dir / fmt::format("out.tmp.{}", getpid());
+  fs::create_directory(stale);
+  write_text(stale / "model-00001-of-00002.safetensors", "of a run that was killed");
+  write_whole(dir / "out", plan_of(1), kLarge, false);
+  EXPECT_EQ(names_in(dir / "out"), (Names{"config.json", "model.safetensors"}));
+}
+
+TEST(CheckpointWriter, LinkToAFolder) {
+  const TempDir dir, disk;
+  fs::create_directory(disk / "models");
+  fs::create_directory_symlink(disk / "models", dir / "out");
+  for (const char* path : {"out", "out/", "out/."}) {
+    write_whole(dir / path, plan_of(2), kLarge, true);
+    EXPECT_TRUE(fs::is_symlink(dir / "out")) << path;
+    EXPECT_EQ(names_in(disk / "models"), (Names{"config.json", "model.safetensors"})) << path;
+    EXPECT_EQ(names_in(disk.path()), Names{"models"}) << path;
+    EXPECT_EQ(names_in(dir.path()), Names{"out"}) << path;
+  }
+  expect_whole(dir / "out", plan_of(2));
+}
+
+TEST(CheckpointWriter, LinkThatLeadsNowhere) {
+  const TempDir dir;
+  fs::create_directory_symlink(dir / "gone", dir / "out");
+  for (const char* path : {"out", "out/"}) {
+    const std::string error = error_of([&] { CheckpointWriter(dir / path, plan_of(1), kLarge, true); });
+    EXPECT_TRUE(contains(error, "is a link that leads nowhere")) << error;
+  }
+  EXPECT_EQ(names_in(dir.path()), Names{"out"});
+}
+
+TEST(CheckpointWriter, MountPoint) {
+  const std::string error = error_of([&] { check_output_folder("/proc", {}, false); });
+  EXPECT_EQ(error, "/proc: is where a disk is mounted; name a folder in it");
+}
+
+TEST(NamedFolder, EndsInAName) {
+  for (const char* path : {"/a/out", "/a/out/", "/a/out//", "/a/out/.", "/a/out/./", "/a/b/../out/b/.."})
+    EXPECT_EQ(named_folder(path).string(), "/a/out") << path;
+  EXPECT_EQ(named_folder("out/"), "out");
+  EXPECT_EQ(named_folder("out"), "out");
 }
 
 TEST(CheckpointWriter, ForceReplacesNoFoldersButAdapters) {

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <memory>
 
@@ -26,15 +25,19 @@ struct InitArguments {
 
 int run_rescaling(const InitArguments& arguments) {
   if (arguments.types.empty()) throw CLI::ValidationError("--types", "rescale needs the types to scale, such as W_O");
-  RescaleRequest request{arguments.base,
-                         arguments.out,
-                         {},
-                         parse_dtype(arguments.dtype),
-                         parse_size("--shard-size", arguments.shard_size),
-                         arguments.force,
-                         command_line()};
+  RescaleRequest request;
+  request.base = arguments.base;
+  request.out = arguments.out;
   for (const MatrixType type : parse_types(arguments.types)) request.by[type] = arguments.by;
-  run_rescale(request);
+  request.dtype = parse_dtype(arguments.dtype);
+  request.shard_size = parse_size("--shard-size", arguments.shard_size);
+  request.force = arguments.force;
+  request.threads = arguments.threads;
+  request.progress = !arguments.quiet;
+  request.stop = interrupted;
+  request.command = command_line();
+  catch_interrupts();
+  if (!run_rescale(request)) return report_interruption("nothing was written");
   if (!arguments.quiet) fmt::print("Wrote {}\n", arguments.out);
   return kDone;
 }

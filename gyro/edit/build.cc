@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <memory>
-#include <mutex>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
@@ -82,16 +81,22 @@ std::vector<std::optional<Built>> build_matrix(const Source& source, const Build
   return out;
 }
 
+// A tensor as the variants have it, and the rows of its matrices with the variant's number.
 struct TensorResult {
-  std::vector<Bytes> bytes;  // by variant
-  std::vector<BuildRow> rows;
+  Bytes post;                      // as it is for the variants that leave it alone
+  std::map<size_t, Bytes> edited;  // by the variant's number
+  std::vector<std::pair<size_t, BuildRow>> rows;
+
+  const Bytes& of(size_t variant) const {
+    const auto it = edited.find(variant);
+    return it == edited.end() ? post : it->second;
+  }
 };
 
 // A tensor that some variant edits: its parts (one, or the slices of a fused tensor) laid over post's bytes.
 TensorResult build_tensor(const Source& source, const BuildRequest& request, const PlannedTensor& tensor,
                           const std::vector<MatrixSite>& sites, device::Workers& workers) {
-  const Bytes plain = copy_tensor(source.post, tensor);
-  TensorResult result{std::vector<Bytes>(request.variants.size(), plain), {}};
+  TensorResult result{copy_tensor(source.post, tensor), {}, {}};
   for (const MatrixSite& site : sites) {
     std::vector<std::optional<Built>> built;
     workers.run(site.tensor, device_memory(site.d_in, site.d_out, kDense),
@@ -99,70 +104,53 @@ TensorResult build_tensor(const Source& source, const BuildRequest& request, con
     const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
     for (size_t v = 0; v < built.size(); ++v) {
       if (!built[v]) continue;
-      std::copy(built[v]->bytes.begin(), built[v]->bytes.end(),
-                result.bytes[v].begin() + static_cast<std::ptrdiff_t>(offset));
-      result.rows.push_back({request.variants[v].folder.filename().string(), site.type, 1, built[v]->change,
-                             built[v]->moved, built[v]->rounding});
+      Bytes& bytes = result.edited.try_emplace(v, result.post).first->second;
+      std::copy(built[v]->bytes.begin(), built[v]->bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+      const BuildRow row = {
+          variant_name(request.variants[v]), site.type, 1, built[v]->change, built[v]->moved, built[v]->rounding};
+      result.rows.emplace_back(v, row);
     }
   }
   return result;
 }
 
-void add_rows(std::vector<BuildRow>& total, const std::vector<BuildRow>& rows) {
-  for (const BuildRow& row : rows) {
-    const auto same = [&](const BuildRow& r) { return r.variant == row.variant && r.type == row.type; };
-    auto it = std::find_if(total.begin(), total.end(), same);
-    if (it == total.end()) it = total.insert(it, BuildRow{row.variant, row.type, 0, 0, 0, 0});
-    it->matrices += row.matrices;
-    it->change += row.change;
-    it->moved += row.moved;
-    it->rounding += row.rounding;
-  }
-}
+// Sums by variant, in the request's order, and type.
+using Rows = std::map<std::pair<size_t, MatrixType>, BuildRow>;
 
-// Where a row's variant stands in the request.
-size_t place(const BuildRequest& request, const BuildRow& row) {
-  size_t v = 0;
-  while (v < request.variants.size() && request.variants[v].folder.filename().string() != row.variant) ++v;
-  return v;
+void add_row(Rows& total, size_t variant, const BuildRow& row) {
+  BuildRow& sum = total.try_emplace({variant, row.type}, BuildRow{row.variant, row.type, 0, 0, 0, 0}).first->second;
+  sum.matrices += row.matrices;
+  sum.change += row.change;
+  sum.moved += row.moved;
+  sum.rounding += row.rounding;
 }
 
 using Writers = std::vector<std::unique_ptr<CheckpointWriter>>;
 
 // Tensors in order, as many at a time as there are threads. False if stopped.
 bool write_tensors(const Source& source, const BuildRequest& request, const std::vector<PlannedTensor>& plan,
-                   device::Workers& workers, Writers& writers, std::vector<BuildRow>& rows) {
+                   device::Workers& workers, Writers& writers, Rows& rows) {
   const Sites sites = edited_sites(source.post_map, request);
-  const auto threads = static_cast<size_t>(workers.count());
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
-  for (size_t begin = 0; begin < plan.size(); begin += threads) {
-    const size_t count = std::min(threads, plan.size() - begin);
-    std::vector<TensorResult> results(count);
-    const bool done = parallel_for(
-        static_cast<int>(count), static_cast<int>(threads),
-        [&](int i) {
-          const PlannedTensor& tensor = plan[begin + static_cast<size_t>(i)];
-          const auto it = sites.find(tensor.name);
-          TensorResult& result = results[static_cast<size_t>(i)];
-          if (it != sites.end()) {
-            result = build_tensor(source, request, tensor, it->second, workers);
-          } else {
-            result.bytes.push_back(copy_tensor(source.post, tensor));
-          }
-        },
-        request.stop);
-    if (!done) return false;
-    for (TensorResult& result : results) {
-      for (size_t v = 0; v < writers.size(); ++v)
-        writers[v]->append(result.bytes[std::min(v, result.bytes.size() - 1)]);
-      add_rows(rows, result.rows);
-      progress.advance(1, 1);
-    }
-  }
-  return true;
+  const auto build = [&](int i) -> TensorResult {
+    const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
+    const auto it = sites.find(tensor.name);
+    if (it != sites.end()) return build_tensor(source, request, tensor, it->second, workers);
+    return {copy_tensor(source.post, tensor), {}, {}};
+  };
+  const auto write = [&](int, const TensorResult& result) {
+    for (size_t v = 0; v < writers.size(); ++v) writers[v]->append(result.of(v));
+    for (const auto& [variant, row] : result.rows) add_row(rows, variant, row);
+    progress.advance(1, 1);
+  };
+  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), build, write, request.stop);
 }
 
 }  // namespace
+
+std::string variant_name(const Variant& variant) {
+  return named_folder(variant.folder).filename().string();
+}
 
 bool in_group(MatrixType type, Group group) {
   const bool attention =
@@ -180,18 +168,17 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   MadeFolders parents;  // one for all: no writer can remove a folder that others still write in
   Writers writers;
   for (const Variant& variant : request.variants) {
-    parents.make(variant.folder.parent_path());
+    parents.make(named_folder(variant.folder).parent_path());
     writers.push_back(std::make_unique<CheckpointWriter>(variant.folder, plan, request.shard_size, request.force));
   }
+  Rows sums;
+  if (!write_tensors(source, request, plan, workers, writers, sums)) return std::nullopt;
   std::vector<BuildRow> rows;
-  if (!write_tensors(source, request, plan, workers, writers, rows)) return std::nullopt;
+  for (const auto& [key, row] : sums) rows.push_back(row);
   for (size_t v = 0; v < writers.size(); ++v) {
     add_companion_files(source.post, request, request.variants[v], rows, *writers[v]);
   }
   for (const auto& writer : writers) writer->finish();  // all or none of them, short of a rename that fails
-  std::stable_sort(rows.begin(), rows.end(), [&](const BuildRow& a, const BuildRow& b) {
-    return std::pair(place(request, a), a.type) < std::pair(place(request, b), b.type);
-  });
   for (BuildRow& row : rows) {
     for (double* norm : {&row.change, &row.moved, &row.rounding}) *norm = std::sqrt(*norm);
   }

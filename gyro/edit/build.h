@@ -26,6 +26,9 @@ struct Variant {
   std::string description;              ///< one line for the model card
 };
 
+/// How tables and the model card call a variant: by its folder's name.
+std::string variant_name(const Variant& variant);
+
 /// What `gyro build` is asked for: several variants share each matrix's SVD.
 struct BuildRequest {
   std::filesystem::path base;  ///< the base, or for eq. 12 the sibling whose factors take its place

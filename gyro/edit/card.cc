@@ -50,7 +50,7 @@ Json recipe_of(const BuildRequest& request, const Variant& variant) {
 Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
   Json out = Json::array();
   for (const BuildRow& row : rows) {
-    if (row.variant != variant.folder.filename().string()) continue;
+    if (row.variant != variant_name(variant)) continue;
     out.push_back({{"type", type_name(row.type)},
                    {"matrices", row.matrices},
                    {"moved_over_change", row.change > 0 ? Json(std::sqrt(row.moved / row.change)) : Json()},
@@ -62,7 +62,7 @@ Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
 std::string model_card(const Checkpoint& base, const Checkpoint& post, const BuildRequest& request,
                        const Variant& variant) {
   std::string card = card_head(post, "tags:\n- gyro\n- counterfactual\n");
-  card += "# " + printable(variant.folder.filename().string()) + "\n\n";
+  card += "# " + printable(variant_name(variant)) + "\n\n";
   card += "A counterfactual checkpoint: " + variant.description + ".\n\n";
   card += "| | |\n|---|---|\n| post | `" + printable(post.id()) + "` |\n| base | `" + printable(base.id()) + "` |\n";
   card += "| made by | `" + printable(request.command, 2000) + "` |\n\n";

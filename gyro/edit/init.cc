@@ -80,15 +80,56 @@ ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays
   return result;
 }
 
+// What a residual model is made from.
+struct Source {
+  const InitRequest& request;
+  const Checkpoint& base;
+  const SafetensorsFile* arrays;  // of the diff, if there is one
+};
+
+struct Modules {
+  std::vector<ModuleAdapter> adapters;
+  std::vector<InitRow> rows;
+};
+
+// All tensors in order, the sites' without their bands. False if stopped.
+bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, const std::vector<PlannedTensor>& plan,
+                    device::Workers& workers, CheckpointWriter& writer, Modules& modules) {
+  std::map<std::string_view, const MatrixSite*> site_of;
+  for (const MatrixSite& site : sites) site_of[site.tensor] = &site;
+  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()),
+                    source.request.progress);
+  const auto make = [&](int i) {
+    const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
+    ModuleResult result;
+    if (const auto it = site_of.find(tensor.name); it == site_of.end()) {
+      result.bytes = copy_tensor(source.base, tensor);
+    } else {
+      const MatrixSite& site = *it->second;
+      workers.run(site.tensor, device_memory(site.d_in, site.d_out, 1),
+                  [&] { result = take_band(source.request, source.arrays, source.base, site, tensor.dtype); });
+    }
+    return result;
+  };
+  const auto write = [&](int, ModuleResult result) {
+    writer.append(result.bytes);
+    progress.advance(1, 1);
+    if (!result.adapter) return;
+    modules.adapters.push_back(std::move(*result.adapter));
+    modules.rows.push_back(result.row);
+  };
+  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, source.request.stop);
+}
+
 std::string init_card(const Checkpoint& base, const InitRequest& request) {
   return fmt::format(
       "{}# {}\n\n`{}` without a band of {} singular components a matrix, which "
       "the LoRA adapter in `{}` holds:\ntogether they are the base again.\n\n    model = "
       "AutoModelForCausalLM.from_pretrained(DIR)\n"
       "    model = PeftModel.from_pretrained(model, DIR, subfolder=\"{}\", is_trainable=True)\n\nMade by `{}`.\n",
-      card_head(base, "tags:\n- gyro\n"), printable(request.out.filename().string()), printable(base.id()),
-      request.rank, request.adapter_folder, request.adapter_folder.substr(0, request.adapter_folder.size() - 1),
-      printable(request.command, 2000));
+      card_head(base, "tags:\n- gyro\n"), printable(named_folder(request.out).filename().string()),
+      printable(base.id()), request.rank, request.adapter_folder,
+      request.adapter_folder.substr(0, request.adapter_folder.size() - 1), printable(request.command, 2000));
 }
 
 }  // namespace
@@ -141,34 +182,8 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
-  std::vector<ModuleAdapter> adapters;
-  std::vector<InitRow> rows;
-  const auto threads = static_cast<size_t>(workers.count());
-  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
-  for (size_t begin = 0; begin < plan.size(); begin += threads) {
-    std::vector<ModuleResult> results(std::min(threads, plan.size() - begin));
-    const auto job = [&](int i) {
-      const PlannedTensor& tensor = plan[begin + static_cast<size_t>(i)];
-      const auto site =
-          std::find_if(sites.begin(), sites.end(), [&](const MatrixSite& s) { return s.tensor == tensor.name; });
-      ModuleResult& result = results[static_cast<size_t>(i)];
-      if (site == sites.end()) {
-        result.bytes = copy_tensor(base, tensor);
-      } else {
-        workers.run(site->tensor, device_memory(site->d_in, site->d_out, 1),
-                    [&] { result = take_band(request, arrays.get(), base, *site, tensor.dtype); });
-      }
-    };
-    if (!parallel_for(static_cast<int>(results.size()), static_cast<int>(threads), job, request.stop))
-      return std::nullopt;
-    for (ModuleResult& result : results) {
-      writer.append(result.bytes);
-      progress.advance(1, 1);
-      if (!result.adapter) continue;
-      adapters.push_back(std::move(*result.adapter));
-      rows.push_back(result.row);
-    }
-  }
+  Modules modules;
+  if (!write_residual({request, base, arrays.get()}, sites, plan, workers, writer, modules)) return std::nullopt;
   copy_companions(base, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md", init_card(base, request));
@@ -177,40 +192,9 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
                request.alpha.value_or(static_cast<double>(request.rank)),
                short_modules(sites),
                {}},
-              adapters, request.adapter_folder, writer);
+              modules.adapters, request.adapter_folder, writer);
   writer.finish();
-  return rows;
-}
-
-void run_rescale(const RescaleRequest& request) {
-  const Checkpoint base(request.base);
-  const ModelMap map = map_model(base);
-  for (const auto& [type, factor] : request.by) {
-    const auto has = [type = type](const MatrixSite& site) { return site.type == type; };
-    if (std::none_of(map.sites.begin(), map.sites.end(), has)) fail("--types", "the model has no {}", type_name(type));
-  }
-  check_output_folder(request.out, {request.base}, request.force);
-  const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
-  CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
-  for (const PlannedTensor& tensor : plan) {
-    Bytes bytes = copy_tensor(base, tensor);
-    for (const MatrixSite& site : map.sites) {
-      const auto factor = request.by.find(site.type);
-      if (site.tensor != tensor.name || factor == request.by.end()) continue;
-      Matrix values = linalg::widen(load_weight(base, site));
-      for (int64_t i = 0; i < values.rows() * values.cols(); ++i) values.data()[i] *= factor->second;
-      const Stored stored = store(values, tensor.dtype);
-      const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
-      std::copy(stored.bytes.begin(), stored.bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
-    }
-    writer.append(bytes);
-  }
-  copy_companions(base, writer);
-  writer.add_file("config.json", config_with_dtype(base, request.dtype));
-  writer.add_file("README.md",
-                  fmt::format("{}`{}` with some weights rescaled: `{}`.\n", card_head(base, "tags:\n- gyro\n"),
-                              printable(base.id()), printable(request.command, 2000)));
-  writer.finish();
+  return std::move(modules.rows);
 }
 
 }  // namespace gyro

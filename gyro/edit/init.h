@@ -50,16 +50,22 @@ struct InitRow {
 /// `stop` ended it.
 std::optional<std::vector<InitRow>> run_init(const InitRequest& request);
 
-/// Writes the base with the weights of some types multiplied by a factor.
+/// What `gyro init rescale` is asked for.
 struct RescaleRequest {
   std::filesystem::path base, out;
-  std::map<MatrixType, double> by;
-  std::optional<DType> dtype;
+  std::map<MatrixType, double> by;  ///< factors; other types stay as they are
+  std::optional<DType> dtype;       ///< of the written model; nothing: base's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
+  int threads = 0;
+  bool progress = false;
+  std::function<bool()> stop;
   std::string command;
 };
-void run_rescale(const RescaleRequest& request);
+
+/// Writes the base with the weights of some types multiplied by a factor. Throws Error if the model has none of a type.
+/// False if `stop` ended it; then, and on Error, no folder is left.
+bool run_rescale(const RescaleRequest& request);
 
 /// What `gyro lora` is asked for: the best adapter of a rank that turns base into post.
 struct LoraRequest {

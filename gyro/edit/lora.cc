@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <cstring>
+#include <string_view>
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
@@ -14,10 +14,11 @@ namespace {
 // Tensors that no adapter can hold and that differ.
 std::vector<std::string> other_changes(const Checkpoint& base, const Checkpoint& post,
                                        const std::vector<MatrixSite>& sites) {
+  std::set<std::string_view> held;
+  for (const MatrixSite& site : sites) held.insert(site.tensor);
   std::vector<std::string> names;
   for (const auto& [name, entry] : post.tensors()) {
-    const auto is = [&name = name](const MatrixSite& site) { return site.tensor == name; };
-    if (std::any_of(sites.begin(), sites.end(), is)) continue;
+    if (held.contains(name)) continue;
     const auto other = base.find(name);
     const std::span<const std::byte> a = entry.bytes();
     const bool same = other && other->info->dtype == entry.info->dtype && other->bytes().size() == a.size() &&

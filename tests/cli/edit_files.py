@@ -34,7 +34,7 @@ def file_hash(path):
 
 def contents(folder):
     found = {os.path.relpath(os.path.join(at, name), folder): file_hash(os.path.join(at, name))
-             for at, _, names in os.walk(folder) for name in names}
+             for at, _, names in os.walk(folder) for name in names if os.path.exists(os.path.join(at, name))}
     folders = {os.path.relpath(os.path.join(at, name), folder): "folder" for at, names, _ in os.walk(folder) for name in names}
     return found | folders
 
@@ -94,6 +94,30 @@ class WholeFolders(Files):
         found = contents(folder)
         del found["gyro.json"]
         self.assertEqual(made["files"], found)
+
+    def test_output_through_a_link(self):
+        """It lands in the folder that the link names, and the link stays."""
+        disk = os.path.join(self.folder, "disk")
+        os.makedirs(f"{disk}/models")
+        os.symlink(f"{disk}/models", self.out)
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            self.succeed(command, options=["--force"])
+            self.assertTrue(os.path.islink(self.out))
+            self.assertIn("README.md", os.listdir(f"{disk}/models"))
+            self.assertEqual((os.listdir(disk), set(os.listdir(self.folder))), (["models"], {"disk", "out"}))
+
+    def test_output_with_a_slash(self):
+        """Headings, tables and gyro.json call it by its name all the same."""
+        for out in (self.out + "/", self.out + "/."):
+            for command in (("build", "restore"), ("init", "pissa")):
+                self.succeed(command, out=out, options=["--force"])
+                with open(f"{self.out}/README.md", encoding="utf-8") as f:
+                    self.assertIn("\n# out\n", f.read())
+                if command[0] == "build":
+                    self.assertEqual(len(checkpoints.read_json(self.out, "gyro.json")["matrices"]), 7)
+        run = subprocess.run([GYRO, "build", "restore", BASE, POST, "--out", self.out + "/", "--force"], capture_output=True, text=True,
+                             check=True)
+        self.assertRegex(run.stdout, r"\nout +W_Q +3 ")
 
     def test_recipe(self):
         self.succeed(("build", "ablate", "--side", "in", "--on", "mlp", "--align-signs", "--layers", "0,-1"))
@@ -181,7 +205,8 @@ class WholeFolders(Files):
 
     def test_threads_do_not_matter(self):
         other = os.path.join(self.folder, "other")
-        for command in (("build", "interpolate"), ("build", "noise"), ("init", "pissa"), ("lora",)):
+        for command in (("build", "interpolate"), ("build", "noise"), ("init", "pissa"),
+                        ("init", "rescale", "--types", "W_O,W_up", "--by", "1.4"), ("lora",)):
             self.succeed(command, options=["--threads", "1", "--force"])
             self.succeed(command, options=["--threads", "3", "--force"], out=other)
             for name in ("model.safetensors", "adapter_model.safetensors", "pissa_init/adapter_model.safetensors"):
@@ -295,6 +320,11 @@ class Refusals(Files):
         self.assertEqual(set(before), set(after))
         self.assertEqual([name for name in before if name.endswith(".safetensors") and before[name] != after[name]], [])
 
+    def test_output_is_a_link_that_leads_nowhere(self):
+        os.symlink("gone", self.out)
+        for command in COMMANDS[:1] + COMMANDS[2:]:
+            self.refuse(command, "is a link that leads nowhere")
+
     def test_output_is_a_file(self):
         with open(self.out, "w", encoding="utf-8") as f:
             f.write("mine")
@@ -313,7 +343,8 @@ class Refusals(Files):
 
     def test_ctrl_c(self):
         big = self.big_model()
-        for command in (["build", "interpolate", big, big], ["init", "pissa", big], ["lora", big, big]):
+        rescale = ["init", "rescale", big, "--by", "2", "--types", "W_Q,W_K,W_V,W_O,W_gate,W_up,W_down"]
+        for command in (["build", "interpolate", big, big], ["init", "pissa", big], rescale, ["lora", big, big]):
             run = subprocess.Popen([GYRO, *command, "--out", self.out, "--threads", "1", "--quiet"], stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
             self.wait_for_work(run, command[0])
@@ -362,8 +393,10 @@ class Refusals(Files):
         run.wait()
         self.assertFalse(os.path.exists(self.out))
         for name in set(os.listdir(self.folder)) - {"big"}:
-            self.assertRegex(name, r"\Aout\.tmp\.\d+\Z")
+            self.assertRegex(name, r"\Aout\.tmp\.[0-9a-f.]+\Z")
             self.assertFalse(os.path.exists(os.path.join(self.folder, name, "config.json")))
+        self.succeed(("build", "restore"))
+        self.assertEqual(set(os.listdir(self.folder)), {"big", "out"})
 
 
 class HostileInput(Files):
