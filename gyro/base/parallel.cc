@@ -1,25 +1,54 @@
 #include "gyro/base/parallel.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 
+#include "gyro/base/team.h"
+
 namespace gyro {
 namespace {
 
-// Runs `work` on so many threads, this one included, and returns when all have ended.
-void on_threads(int threads, const std::function<void()>& work) {
+// Runs `work` on so many threads, this one included, as one team, and returns when all have ended.
+void on_threads(Team& team, int threads, const std::function<void()>& work) {
+  const auto as_member = [&] {
+    const TeamMember member(&team);
+    work();
+  };
   std::vector<std::jthread> others;
-  for (int t = 1; t < threads; ++t) others.emplace_back(work);
-  work();
+  for (int t = 1; t < threads; ++t) others.emplace_back(as_member);
+  as_member();
 }
 
-// The state of one ordered_parallel. Each thread runs work(); everything but the callbacks is under the mutex.
+// The state of one parallel_for, under the team's lock where it is not atomic.
+struct ForRun {
+  Team team;
+  std::atomic<int> next = 0, done = 0;
+  std::atomic<bool> ended = false;
+  int busy = 0;  // threads that still do jobs of their own
+  std::exception_ptr error;
+};
+
+void do_jobs(ForRun& run, int count, const std::function<void(int)>& job, const std::function<bool()>& stop) {
+  try {
+    while (!run.ended) {
+      if (stop && stop()) run.ended = true;
+      if (run.ended) return;
+      const int i = run.next++;
+      if (i >= count) return;
+      job(i);
+      ++run.done;
+    }
+  } catch (...) {
+    const auto lock = run.team.lock();
+    if (!run.error) run.error = std::current_exception();
+    run.ended = true;
+  }
+}
+
+// The state of one ordered_parallel. Each thread runs work(); everything but the callbacks is under the team's lock.
 class OrderedRun {
  public:
   OrderedRun(int count, int window, const std::function<void(int)>& produce, const std::function<void(int)>& consume,
@@ -27,17 +56,19 @@ class OrderedRun {
       : count_(count), produce_(produce), consume_(consume), stop_(stop), finished_(static_cast<size_t>(window)) {}
 
   void work() {
-    std::unique_lock lock(mutex_);
+    auto lock = team_.lock();
     while (!ended_ && consumed_ < count_) {
       if (!consuming_ && finished(consumed_)) {
         consume_next(lock);
       } else if (begun_ < std::min(count_, consumed_ + static_cast<int>(finished_.size()))) {
         produce_next(lock);
       } else {
-        changed_.wait(lock);
+        team_.wait(lock);
       }
     }
   }
+
+  Team& team() { return team_; }
 
   // Once all threads have left work(): whether all was done. Throws what a callback threw.
   bool outcome() const {
@@ -72,7 +103,7 @@ class OrderedRun {
     if (!done) return;
     finished(i) = false;
     ++consumed_;
-    changed_.notify_all();
+    team_.notify();
   }
 
   // No notice is needed afterwards: this thread looks next whether something is due to be consumed.
@@ -89,15 +120,14 @@ class OrderedRun {
 
   void end() {
     ended_ = true;
-    changed_.notify_all();
+    team_.notify();
   }
 
   const int count_;
   const std::function<void(int)>& produce_;
   const std::function<void(int)>& consume_;
   const std::function<bool()>& stop_;
-  std::mutex mutex_;
-  std::condition_variable changed_;  // there is a new place, or the run ends
+  Team team_;
   int begun_ = 0, consumed_ = 0;
   bool consuming_ = false, ended_ = false;
   std::vector<bool> finished_;  // by place: produced and not yet consumed
@@ -107,28 +137,17 @@ class OrderedRun {
 }  // namespace
 
 bool parallel_for(int count, int threads, const std::function<void(int)>& job, const std::function<bool()>& stop) {
-  std::atomic<int> next = 0, done = 0;
-  std::atomic<bool> ended = false;
-  std::exception_ptr error;
-  std::mutex mutex;
-  on_threads(std::min(threads, count), [&] {
-    try {
-      while (!ended) {
-        if (stop && stop()) ended = true;
-        if (ended) return;
-        const int i = next++;
-        if (i >= count) return;
-        job(i);
-        ++done;
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      if (!error) error = std::current_exception();
-      ended = true;
-    }
+  ForRun run;
+  run.busy = count > 0 ? std::max(1, threads) : 1;
+  on_threads(run.team, run.busy, [&] {
+    do_jobs(run, count, job, stop);
+    auto lock = run.team.lock();
+    --run.busy;
+    run.team.notify();
+    while (run.busy > 0) run.team.wait(lock);
   });
-  if (error) std::rethrow_exception(error);
-  return done == count;
+  if (run.error) std::rethrow_exception(run.error);
+  return run.done == count;
 }
 
 int ordered_window(int threads) {
@@ -139,14 +158,8 @@ int ordered_window(int threads) {
 bool ordered_parallel_places(int count, int threads, const std::function<void(int)>& produce,
                              const std::function<void(int)>& consume, const std::function<bool()>& stop) {
   OrderedRun run(count, ordered_window(threads), produce, consume, stop);
-  on_threads(std::min(threads, count), [&] { run.work(); });
+  on_threads(run.team(), count > 0 ? threads : 1, [&] { run.work(); });
   return run.outcome();
-}
-
-int available_processors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return std::max(1u, std::thread::hardware_concurrency());
-  return std::max(1, CPU_COUNT(&set));
 }
 
 }  // namespace gyro

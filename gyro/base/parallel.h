@@ -48,7 +48,4 @@ bool ordered_parallel(int count, int threads, const Produce& produce, const Cons
       stop);
 }
 
-/// Processors that this process may run on, at least 1.
-int available_processors();
-
 }  // namespace gyro

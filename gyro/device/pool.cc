@@ -3,13 +3,16 @@
 #include <algorithm>
 
 #include "gyro/base/error.h"
-#include "gyro/base/parallel.h"
+#include "gyro/base/limits.h"
+#include "gyro/base/team.h"
 
 namespace gyro::device {
 namespace {
 
 // Libraries' workspaces and the allocator's rounding take their part of what is free.
 constexpr double kUsable = 0.85;
+// Of the host's memory that is free when a run begins.
+constexpr double kHostShare = 0.8;
 
 }  // namespace
 
@@ -72,16 +75,38 @@ void Pool::run(const std::string& subject, size_t bytes, const std::function<voi
        static_cast<double>(bytes) * 1e-9);
 }
 
-Workers::Workers(bool cuda, int threads) {
+Workers::Workers(bool cuda, int threads, size_t memory) : memory_(memory) {
   if (cuda) gpus_.emplace(require_gpus());
-  count_ = threads > 0 ? threads : gpus_ ? gpus_->workers() : available_processors();
+  const Limits limits = process_limits();
+  count_ = threads > 0 ? threads : gpus_ ? gpus_->workers() : limits.processors;
+  if (memory_ == 0) memory_ = static_cast<size_t>(kHostShare * static_cast<double>(limits.available));
+}
+
+void Workers::run_on_host(size_t bytes, const std::function<void()>& job) {
+  Team* const team = current_team();
+  if (team == nullptr) return job();
+  {
+    auto lock = team->lock();
+    while (used_ > 0 && used_ + bytes > memory_) team->wait(lock);
+    used_ += bytes;
+  }
+  struct Giver {
+    Team& team;
+    size_t &used, bytes;
+    ~Giver() {
+      const auto lock = team.lock();
+      used -= bytes;
+      team.notify();
+    }
+  } giver{*team, used_, bytes};
+  job();
 }
 
 void Workers::run(const std::string& subject, size_t bytes, const std::function<void()>& job) {
   if (gpus_) {
     gpus_->run(subject, bytes, job);
   } else {
-    job();
+    run_on_host(bytes, job);
   }
 }
 

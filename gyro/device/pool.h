@@ -37,19 +37,28 @@ class Pool {
   std::condition_variable freed_;
 };
 
-/// Where the jobs of a run are computed: on this machine's GPUs, or on the threads that bring them. Thread-safe.
+/// Where the jobs of a run are computed: on this machine's GPUs, or on the threads that bring them, as many at once as
+/// memory has room for. Thread-safe.
 class Workers {
  public:
-  /// `threads` 0: as many as keep the GPUs, or the processors, busy. Throws Error if `cuda` and there is no GPU.
-  Workers(bool cuda, int threads);
+  /// `threads` 0: as many as keep the GPUs, or the processors, busy. `memory`: bytes of host memory that jobs on the
+  /// processors may take together; 0: 80 % of what the process may still take now (process_limits). Throws Error if
+  /// `cuda` and there is no GPU.
+  Workers(bool cuda, int threads, size_t memory);
   /// Threads that should bring jobs.
   int count() const { return count_; }
-  /// Runs `job`, which needs `bytes` of a GPU's memory; it may be run a second time there (Pool::run).
+  /// Where jobs will find their operands.
+  Space space() const { return gpus_ ? Space::Device : Space::Host; }
+  /// Runs `job`, which needs `bytes` of memory in space(); it may be run a second time on a GPU (Pool::run). On the
+  /// processors it waits, helping its team, until the jobs that run leave it room; one too large has all to itself.
   void run(const std::string& subject, size_t bytes, const std::function<void()>& job);
 
  private:
+  void run_on_host(size_t bytes, const std::function<void()>& job);
+
   std::optional<Pool> gpus_;
   int count_ = 0;
+  size_t memory_ = 0, used_ = 0;  // of the host; used_ is under the team's lock
 };
 
 }  // namespace gyro::device

@@ -261,7 +261,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
   std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(run); });
   std::future<void> libraries;
   if (request.cuda) libraries = std::async(std::launch::async, linalg::open_gpu_libraries);
-  device::Workers workers(request.cuda, request.threads);
+  device::Workers workers(request.cuda, request.threads, request.memory);
   if (request.cuda) libraries.get();
   Json head = document_head(run, request);
   head["fingerprint"] = fingerprint_of(head, content.get());
@@ -303,7 +303,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
             // A GPU is faster than a disk. Processors are not, and there may be more of them than memory has room for.
             if (!request.cuda || i < ahead) prefetch(run, site);
             if (request.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
-            workers.run(site.tensor, device_memory(site.d_in, site.d_out),
+            workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
                         [&] { result = run_unit(run, request, site); });
           } catch (const Error&) {
             if (folder) folder->discard();

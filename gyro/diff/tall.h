@@ -50,9 +50,9 @@ Matrix to_dense(const TallWeight& a);
 /// squares) is not finite.
 void check_finite(const Weight& weight, double norm_squared);
 
-/// What work on two d_in x d_out weights takes on a GPU at most, in bytes: as they are stored, their panels, the n x n
-/// matrices that are live at once, an eigenproblem's workspace included, and `dense` FP64 matrices of the weights'
-/// size.
-size_t device_memory(int64_t d_in, int64_t d_out, int dense = 0);
+/// What work on two d_in x d_out weights takes at most, in bytes: panels, the n x n matrices that are live at once, an
+/// eigenproblem's workspace included, and `dense` FP64 matrices of the weights' size. On a GPU the weights as they are
+/// stored come on top; on the host, where a run must not end for lack of memory, a direct SVD of both.
+size_t working_memory(Space space, int64_t d_in, int64_t d_out, int dense = 0);
 
 }  // namespace gyro

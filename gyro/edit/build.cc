@@ -99,7 +99,7 @@ TensorResult build_tensor(const Source& source, const BuildRequest& request, con
   TensorResult result{copy_tensor(source.post, tensor), {}, {}};
   for (const MatrixSite& site : sites) {
     std::vector<std::optional<Built>> built;
-    workers.run(site.tensor, device_memory(site.d_in, site.d_out, kDense),
+    workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, kDense),
                 [&] { built = build_matrix(source, request, site, tensor.dtype); });
     const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
     for (size_t v = 0; v < built.size(); ++v) {
@@ -160,7 +160,7 @@ bool in_group(MatrixType type, Group group) {
 
 std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   const Source source(request);
-  device::Workers workers(request.cuda, request.threads);
+  device::Workers workers(request.cuda, request.threads, request.memory);
   const std::vector<PlannedTensor> plan = plan_tensors(source.post, request.dtype);
   for (const Variant& variant : request.variants) {
     check_output_folder(variant.folder, {request.base, request.post}, request.force);

@@ -106,7 +106,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
       result.bytes = copy_tensor(source.base, tensor);
     } else {
       const MatrixSite& site = *it->second;
-      workers.run(site.tensor, device_memory(site.d_in, site.d_out, 1),
+      workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
                   [&] { result = take_band(source.request, source.arrays, source.base, site, tensor.dtype); });
     }
     return result;
@@ -174,7 +174,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   const Checkpoint base(request.base);
   const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
-  device::Workers workers(request.cuda, request.threads);
+  device::Workers workers(request.cuda, request.threads, request.memory);
   std::unique_ptr<SafetensorsFile> arrays;
   if (!request.diff.empty()) arrays = std::make_unique<SafetensorsFile>(request.diff / "arrays.safetensors");
   for (const MatrixSite& site : sites) first_component(request, arrays.get(), site);  // bad input before any work

@@ -36,7 +36,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   check_same_shape(base, base_map, post, post_map);
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
   check_rank(sites, request.rank);
-  device::Workers workers(request.cuda, request.threads);
+  device::Workers workers(request.cuda, request.threads, request.memory);
   check_output_folder(request.out, {request.base, request.post}, request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
   LoraOutcome outcome;
@@ -46,7 +46,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const auto job = [&](int i) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
     LowRankChange change;
-    workers.run(site.tensor, device_memory(site.d_in, site.d_out, 2), [&] {
+    workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 2), [&] {
       const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map, site)));
       change = low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
     });

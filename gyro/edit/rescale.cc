@@ -44,7 +44,7 @@ bool run_rescale(const RescaleRequest& request) {
   check_output_folder(request.out, {request.base}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
-  const device::Workers workers(false, request.threads);
+  const device::Workers workers(false, request.threads, 0);
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
   const auto make = [&](int i) {
     const PlannedTensor& tensor = plan[static_cast<size_t>(i)];

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "gyro/base/error.h"
+#include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
 #include "gyro/report/curves.h"
 

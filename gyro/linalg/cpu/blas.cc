@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <utility>
+
+#include "gyro/base/team.h"
 #include "gyro/linalg/cpu/cpu.h"
 #include "gyro/linalg/cpu/openblas.h"
 #include "gyro/linalg/cpu/symv.h"
@@ -12,6 +16,25 @@ int narrow(int64_t size) {
   return static_cast<int>(size);
 }
 
+// Columns of C go to threads in multiples of this many: a multiple of what any kernel works on at once, so that every
+// entry is summed in the same order, and has the same bits, however many threads there are (linalg_test looks).
+constexpr int64_t kColumnUnit = 96;
+
+// Into how many parts to cut `columns` columns that take `flops` each: one where nobody waits for work.
+int64_t shared_parts(int64_t columns, double flops) {
+  constexpr double kWorthIt = 2e7;  // half a millisecond; offering a part takes some microseconds
+  const int64_t threads = threads_to_share(), units = (columns + kColumnUnit - 1) / kColumnUnit;
+  const auto most = static_cast<int64_t>(flops * static_cast<double>(columns) / kWorthIt);
+  return std::max<int64_t>(1, std::min({threads, units, most}));
+}
+
+// Columns [first, second) of one part.
+std::pair<int64_t, int64_t> part_of(int64_t columns, int64_t parts, int64_t part) {
+  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit;
+  return {std::min(columns, units * part / parts * kColumnUnit),
+          std::min(columns, units * (part + 1) / parts * kColumnUnit)};
+}
+
 // Our workers are the threads: OpenBLAS itself must not start any.
 [[maybe_unused]] const bool kSingleThreaded = (openblas_set_num_threads(1), true);
 
@@ -23,14 +46,35 @@ const Backend& cpu() {
 }
 
 void Cpu::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
-  cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), narrow(c.rows), narrow(c.cols),
-              narrow(op_a == Op::None ? a.cols : a.rows), alpha, a.data, narrow(a.ld), b.data, narrow(b.ld), beta,
-              c.data, narrow(c.ld));
+  const int64_t inner = op_a == Op::None ? a.cols : a.rows;
+  const auto columns = [&](int64_t begin, int64_t count) {
+    const double* from = op_b == Op::None ? b.col(begin) : b.data + begin;
+    cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), narrow(c.rows), narrow(count), narrow(inner), alpha,
+                a.data, narrow(a.ld), from, narrow(b.ld), beta, c.col(begin), narrow(c.ld));
+  };
+  const int64_t parts = shared_parts(c.cols, 2.0 * static_cast<double>(c.rows) * static_cast<double>(inner));
+  share(static_cast<int>(parts), [&](int part) {
+    const auto [begin, end] = part_of(c.cols, parts, part);
+    columns(begin, end - begin);
+  });
 }
 
+// Wide matrices in blocks of columns, always the same ones: a triangle at the diagonal and a rectangle below it.
 void Cpu::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) const {
-  cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), narrow(c.rows), narrow(op == Op::None ? a.cols : a.rows), alpha,
-              a.data, narrow(a.ld), beta, c.data, narrow(c.ld));
+  constexpr int64_t kBlock = 512;
+  const int64_t n = c.rows, inner = op == Op::None ? a.cols : a.rows, width = n < 2 * kBlock ? n : kBlock;
+  const auto rows_of = [&](int64_t begin, int64_t count) {
+    return op == Op::None ? a.block(begin, 0, count, inner) : a.block(0, begin, inner, count);
+  };
+  share(narrow((n + width - 1) / width), [&](int block) {
+    const int64_t begin = block * width, count = std::min(width, n - begin), below = n - begin - count;
+    cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), narrow(count), narrow(inner), alpha,
+                rows_of(begin, count).data, narrow(a.ld), beta, &c(begin, begin), narrow(c.ld));
+    if (below == 0) return;
+    const Op other = op == Op::None ? Op::Transpose : Op::None;
+    gemm(op, other, alpha, rows_of(begin + count, below), rows_of(begin, count), beta,
+         c.block(begin + count, begin, below, count));
+  });
 }
 
 void Cpu::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {

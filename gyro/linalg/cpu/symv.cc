@@ -1,8 +1,11 @@
 #include "gyro/linalg/cpu/symv.h"
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "gyro/base/clones.h"
+#include "gyro/base/team.h"
 
 namespace gyro::linalg {
 namespace {
@@ -59,18 +62,51 @@ void add_triangle(ConstMatrixView a, int64_t j, int64_t end, const double* x, do
   }
 }
 
-}  // namespace
-
-void symv_lower(ConstMatrixView a, const double* x, double* y, Sweep sweep) {
-  const int64_t n = a.rows, whole = n / kColumns;
-  std::fill_n(y, n, 0.0);
-  if (sweep == Sweep::Backward) add_triangle(a, whole * kColumns, n, x, y);
+// y += A x for the columns [begin, end) of A, of the rows at and below each one's diagonal.
+void add_range(ConstMatrixView a, int64_t begin, int64_t end, const double* x, double* y, Sweep sweep) {
+  const int64_t whole = (end - begin) / kColumns, rest = begin + whole * kColumns;
+  const auto add_rest = [&] {
+    if (rest == end) return;
+    add_triangle(a, rest, end, x, y);
+    for (int64_t j = rest; j < end; ++j) {
+      for (int64_t i = end; i < a.rows; ++i) {
+        y[i] += a(i, j) * x[j];
+        y[j] += a(i, j) * x[i];
+      }
+    }
+  };
+  if (sweep == Sweep::Backward) add_rest();
   for (int64_t step = 0; step < whole; ++step) {
-    const int64_t j = kColumns * (sweep == Sweep::Forward ? step : whole - 1 - step);
+    const int64_t j = begin + kColumns * (sweep == Sweep::Forward ? step : whole - 1 - step);
     add_triangle(a, j, j + kColumns, x, y);
     add_columns(a, j, j + kColumns, x, y);
   }
-  if (sweep == Sweep::Forward) add_triangle(a, whole * kColumns, n, x, y);
+  if (sweep == Sweep::Forward) add_rest();
+}
+
+}  // namespace
+
+void symv_lower(ConstMatrixView a, const double* x, double* y, Sweep sweep) {
+  // Large products are summed by ranges of columns of equal area, always the same ones, for threads that would help.
+  constexpr int kRanges = 4;
+  constexpr std::array<double, kRanges + 1> kEnds = {0, 0.13397, 0.29289, 0.5, 1};  // 1 − √(1 − r/4)
+  const int64_t n = a.rows;
+  if (n < 768) {
+    std::fill_n(y, n, 0.0);
+    return add_range(a, 0, n, x, y, sweep);
+  }
+  std::array<int64_t, kRanges + 1> ends{};
+  for (size_t r = 1; r <= kRanges; ++r) {
+    ends[r] = r == kRanges ? n : static_cast<int64_t>(kEnds[r] * static_cast<double>(n)) / kLanes * kLanes;
+  }
+  thread_local std::vector<double> sums;
+  sums.assign(static_cast<size_t>(kRanges * n), 0);
+  double* const partial = sums.data();
+  share(kRanges, [&](int part) {
+    const auto r = static_cast<size_t>(sweep == Sweep::Forward ? part : kRanges - 1 - part);
+    add_range(a, ends[r], ends[r + 1], x, partial + static_cast<int64_t>(r) * n, sweep);
+  });
+  for (int64_t i = 0; i < n; ++i) y[i] = (partial[i] + partial[n + i]) + (partial[2 * n + i] + partial[3 * n + i]);
 }
 
 }  // namespace gyro::linalg

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gyro/base/team.h"
 #include "gyro/linalg/cpu/openblas.h"
 #include "gyro/linalg/cpu/symv.h"
 #include "gyro/linalg/linalg.h"
@@ -50,11 +51,31 @@ void reduce_panel(MatrixView a, MatrixView w, double* off_diagonal, double* tau)
   }
 }
 
+// Lower triangle of A −= V Wᵀ + W Vᵀ, both n x k: [V W] [W V]ᵀ in blocks of columns, always the same ones.
+void subtract_products(ConstMatrixView v, ConstMatrixView w, MatrixView a) {
+  constexpr int64_t kBlock = 256;
+  const int64_t n = a.rows, k = v.cols;
+  Matrix left(n, 2 * k, Space::Host), right(n, 2 * k, Space::Host);
+  copy(v, left.view().block(0, 0, n, k));
+  copy(w, left.view().block(0, k, n, k));
+  copy(w, right.view().block(0, 0, n, k));
+  copy(v, right.view().block(0, k, n, k));
+  share(narrow((n + kBlock - 1) / kBlock), [&](int block) {
+    const int64_t begin = block * kBlock, count = std::min(kBlock, n - begin), below = n - begin - count;
+    cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, narrow(count), narrow(k), -1, v.data + begin, narrow(v.ld),
+                 w.data + begin, narrow(w.ld), 1, &a(begin, begin), narrow(a.ld));
+    if (below == 0) return;
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, narrow(below), narrow(count), narrow(2 * k), -1,
+                left.data() + begin + count, narrow(n), right.data() + begin, narrow(n), 1, &a(begin + count, begin),
+                narrow(a.ld));
+  });
+}
+
 }  // namespace
 
 Tridiagonal tridiagonalize(MatrixView a) {
   constexpr int64_t kPanel = 16;  // wider ones make the products with a panel dearer than they save of the update
-  const int64_t n = a.rows, ld = a.ld;
+  const int64_t n = a.rows;
   const auto size = static_cast<size_t>(n);
   Tridiagonal t{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
   std::vector<double> w(size * kPanel);
@@ -65,8 +86,8 @@ Tridiagonal tridiagonalize(MatrixView a) {
     reduce_panel(part, {w.data(), left, columns, left}, &t.off_diagonal[static_cast<size_t>(j)],
                  &t.tau[static_cast<size_t>(j)]);
     if (columns > 0) {
-      cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, narrow(below), narrow(columns), -1, &part(columns, 0),
-                   narrow(ld), w.data() + columns, narrow(left), 1, &part(columns, columns), narrow(ld));
+      subtract_products(part.block(columns, 0, below, columns), {w.data() + columns, below, columns, left},
+                        part.block(columns, columns, below, below));
     }
     for (int64_t k = j; k < std::min(j + kPanel, n); ++k) t.diagonal[static_cast<size_t>(k)] = a(k, k);
   }
