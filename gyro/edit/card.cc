@@ -26,6 +26,14 @@ std::string torch_name(DType dtype) {
   }
 }
 
+// Says that weights are in `dtype`, where a part of a config says something of the kind.
+void set_dtype(Json& part, DType dtype) {
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (part.contains(key)) part[key] = torch_name(dtype);
+  }
+  for (const char* key : {"quantization_config", "compression_config"}) part.erase(key);
+}
+
 std::string_view operation_name(Operation operation) {
   constexpr std::string_view kNames[] = {"replace", "ablate",     "restore", "transplant sigma", "transplant rotation",
                                          "noise",   "interpolate"};
@@ -81,8 +89,9 @@ std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtyp
   Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));
   if (dtype) {
     config["torch_dtype"] = torch_name(*dtype);
-    if (config.contains("dtype")) config["dtype"] = torch_name(*dtype);
-    config.erase("quantization_config");
+    set_dtype(config, *dtype);
+    if (const auto language = config.find("text_config"); language != config.end() && language->is_object())
+      set_dtype(*language, *dtype);
   }
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -513,6 +513,7 @@ class Fp8Sources(Files):
             f.write(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
         config = checkpoints.read_json(self.post, "config.json")
         config["quantization_config"] = dict(quant_method="fp8", weight_block_size=[32, 32])
+        config["text_config"] = dict(torch_dtype="bfloat16", quantization_config=config["quantization_config"])
         with open(f"{self.post}/config.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
 
@@ -536,7 +537,9 @@ class Fp8Sources(Files):
             if "rescale" in command:
                 name = "model.layers.1.self_attn.o_proj.weight"
                 np.testing.assert_array_equal(checkpoints.values(built[name]), (2 * self.expected[name]).astype(np.float32))
-            self.assertNotIn("quantization_config", checkpoints.read_json(self.out, "config.json"))
+            config = checkpoints.read_json(self.out, "config.json")
+            self.assertNotIn("quantization_config", config)
+            self.assertEqual(config["text_config"], dict(torch_dtype="float32"))
 
 
 if __name__ == "__main__":
