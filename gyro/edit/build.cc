@@ -162,6 +162,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   const Source source(request);
   device::Workers workers(request.cuda, request.threads);
   const std::vector<PlannedTensor> plan = plan_tensors(source.post, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(source.post);
   for (const Variant& variant : request.variants) {
     check_output_folder(variant.folder, {request.base, request.post}, request.force);
   }
@@ -176,7 +177,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   std::vector<BuildRow> rows;
   for (const auto& [key, row] : sums) rows.push_back(row);
   for (size_t v = 0; v < writers.size(); ++v) {
-    add_companion_files(source.post, request, request.variants[v], rows, *writers[v]);
+    add_companion_files(source.post, companions, request, request.variants[v], rows, *writers[v]);
   }
   for (const auto& writer : writers) writer->finish();  // all or none of them, short of a rename that fails
   for (BuildRow& row : rows) {

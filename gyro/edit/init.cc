@@ -181,10 +181,11 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   check_output_folder(request.out, {request.base, request.diff}, request.force);
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   Modules modules;
   if (!write_residual({request, base, arrays.get()}, sites, plan, workers, writer, modules)) return std::nullopt;
-  copy_companions(base, writer);
+  copy_companions(companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md", init_card(base, request));
   add_adapter({request.out.string(),

@@ -43,6 +43,7 @@ bool run_rescale(const RescaleRequest& request) {
   const Sites sites = scaled_sites(map_model(base), request.by);
   check_output_folder(request.out, {request.base}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   const device::Workers workers(false, request.threads);
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
@@ -59,7 +60,7 @@ bool run_rescale(const RescaleRequest& request) {
     progress.advance(1, 1);
   };
   if (!ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, request.stop)) return false;
-  copy_companions(base, writer);
+  copy_companions(companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md",
                   fmt::format("{}`{}` with some weights rescaled: `{}`.\n", card_head(base, "tags:\n- gyro\n"),

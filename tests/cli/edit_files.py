@@ -479,6 +479,20 @@ class HostileInput(Files):
             which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
             self.refuse(command, Q_PROJ, "too large for F16", options=["--dtype", "f16"], **which)
 
+    def test_companions(self):
+        """What is copied is checked before the work; weights of other formats are not."""
+        for name in ("flax_model.msgpack", "tf_model.h5", "adapter_config.json"):
+            with open(f"{self.post}/{name}", "w", encoding="utf-8") as f:
+                f.write("stale")
+        for command in (("build", "restore"), ("init", "pissa"), ("init", "rescale", "--types", "W_O")):
+            which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
+            self.succeed(command, options=["--force"], **which)
+            self.assertEqual(set(os.listdir(self.out)) & {"flax_model.msgpack", "tf_model.h5", "adapter_config.json"}, set())
+            shutil.rmtree(self.out)
+        with open(f"{self.post}/vocab.json", "wb") as f:
+            f.truncate(2**28 + 1)
+        self.refuse(("build", "restore"), "vocab.json", "too many", post=self.post)
+
     def test_companions_that_are_not_files(self):
         os.mkdir(f"{self.post}/checkpoints")
         os.mkfifo(f"{self.post}/pipe")
