@@ -250,6 +250,19 @@ class WholeFolders(Files):
         first = int(np.argmax(np.convolve(turn, np.ones(8), "valid")))
         self.assertRegex(run.stdout, rf"model\.layers\.2\.self_attn\.q_proj +{first}-{first + 7} ")
 
+    def test_a_diff_of_another_base(self):
+        """Other layout: by result.json. The same layout with other weights: by the singular values."""
+        other, diff, moved = (os.path.join(self.folder, name) for name in ("other", "diff", "moved"))
+        self.succeed(("init", "rescale", "--types", "W_O", "--by", "1.01"), out=other)
+        band = ("init", "middle", "--rank", "4", "--band", "auto", "--diff", diff)
+        for base, post, problem in ((f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "result.json: is not a diff of the base"),
+                                    (POST, BASE, "is a diff of another base"), (other, POST, "is a diff of another base")):
+            subprocess.run([GYRO, "diff", base, post, "--out", diff, "--quiet", "--force"], check=True)
+            self.refuse(band, problem)
+        subprocess.run([GYRO, "diff", BASE, POST, "--out", diff, "--quiet", "--force"], check=True)
+        shutil.copytree(BASE, moved)
+        self.succeed(band, base=moved)
+
     def test_rescale(self):
         self.succeed(("init", "rescale", "--types", "W_O,W_K", "--by", "1.5", "--dtype", "f32"))
         base = checkpoints.read(BASE)
