@@ -60,8 +60,8 @@ double available_v1(const fs::path& folder) {
                  number_in(folder / "memory.stat", "total_inactive_file"));
 }
 
-// `path` of a group and those above it, as folders under `mount`. A container may see its own group as the mount itself,
-// under a path that exists outside only: what is not there sets no limit.
+// `path` of a group and those above it, as folders under `mount`. A container may see its own group as the mount
+// itself, under a path that exists outside only: what is not there sets no limit.
 template <typename Visit>
 void for_each_group(const fs::path& mount, const std::string& path, const Visit& visit) {
   for (fs::path group = fs::path(path).relative_path(); !group.empty(); group = group.parent_path()) {
@@ -89,10 +89,12 @@ GroupLimits group_limits(const fs::path& root) {
       });
     }
     if (has(",cpu,")) {
-      for_each_group(mount / "cpu", path, [&](const fs::path& folder) { lower(out.processors, processors_v1(folder)); });
+      for_each_group(mount / "cpu", path,
+                     [&](const fs::path& folder) { lower(out.processors, processors_v1(folder)); });
     }
     if (has(",memory,")) {
-      for_each_group(mount / "memory", path, [&](const fs::path& folder) { lower(out.available, available_v1(folder)); });
+      for_each_group(mount / "memory", path,
+                     [&](const fs::path& folder) { lower(out.available, available_v1(folder)); });
     }
   }
   return out;

@@ -1,3 +1,2 @@
-  EXPECT_EQ(begun, 4);
+EXPECT_EQ(begun, 4);
 }
-

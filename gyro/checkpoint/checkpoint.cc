@@ -89,10 +89,6 @@ bool is_hub_part(std::string_view part) {
          !edge(part.back()) && part.find("--") == part.npos && part.find("..") == part.npos;
 }
 
-bool is_scale(std::string_view name) {
-  return name.ends_with("_scale") || name.ends_with("_scale_inv");
-}
-
 void check_shard_name(const std::string& subject, std::string_view tensor, std::string_view shard) {
   const bool control = std::any_of(shard.begin(), shard.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (shard.empty() || shard == "." || shard == ".." || control || shard.find_first_of("/\\") != shard.npos) {
@@ -186,11 +182,24 @@ std::optional<Checkpoint::Entry> Checkpoint::find(std::string_view name) const {
   return found->second;
 }
 
+bool Checkpoint::is_fp8_scale(std::string_view name) const {
+  const auto is_fp8 = [&](std::string_view tensor) {
+    const auto entry = find(tensor);
+    return entry && (entry->info->dtype == DType::F8_E4M3 || entry->info->dtype == DType::F8_E5M2);
+  };
+  for (const std::string_view ending : {"_scale", "_scale_inv"}) {
+    if (!name.ends_with(ending)) continue;
+    const std::string module(name.substr(0, name.rfind('.') + 1));  // with its dot, or empty
+    return is_fp8(name.substr(0, name.size() - ending.size())) || is_fp8(module + "weight");
+  }
+  return false;
+}
+
 int64_t Checkpoint::parameters() const {
   int64_t count = 0;
   for (const auto& [name, entry] : tensors_) {
     const DType dtype = entry.info->dtype;
-    if (!dtype_is_float(dtype) || is_scale(name)) continue;
+    if (!dtype_is_float(dtype) || is_fp8_scale(name)) continue;
     count += static_cast<int64_t>((entry.info->end - entry.info->begin) / dtype_size(dtype));
   }
   return count;

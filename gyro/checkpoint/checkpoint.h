@@ -63,7 +63,10 @@ class Checkpoint {
   /// All tensors by name.
   const std::map<std::string, Entry, std::less<>>& tensors() const { return tensors_; }
 
-  /// Number of elements of all floating-point tensors but scales (names ending in `_scale` or `_scale_inv`).
+  /// Whether `name` is that of scales which belong to an FP8 tensor: T_scale or T_scale_inv of an FP8 tensor T, or one
+  /// that ends so (input_scale) beside an FP8 `weight` of the same module. A model has others, such as logit_scale.
+  bool is_fp8_scale(std::string_view name) const;
+  /// Number of elements of all floating-point tensors but FP8 scales.
   int64_t parameters() const;
   /// Names of the dtypes that occur, most bytes first.
   std::vector<std::string> dtypes() const;

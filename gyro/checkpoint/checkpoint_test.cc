@@ -184,15 +184,29 @@ TEST(Checkpoint, NameOnTheHub) {
   EXPECT_EQ(Checkpoint(dir / "Qwen/Qwen2.5-1.5B").hub_id(), "");
 }
 
-TEST(Checkpoint, CountsParametersWithoutScalesAndIntegers) {
+TEST(Checkpoint, Fp8ScalesBelongToAnFp8Tensor) {
+  const TempDir dir;
+  write_text(dir / "config.json", "{}");
+  write_tensors(dir / "model.safetensors",
+                {{"q.weight", DType::F8_E4M3, {4, 4}}, {"w", DType::F8_E5M2, {4}}, {"o.weight", DType::BF16, {4, 4}}});
+  const Checkpoint checkpoint(dir.path());
+  for (const char* name :
+       {"q.weight_scale", "q.weight_scale_inv", "q.input_scale", "q.k_scale", "w_scale", "w_scale_inv"})
+    EXPECT_TRUE(checkpoint.is_fp8_scale(name)) << name;
+  for (const char* name : {"o.weight_scale", "o.layer_scale", "o.input_scale", "logit_scale", "_scale", "q.scale",
+                           "q.weight", "w", "w_scale.weight", "k.q.weight_scale"})
+    EXPECT_FALSE(checkpoint.is_fp8_scale(name)) << name;
+}
+
+TEST(Checkpoint, CountsParametersWithoutFp8ScalesAndIntegers) {
   const TempDir dir;
   write_text(dir / "config.json", "{}");
   write_tensors(dir / "model.safetensors", {{"w", DType::F8_E4M3, {4, 4}},
                                             {"w_scale_inv", DType::F32, {1, 1}},
-                                            {"v_scale", DType::F32, {4}},
+                                            {"logit_scale", DType::F32, {4}},
                                             {"ids", DType::I64, {10}}});
   const Checkpoint checkpoint(dir.path());
-  EXPECT_EQ(checkpoint.parameters(), 16);
+  EXPECT_EQ(checkpoint.parameters(), 20);
   EXPECT_EQ(checkpoint.dtypes(), (std::vector<std::string>{"I64", "F32", "F8_E4M3"}));
 }
 

@@ -11,6 +11,7 @@
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/run_options.h"
 #include "gyro/diff/runner.h"
 #include "gyro/edit/copy.h"
 
@@ -19,12 +20,12 @@ namespace {
 
 struct BuildArguments {
   std::string operation, base, post, out, sibling;
-  std::string side = "out", on = "all", scale = "auto", dtype = "keep", shard_size = "5GB", what = "sigma",
-              device = "cpu";
+  std::string side = "out", on = "all", scale = "auto", dtype = "keep", shard_size = "5GB", what = "sigma";
   std::vector<std::string> layers;
   double t = 0.5;
   uint64_t seed = 0;
-  bool align_signs = false, quiet = false;
+  bool align_signs = false;
+  RunArguments run;
   BuildRequest request;
 };
 
@@ -38,10 +39,7 @@ std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
   request.base = arguments.base;
   request.posts = {arguments.post};
   request.null_draws = 0;
-  request.cuda = arguments.request.cuda;
-  request.threads = arguments.request.threads;
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
+  request.run = arguments.request.run;
   request.warn = [](const std::string&) {};
   const DiffOutcome outcome = run_diff(request);
   std::map<MatrixType, double> scales;
@@ -174,12 +172,11 @@ int run(BuildArguments& arguments) {
   if (arguments.align_signs && arguments.operation != "ablate")
     throw CLI::ValidationError("--align-signs", "goes with ablate");
   if (!std::isfinite(arguments.t)) throw CLI::ValidationError("--at", "takes a finite number");
-  catch_interrupts();
   BuildRequest& request = arguments.request;
   const Checkpoint model(arguments.base);
   request.base = arguments.sibling.empty() ? arguments.base : arguments.sibling;
   request.post = arguments.post;
-  request.cuda = wants_cuda(arguments.device);
+  request.run = run_options(arguments.run);
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   for (const int64_t layer : parse_layers(arguments.layers)) {
@@ -187,8 +184,6 @@ int run(BuildArguments& arguments) {
     if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
     request.layers.insert(index);
   }
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
   const std::vector<std::filesystem::path> inputs = {arguments.base, arguments.post, request.base};
   if (arguments.operation != "paper") {
     check_output_folder(arguments.out, inputs, request.force);
@@ -200,7 +195,7 @@ int run(BuildArguments& arguments) {
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);
   if (!rows) return report_interruption("nothing was written");
-  if (!arguments.quiet) print_rows(*rows, arguments);
+  if (!arguments.run.quiet) print_rows(*rows, arguments);
   return kDone;
 }
 
@@ -247,10 +242,7 @@ void add_build_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
   command->add_option("--seed", arguments->seed, "Seed of noise")->capture_default_str();
-  add_device_option(*command, arguments->device);
-  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
-      ->check(CLI::Range(1, 4096));
-  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  add_run_options(*command, arguments->run);
   command->footer(
       "Examples:\n"
       "  gyro build replace base instruct --scale auto --out replaced\n"

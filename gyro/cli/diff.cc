@@ -9,6 +9,7 @@
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/report.h"
+#include "gyro/cli/run_options.h"
 #include "gyro/diff/runner.h"
 
 namespace gyro {
@@ -17,9 +18,10 @@ namespace {
 struct DiffArguments {
   DiffRequest request;
   std::vector<std::string> layers, types;
-  std::string out, device = "cpu", plotly = "inline";
+  std::string out, plotly = "inline";
   CLI::Option* plotly_option = nullptr;
-  bool json = false, quiet = false;
+  bool json = false;
+  RunArguments run;
 };
 
 void complete_request(DiffArguments& arguments) {
@@ -27,17 +29,14 @@ void complete_request(DiffArguments& arguments) {
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
   request.out = arguments.out;
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
-  request.warn = [quiet = arguments.quiet](const std::string& text) {
+  request.run = run_options(arguments.run);
+  request.warn = [quiet = arguments.run.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
   };
 }
 
 int run(DiffArguments& arguments) {
   complete_request(arguments);
-  arguments.request.cuda = wants_cuda(arguments.device);
-  catch_interrupts();
   const DiffOutcome outcome = run_diff(arguments.request);
   if (outcome.document.is_null()) {
     const std::string next =
@@ -50,7 +49,7 @@ int run(DiffArguments& arguments) {
   }
   if (arguments.json) {
     fmt::print("{}\n", outcome.document.dump(1, ' ', false, Json::error_handler_t::replace));
-  } else if (!arguments.quiet) {
+  } else if (!arguments.run.quiet) {
     fmt::print("{}", diff_table(outcome.document));
     if (!arguments.out.empty()) {
       fmt::print("\nWrote {0}/result.json, {0}/arrays.safetensors and {0}/report.html\n", arguments.out);
@@ -83,12 +82,9 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "Seed of every draw")->capture_default_str();
-  add_device_option(*command, arguments->device);
-  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
-      ->check(CLI::Range(1, 4096));
   arguments->plotly_option = add_plotly_option(*command, arguments->plotly);
   command->add_flag("--json", arguments->json, "Print result.json's content instead of the table");
-  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  add_run_options(*command, arguments->run);
   command->footer(
       "Examples:\n"
       "  gyro diff Qwen2.5-1.5B Qwen2.5-1.5B-Instruct\n"

@@ -9,18 +9,19 @@
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/run_options.h"
 
 namespace gyro {
 namespace {
 
 struct InitArguments {
-  std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB", device = "cpu";
+  std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB";
   std::vector<std::string> target_modules, types;
   double by = 1;
   int64_t rank = 16;
   double alpha = 0;
-  bool force = false, quiet = false;
-  int threads = 0;
+  bool force = false;
+  RunArguments run;
 };
 
 int run_rescaling(const InitArguments& arguments) {
@@ -32,13 +33,10 @@ int run_rescaling(const InitArguments& arguments) {
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   request.force = arguments.force;
-  request.threads = arguments.threads;
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
+  request.run = run_options(arguments.run);
   request.command = command_line();
-  catch_interrupts();
   if (!run_rescale(request)) return report_interruption("nothing was written");
-  if (!arguments.quiet) fmt::print("Wrote {}\n", arguments.out);
+  if (!arguments.run.quiet) fmt::print("Wrote {}\n", arguments.out);
   return kDone;
 }
 
@@ -75,15 +73,11 @@ int run(const InitArguments& arguments) {
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   request.force = arguments.force;
-  request.cuda = wants_cuda(arguments.device);
-  request.threads = arguments.threads;
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
+  request.run = run_options(arguments.run);
   request.command = command_line();
-  catch_interrupts();
   const auto rows = run_init(request);
   if (!rows) return report_interruption("nothing was written");
-  if (arguments.quiet) return kDone;
+  if (arguments.run.quiet) return kDone;
   fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
   for (const InitRow& row : *rows) {
     fmt::print("{:<42}{:>12}{:>12.1f} %{:>20.2g}\n", row.module,
@@ -122,10 +116,7 @@ void add_init_command(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
-  add_device_option(*command, arguments->device);
-  command->add_option("-t,--threads", arguments->threads, "Matrices worked on at once [all processors]")
-      ->check(CLI::Range(1, 4096));
-  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  add_run_options(*command, arguments->run);
   command->footer(
       "Examples:\n"
       "  gyro init pissa base --rank 16 --target-modules q_proj,v_proj --out start\n"

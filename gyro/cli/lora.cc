@@ -7,16 +7,17 @@
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/run_options.h"
 #include "gyro/edit/init.h"
 
 namespace gyro {
 namespace {
 
 struct LoraArguments {
-  std::string base, post, out, device = "cpu";
+  std::string base, post, out;
   std::vector<std::string> target_modules;
   double alpha = 0;
-  bool quiet = false;
+  RunArguments run;
   LoraRequest request;
 };
 
@@ -46,14 +47,11 @@ int run(LoraArguments& arguments) {
   request.out = arguments.out;
   if (arguments.alpha > 0) request.alpha = arguments.alpha;
   request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
-  request.cuda = wants_cuda(arguments.device);
-  request.progress = !arguments.quiet;
-  request.stop = interrupted;
+  request.run = run_options(arguments.run);
   request.command = command_line();
-  catch_interrupts();
   const auto outcome = run_lora(request);
   if (!outcome) return report_interruption("nothing was written");
-  if (!arguments.quiet) print_outcome(*outcome, arguments);
+  if (!arguments.run.quiet) print_outcome(*outcome, arguments);
   return kDone;
 }
 
@@ -74,10 +72,7 @@ void add_lora_command(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
       ->delimiter(',');
-  add_device_option(*command, arguments->device);
-  command->add_option("-t,--threads", request.threads, "Matrices worked on at once [all processors]")
-      ->check(CLI::Range(1, 4096));
-  command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
+  add_run_options(*command, arguments->run);
   command->footer("Example:\n  gyro lora base instruct --rank 32 --out adapter");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }

@@ -14,6 +14,7 @@ namespace {
 
 std::string version_text() {
   std::string text = fmt::format("gyro {}\n  cpu   {}", GYRO_VERSION, gyro::linalg::library());
+  if (const std::string warning = gyro::linalg::library_warning(); !warning.empty()) text += "\n        " + warning;
   const std::vector<gyro::device::Gpu> gpus = gyro::device::gpus();
   if (gpus.empty()) return text + "\n  cuda  " + gyro::device::why_none();
   for (const gyro::device::Gpu& gpu : gpus) {

@@ -3,8 +3,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "gyro/device/device.h"
-
 namespace gyro {
 namespace {
 
@@ -78,18 +76,6 @@ std::optional<DType> parse_dtype(const std::string& text) {
   if (text == "bf16") return DType::BF16;
   if (text == "f16") return DType::F16;
   throw CLI::ValidationError("--dtype", "'" + text + "' is not one of keep, f32, bf16, f16");
-}
-
-void add_device_option(CLI::App& command, std::string& device) {
-  command
-      .add_option("--device", device, "Where to compute: cpu, cuda (every GPU that CUDA_VISIBLE_DEVICES leaves), auto")
-      ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
-      ->capture_default_str();
-}
-
-bool wants_cuda(const std::string& device) {
-  if (device == "cuda") return !device::require_gpus().empty();
-  return device == "auto" && !device::gpus().empty();
 }
 
 }  // namespace gyro

@@ -23,11 +23,6 @@ uint64_t parse_size(const std::string& option, const std::string& text);
 /// "keep" (nothing), "f32", "bf16", "f16". Throws CLI::ValidationError.
 std::optional<DType> parse_dtype(const std::string& text);
 
-/// --device cpu|cuda|auto, and what it means: whether GPUs are to be used (auto: where there are any). Throws Error for
-/// cuda where there is none.
-void add_device_option(CLI::App& command, std::string& device);
-bool wants_cuda(const std::string& device);
-
 /// A number, the whole of `text`. Throws CLI::ValidationError naming the option.
 double parse_number(const std::string& option, const std::string& text);
 

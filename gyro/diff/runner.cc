@@ -140,7 +140,7 @@ std::string fingerprint_of(const Json& head, const std::string& content) {
 // {"version", "build", "device"}; the build is the library that does the work.
 Json describe_program(const DiffRequest& request) {
   Json program = {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}};
-  if (!request.cuda) return program;
+  if (!request.run.cuda) return program;
   const device::Scope scope(0);
   program["build"] = fmt::format("{} on {}", linalg::library(), device::gpus()[0].name);
   program["device"] = "cuda";
@@ -260,9 +260,9 @@ DiffOutcome run_diff(const DiffRequest& request) {
   // CUDA takes half a second to start: time for what else has to be read.
   std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(run); });
   std::future<void> libraries;
-  if (request.cuda) libraries = std::async(std::launch::async, linalg::open_gpu_libraries);
-  device::Workers workers(request.cuda, request.threads, request.memory);
-  if (request.cuda) libraries.get();
+  if (request.run.cuda) libraries = std::async(std::launch::async, linalg::open_gpu_libraries);
+  device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
+  if (request.run.cuda) libraries.get();
   Json head = document_head(run, request);
   head["fingerprint"] = fingerprint_of(head, content.get());
   std::unique_ptr<OutputFolder> folder;
@@ -291,7 +291,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
   const int count = static_cast<int>(order.size()), ahead = workers.count();
   bool complete = false;
   {
-    Progress progress("matrices", count, total_work, request.progress);
+    Progress progress("matrices", count, total_work, request.run.progress);
     std::mutex mutex;
     complete = parallel_for(
         count, ahead,
@@ -301,8 +301,8 @@ DiffOutcome run_diff(const DiffRequest& request) {
           UnitResult result;
           try {
             // A GPU is faster than a disk. Processors are not, and there may be more of them than memory has room for.
-            if (!request.cuda || i < ahead) prefetch(run, site);
-            if (request.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
+            if (!request.run.cuda || i < ahead) prefetch(run, site);
+            if (request.run.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
             workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
                         [&] { result = run_unit(run, request, site); });
           } catch (const Error&) {
@@ -314,7 +314,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
           units.insert_or_assign(unit, std::move(result));
           progress.advance(1, work_of(site));
         },
-        request.stop);
+        request.run.stop);
   }
   outcome.done = static_cast<int64_t>(units.size());
   if (!complete) return outcome;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gyro/base/run_options.h"
 #include "gyro/diff/result.h"
 
 namespace gyro {
@@ -21,10 +22,7 @@ struct DiffRequest {
   uint64_t seed = 0;
   std::filesystem::path out;  ///< empty: keep nothing
   bool force = false;
-  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
-  int threads = 0;    ///< matrices at once; 0: all processors, or what keeps the GPUs busy
-  bool progress = false;
-  std::function<bool()> stop;  ///< asked between matrices
+  RunOptions run;
   std::function<void(const std::string&)> warn;
 };
 

@@ -29,7 +29,7 @@ struct FamilyRun {
     request.base = source / "models" / family / "base";
     request.posts = {source / "models" / family / "instruct"};
     request.out = dir / "out";
-    request.threads = 2;
+    request.run.threads = 2;
     request.warn = [](const std::string& text) { ADD_FAILURE() << text; };
     comparison = run_diff(request).document["comparisons"][0];
   }

@@ -39,7 +39,7 @@ struct Models {
     DiffRequest r;
     r.base = dir / "base";
     for (const std::string& post : posts) r.posts.push_back(dir / post);
-    r.threads = 1;
+    r.run.threads = 1;
     r.warn = [](const std::string& text) { ADD_FAILURE() << text; };
     return r;
   }
@@ -50,7 +50,7 @@ struct Models {
 DiffOutcome run_to(DiffRequest request, const fs::path& out, int matrices = 1000) {
   request.out = out;
   auto asked = std::make_shared<std::atomic<int>>(0);
-  request.stop = [=] { return (*asked)++ >= matrices; };
+  request.run.stop = [=] { return (*asked)++ >= matrices; };
   return run_diff(request);
 }
 
@@ -91,7 +91,7 @@ TEST(RunDiff, DoesNotDependOnThreads) {
   request.controls = {"noise"};
   request.null_nf_draws = 2;
   run_to(request, models.dir / "serial");
-  request.threads = 3;
+  request.run.threads = 3;
   run_to(request, models.dir / "parallel");
   expect_same_files(models.dir / "serial", models.dir / "parallel");
 }
@@ -207,7 +207,7 @@ TEST(RunDiff, AnErrorLeavesNoFolder) {
   });
   for (const int threads : {1, 3}) {
     DiffRequest request = models.request({"bad"});
-    request.threads = threads;
+    request.run.threads = threads;
     const std::string line = error_of([&] { run_to(request, models.dir / "out"); });
     EXPECT_TRUE(contains(line, "model.layers.2.self_attn.v_proj.weight")) << line;
     EXPECT_TRUE(contains(line, "holds 1 NaN and 0 infinite values of 512")) << line;
@@ -352,7 +352,7 @@ Json findings_of(const TinyModel& model, const TinyModel::Make& base, const Tiny
   DiffRequest request;
   request.base = dir / "base";
   request.posts = {dir / "post"};
-  request.threads = 2;
+  request.run.threads = 2;
   const Json document = run_diff(request).document;
   Json findings;
   for (const Json& finding : document["comparisons"][0]["findings"]) {

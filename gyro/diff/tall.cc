@@ -111,7 +111,8 @@ void check_finite(const Weight& weight, double norm_squared) {
 size_t working_memory(Space space, int64_t d_in, int64_t d_out, int dense) {
   const auto m = static_cast<double>(std::max(d_in, d_out)), n = static_cast<double>(std::min(d_in, d_out));
   if (space == Space::Host) {
-    constexpr int kOfDirectSvds = 4;  // factors of the base, of the post, and the matrix being decomposed with its image
+    constexpr int kOfDirectSvds =
+        4;  // factors of the base, of the post, and the matrix being decomposed with its image
     return static_cast<size_t>(8 * ((dense + kOfDirectSvds) * m * n + 14 * n * n)) + (size_t{16} << 20);
   }
   return static_cast<size_t>((2 * 4 + dense * 8) * m * n + 2 * std::min(m * n * 8, 0x1p29) + 18 * n * n * 8) +

@@ -131,7 +131,7 @@ using Writers = std::vector<std::unique_ptr<CheckpointWriter>>;
 bool write_tensors(const Source& source, const BuildRequest& request, const std::vector<PlannedTensor>& plan,
                    device::Workers& workers, Writers& writers, Rows& rows) {
   const Sites sites = edited_sites(source.post_map, request);
-  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
+  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
   const auto build = [&](int i) -> TensorResult {
     const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
     const auto it = sites.find(tensor.name);
@@ -143,7 +143,7 @@ bool write_tensors(const Source& source, const BuildRequest& request, const std:
     for (const auto& [variant, row] : result.rows) add_row(rows, variant, row);
     progress.advance(1, 1);
   };
-  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), build, write, request.stop);
+  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), build, write, request.run.stop);
 }
 
 }  // namespace
@@ -160,8 +160,9 @@ bool in_group(MatrixType type, Group group) {
 
 std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   const Source source(request);
-  device::Workers workers(request.cuda, request.threads, request.memory);
+  device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   const std::vector<PlannedTensor> plan = plan_tensors(source.post, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(source.post);
   for (const Variant& variant : request.variants) {
     check_output_folder(variant.folder, {request.base, request.post}, request.force);
   }
@@ -176,7 +177,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   std::vector<BuildRow> rows;
   for (const auto& [key, row] : sums) rows.push_back(row);
   for (size_t v = 0; v < writers.size(); ++v) {
-    add_companion_files(source.post, request, request.variants[v], rows, *writers[v]);
+    add_companion_files(source.post, companions, request, request.variants[v], rows, *writers[v]);
   }
   for (const auto& writer : writers) writer->finish();  // all or none of them, short of a rename that fails
   for (BuildRow& row : rows) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gyro/arch/arch.h"
+#include "gyro/base/run_options.h"
 #include "gyro/edit/construct.h"
 
 namespace gyro {
@@ -38,10 +39,7 @@ struct BuildRequest {
   std::optional<DType> dtype;  ///< nothing: each tensor keeps post's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
-  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
-  int threads = 0;
-  bool progress = false;
-  std::function<bool()> stop;
+  RunOptions run;
   std::string command;  ///< as typed, for the card
 };
 

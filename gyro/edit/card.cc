@@ -1,5 +1,6 @@
 #include "gyro/edit/card.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -24,6 +25,33 @@ std::string torch_name(DType dtype) {
     default:
       return "bfloat16";
   }
+}
+
+// By what they are, not by what they are not: weights come in ever new formats, and a stale copy of them beside those
+// that were made would be loaded in their place.
+bool is_companion(std::string_view name) {
+  constexpr std::string_view kEndings[] = {".json", ".txt",  ".model", ".jinja",   ".py",
+                                           ".md",   ".yaml", ".bpe",   ".tiktoken"};
+  constexpr std::string_view kBeginnings[] = {"LICENSE", "LICENCE", "NOTICE"};
+  constexpr std::string_view kWrittenAnew[] = {"config.json", "README.md", "gyro.json"};
+  // An adapter's config would have transformers apply the adapter; the others describe weights that are gone.
+  constexpr std::string_view kStale[] = {"adapter_config.json", "hf_quant_config.json", "quant_config.json",
+                                         "quantize_config.json"};
+  const auto is = [&](std::string_view other) { return name == other; };
+  if (name.starts_with(".") || name.ends_with(".index.json")) return false;
+  if (std::any_of(std::begin(kWrittenAnew), std::end(kWrittenAnew), is)) return false;
+  if (std::any_of(std::begin(kStale), std::end(kStale), is)) return false;
+  return std::any_of(std::begin(kEndings), std::end(kEndings), [&](auto e) { return name.ends_with(e); }) ||
+         (name.find('.') == name.npos &&
+          std::any_of(std::begin(kBeginnings), std::end(kBeginnings), [&](auto b) { return name.starts_with(b); }));
+}
+
+// Says that weights are in `dtype`, where a part of a config says something of the kind.
+void set_dtype(Json& part, DType dtype) {
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (part.contains(key)) part[key] = torch_name(dtype);
+  }
+  for (const char* key : {"quantization_config", "compression_config"}) part.erase(key);
 }
 
 std::string_view operation_name(Operation operation) {
@@ -81,28 +109,34 @@ std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtyp
   Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));
   if (dtype) {
     config["torch_dtype"] = torch_name(*dtype);
-    if (config.contains("dtype")) config["dtype"] = torch_name(*dtype);
-    config.erase("quantization_config");
+    set_dtype(config, *dtype);
+    if (const auto language = config.find("text_config"); language != config.end() && language->is_object())
+      set_dtype(*language, *dtype);
   }
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-void copy_companions(const Checkpoint& model, CheckpointWriter& writer) {
+std::vector<fs::path> companion_files(const Checkpoint& model) {
+  std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(model.path())) {
-    const std::string name = entry.path().filename().string();
-    const bool weights = name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json") ||
-                         name.ends_with(".bin") || name.ends_with(".bin.index.json") || name.ends_with(".pt") ||
-                         name.ends_with(".pth") || name.ends_with(".gguf");
-    const bool ours = name == "config.json" || name == "README.md" || name == "gyro.json";
-    if (weights || ours || name.starts_with(".") || !entry.is_regular_file()) continue;
-    writer.add_file(name, read_file(entry.path(), kLargestCompanion));
+    if (is_companion(entry.path().filename().string()) && entry.is_regular_file()) files.push_back(entry.path());
   }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    const size_t size = MappedFile(file).bytes().size();
+    if (size > kLargestCompanion) fail(file.string(), "has {} bytes, too many for a file beside the weights", size);
+  }
+  return files;
 }
 
-void add_companion_files(const Checkpoint& post, const BuildRequest& request, const Variant& variant,
-                         const std::vector<BuildRow>& rows, CheckpointWriter& writer) {
+void copy_companions(const std::vector<fs::path>& files, CheckpointWriter& writer) {
+  for (const fs::path& file : files) writer.add_file(file.filename().string(), read_file(file, kLargestCompanion));
+}
+
+void add_companion_files(const Checkpoint& post, const std::vector<fs::path>& companions, const BuildRequest& request,
+                         const Variant& variant, const std::vector<BuildRow>& rows, CheckpointWriter& writer) {
   const Checkpoint base(request.base);
-  copy_companions(post, writer);
+  copy_companions(companions, writer);
   writer.add_file("config.json", config_with_dtype(post, request.dtype));
   writer.add_file("README.md", model_card(base, post, request, variant));
   const auto model = [](const Checkpoint& c) {

@@ -12,10 +12,6 @@ namespace {
 
 constexpr int64_t kPanelValues = 1 << 18;
 
-bool is_scale(std::string_view name) {
-  return name.ends_with("_scale") || name.ends_with("_scale_inv");
-}
-
 DType output_dtype(std::optional<DType> wanted, const std::string& name, DType stored) {
   if (!dtype_is_float(stored)) return stored;
   const DType dtype = wanted.value_or(stored);
@@ -24,6 +20,15 @@ DType output_dtype(std::optional<DType> wanted, const std::string& name, DType s
          dtype_name(dtype));
   }
   return dtype;
+}
+
+// What is no matrix is read without scales: it may not have any.
+void check_scales(const Checkpoint& model, const std::string& name, const TensorInfo& info) {
+  if (info.shape.size() == 2) return;
+  for (const char* ending : {"_scale", "_scale_inv"}) {
+    if (model.is_fp8_scale(name + ending) && model.find(name + ending))
+      fail(name, "has FP8 scales and {} dimensions; they are read of matrices only", info.shape.size());
+  }
 }
 
 // A whole tensor as a weight, with its FP8 scales; what is no matrix as a column.
@@ -56,7 +61,8 @@ void narrow_checked(const std::string& name, DType dtype, const std::vector<doub
 std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<DType> dtype) {
   std::vector<PlannedTensor> plan;
   for (const auto& [name, entry] : model.tensors()) {
-    if (is_scale(name)) continue;  // FP8 scales are multiplied in
+    if (model.is_fp8_scale(name)) continue;  // it is multiplied in
+    check_scales(model, name, *entry.info);
     plan.push_back({name, output_dtype(dtype, name, entry.info->dtype), entry.info->shape});
   }
   return plan;

@@ -234,7 +234,7 @@ TEST_F(RunsOnGpu, Build) {
     BuildRequest request;
     request.base = dir_.path() / "base";
     request.post = dir_.path() / "post";
-    request.cuda = cuda;
+    request.run.cuda = cuda;
     for (const Construction& what : all_constructions()) {
       request.variants.push_back(
           {dir_.path() / fmt::format("{}{}", cuda ? "gpu" : "cpu", request.variants.size()), what, Group::All, {}, ""});
@@ -255,14 +255,14 @@ TEST_F(RunsOnGpu, InitAndLora) {
     init.out = dir_.path() / (place + "-init");
     init.rank = 3;
     init.adapter_folder = "pissa_init/";
-    init.cuda = cuda;
+    init.run.cuda = cuda;
     ASSERT_TRUE(run_init(init));
     LoraRequest lora;
     lora.base = dir_.path() / "base";
     lora.post = dir_.path() / "post";
     lora.out = dir_.path() / (place + "-lora");
     lora.rank = 4;
-    lora.cuda = cuda;
+    lora.run.cuda = cuda;
     ASSERT_TRUE(run_lora(lora));
   }
   for (const char* file : {"model.safetensors", "pissa_init/adapter_model.safetensors"})

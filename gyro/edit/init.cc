@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
@@ -11,35 +10,17 @@
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
+#include "gyro/edit/diff_folder.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro {
 namespace {
 
-// turn_u + turn_v of each direction, from a diff's arrays.
-std::vector<double> turn_of(const SafetensorsFile& arrays, const MatrixSite& site) {
-  std::vector<double> turn;
-  for (const char* side : {"turn_u", "turn_v"}) {
-    const std::string name = fmt::format("0.{}.{}.{}", site.layer, type_name(site.type), side);
-    const auto it = arrays.header().tensors.find(name);
-    const auto n = static_cast<size_t>(std::min(site.d_in, site.d_out));
-    if (it == arrays.header().tensors.end() || it->second.dtype != DType::F64 ||
-        it->second.end - it->second.begin != 8 * n) {
-      fail(arrays.path().string(), "has no {} of {} values: is it a diff of this base?", name, n);
-    }
-    std::vector<double> values(n);
-    widen(DType::F64, arrays.bytes(it->second).data(), n, values.data());
-    turn.resize(n);
-    for (size_t j = 0; j < n; ++j) turn[j] += values[j];
-  }
-  return turn;
-}
-
-int64_t first_component(const InitRequest& request, const SafetensorsFile* arrays, const MatrixSite& site) {
+int64_t first_component(const InitRequest& request, const DiffFolder* diff, const MatrixSite& site) {
   const int64_t n = std::min(site.d_in, site.d_out);
   if (request.band == Band::Top) return 0;
   if (request.band == Band::Bottom) return n - request.rank;
-  if (arrays != nullptr) return widest_turn(turn_of(*arrays, site), request.rank);
+  if (diff != nullptr) return widest_turn(diff->turn(site), request.rank);
   const int64_t first = request.first.value_or((n - request.rank) / 2);
   if (first < 0 || first + request.rank > n) {
     fail("--band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
@@ -54,13 +35,14 @@ struct ModuleResult {
   Bytes bytes;
 };
 
-ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays, const Checkpoint& base,
+ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const Checkpoint& base,
                        const MatrixSite& site, DType dtype) {
   const ResidentWeight resident(load_weight(base, site));
   const Weight& weight = resident.weight();
-  const int64_t first = first_component(request, arrays, site);
+  const int64_t first = first_component(request, diff, site);
   const double scaling = request.alpha.value_or(static_cast<double>(request.rank)) / static_cast<double>(request.rank);
   const Factors factors = factorize(weight);
+  if (diff != nullptr) diff->check_sigma(site, factors.svd.sigma);
   ModuleResult result{ModuleAdapter{module_of(site), component_band(factors, first, request.rank, scaling)}, {}, {}};
   LoraPair& pair = result.adapter->pair;
   // PEFT keeps the adapter in F32: the residual is taken against what it will read.
@@ -84,7 +66,7 @@ ModuleResult take_band(const InitRequest& request, const SafetensorsFile* arrays
 struct Source {
   const InitRequest& request;
   const Checkpoint& base;
-  const SafetensorsFile* arrays;  // of the diff, if there is one
+  const DiffFolder* diff;  // if there is one
 };
 
 struct Modules {
@@ -98,7 +80,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
   std::map<std::string_view, const MatrixSite*> site_of;
   for (const MatrixSite& site : sites) site_of[site.tensor] = &site;
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()),
-                    source.request.progress);
+                    source.request.run.progress);
   const auto make = [&](int i) {
     const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
     ModuleResult result;
@@ -107,7 +89,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
     } else {
       const MatrixSite& site = *it->second;
       workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
-                  [&] { result = take_band(source.request, source.arrays, source.base, site, tensor.dtype); });
+                  [&] { result = take_band(source.request, source.diff, source.base, site, tensor.dtype); });
     }
     return result;
   };
@@ -118,7 +100,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
     modules.adapters.push_back(std::move(*result.adapter));
     modules.rows.push_back(result.row);
   };
-  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, source.request.stop);
+  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, source.request.run.stop);
 }
 
 std::string init_card(const Checkpoint& base, const InitRequest& request) {
@@ -174,17 +156,19 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   const Checkpoint base(request.base);
   const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
-  device::Workers workers(request.cuda, request.threads, request.memory);
-  std::unique_ptr<SafetensorsFile> arrays;
-  if (!request.diff.empty()) arrays = std::make_unique<SafetensorsFile>(request.diff / "arrays.safetensors");
-  for (const MatrixSite& site : sites) first_component(request, arrays.get(), site);  // bad input before any work
+  device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
+  std::optional<DiffFolder> folder;
+  if (!request.diff.empty()) folder.emplace(request.diff, base);
+  const DiffFolder* diff = folder ? &*folder : nullptr;
+  for (const MatrixSite& site : sites) first_component(request, diff, site);  // bad input before any work
   check_output_folder(request.out, {request.base, request.diff}, request.force);
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   Modules modules;
-  if (!write_residual({request, base, arrays.get()}, sites, plan, workers, writer, modules)) return std::nullopt;
-  copy_companions(base, writer);
+  if (!write_residual({request, base, diff}, sites, plan, workers, writer, modules)) return std::nullopt;
+  copy_companions(companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md", init_card(base, request));
   add_adapter({request.out.string(),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gyro/arch/arch.h"
+#include "gyro/base/run_options.h"
 #include "gyro/edit/peft.h"
 
 namespace gyro {
@@ -30,10 +31,7 @@ struct InitRequest {
   std::optional<DType> dtype;            ///< of the residual model; nothing: base's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
-  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
-  int threads = 0;
-  bool progress = false;
-  std::function<bool()> stop;
+  RunOptions run;
   std::string command;
 };
 
@@ -57,9 +55,7 @@ struct RescaleRequest {
   std::optional<DType> dtype;       ///< of the written model; nothing: base's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
-  int threads = 0;
-  bool progress = false;
-  std::function<bool()> stop;
+  RunOptions run;  ///< on the processors only
   std::string command;
 };
 
@@ -74,10 +70,7 @@ struct LoraRequest {
   std::optional<double> alpha;
   std::set<std::string> target_modules;
   bool force = false;
-  bool cuda = false;  ///< on every GPU that CUDA shows, instead of the processors
-  int threads = 0;
-  bool progress = false;
-  std::function<bool()> stop;
+  RunOptions run;
   std::string command;
 };
 struct LoraRow {

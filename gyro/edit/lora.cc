@@ -36,13 +36,13 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   check_same_shape(base, base_map, post, post_map);
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
   check_rank(sites, request.rank);
-  device::Workers workers(request.cuda, request.threads, request.memory);
+  device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   check_output_folder(request.out, {request.base, request.post}, request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
   LoraOutcome outcome;
   outcome.rows.resize(sites.size());
   std::vector<ModuleAdapter> adapters(sites.size());
-  Progress progress("modules", static_cast<int>(sites.size()), static_cast<double>(sites.size()), request.progress);
+  Progress progress("modules", static_cast<int>(sites.size()), static_cast<double>(sites.size()), request.run.progress);
   const auto job = [&](int i) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
     LowRankChange change;
@@ -55,7 +55,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
     adapters[static_cast<size_t>(i)] = {module_of(site), std::move(change.pair)};
     progress.advance(1, 1);
   };
-  if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.stop)) return std::nullopt;
+  if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.run.stop)) return std::nullopt;
   outcome.left_out = other_changes(base, post, sites);
 
   CheckpointWriter writer(request.out, {}, 1, request.force);

@@ -43,9 +43,10 @@ bool run_rescale(const RescaleRequest& request) {
   const Sites sites = scaled_sites(map_model(base), request.by);
   check_output_folder(request.out, {request.base}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
+  const std::vector<std::filesystem::path> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
-  const device::Workers workers(false, request.threads, 0);
-  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.progress);
+  const device::Workers workers(false, request.run.threads, 0);
+  Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
   const auto make = [&](int i) {
     const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
     Bytes bytes = copy_tensor(base, tensor);
@@ -58,8 +59,8 @@ bool run_rescale(const RescaleRequest& request) {
     writer.append(bytes);
     progress.advance(1, 1);
   };
-  if (!ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, request.stop)) return false;
-  copy_companions(base, writer);
+  if (!ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, request.run.stop)) return false;
+  copy_companions(companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md",
                   fmt::format("{}`{}` with some weights rescaled: `{}`.\n", card_head(base, "tags:\n- gyro\n"),

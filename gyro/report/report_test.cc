@@ -33,7 +33,7 @@ void compare(const std::string& family, const fs::path& out, const std::string& 
   request.posts = {(kModels / family / post).string()};
   request.controls = {"noise"};
   request.out = out;
-  request.threads = 1;
+  request.run.threads = 1;
   request.warn = [](const std::string&) {};
   run_diff(request);
 }

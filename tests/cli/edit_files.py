@@ -250,6 +250,19 @@ class WholeFolders(Files):
         first = int(np.argmax(np.convolve(turn, np.ones(8), "valid")))
         self.assertRegex(run.stdout, rf"model\.layers\.2\.self_attn\.q_proj +{first}-{first + 7} ")
 
+    def test_a_diff_of_another_base(self):
+        """Other layout: by result.json. The same layout with other weights: by the singular values."""
+        other, diff, moved = (os.path.join(self.folder, name) for name in ("other", "diff", "moved"))
+        self.succeed(("init", "rescale", "--types", "W_O", "--by", "1.01"), out=other)
+        band = ("init", "middle", "--rank", "4", "--band", "auto", "--diff", diff)
+        for base, post, problem in ((f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "result.json: is not a diff of the base"),
+                                    (POST, BASE, "is a diff of another base"), (other, POST, "is a diff of another base")):
+            subprocess.run([GYRO, "diff", base, post, "--out", diff, "--quiet", "--force"], check=True)
+            self.refuse(band, problem)
+        subprocess.run([GYRO, "diff", BASE, POST, "--out", diff, "--quiet", "--force"], check=True)
+        shutil.copytree(BASE, moved)
+        self.succeed(band, base=moved)
+
     def test_rescale(self):
         self.succeed(("init", "rescale", "--types", "W_O,W_K", "--by", "1.5", "--dtype", "f32"))
         base = checkpoints.read(BASE)
@@ -479,6 +492,20 @@ class HostileInput(Files):
             which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
             self.refuse(command, Q_PROJ, "too large for F16", options=["--dtype", "f16"], **which)
 
+    def test_companions(self):
+        """What is copied is checked before the work; weights of other formats are not."""
+        for name in ("flax_model.msgpack", "tf_model.h5", "adapter_config.json"):
+            with open(f"{self.post}/{name}", "w", encoding="utf-8") as f:
+                f.write("stale")
+        for command in (("build", "restore"), ("init", "pissa"), ("init", "rescale", "--types", "W_O")):
+            which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
+            self.succeed(command, options=["--force"], **which)
+            self.assertEqual(set(os.listdir(self.out)) & {"flax_model.msgpack", "tf_model.h5", "adapter_config.json"}, set())
+            shutil.rmtree(self.out)
+        with open(f"{self.post}/vocab.json", "wb") as f:
+            f.truncate(2**28 + 1)
+        self.refuse(("build", "restore"), "vocab.json", "too many", post=self.post)
+
     def test_companions_that_are_not_files(self):
         os.mkdir(f"{self.post}/checkpoints")
         os.mkfifo(f"{self.post}/pipe")
@@ -513,6 +540,7 @@ class Fp8Sources(Files):
             f.write(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
         config = checkpoints.read_json(self.post, "config.json")
         config["quantization_config"] = dict(quant_method="fp8", weight_block_size=[32, 32])
+        config["text_config"] = dict(torch_dtype="bfloat16", quantization_config=config["quantization_config"])
         with open(f"{self.post}/config.json", "w", encoding="utf-8") as f:
             json.dump(config, f)
 
@@ -536,7 +564,9 @@ class Fp8Sources(Files):
             if "rescale" in command:
                 name = "model.layers.1.self_attn.o_proj.weight"
                 np.testing.assert_array_equal(checkpoints.values(built[name]), (2 * self.expected[name]).astype(np.float32))
-            self.assertNotIn("quantization_config", checkpoints.read_json(self.out, "config.json"))
+            config = checkpoints.read_json(self.out, "config.json")
+            self.assertNotIn("quantization_config", config)
+            self.assertEqual(config["text_config"], dict(torch_dtype="float32"))
 
 
 if __name__ == "__main__":

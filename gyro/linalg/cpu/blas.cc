@@ -40,11 +40,6 @@ std::pair<int64_t, int64_t> part_of(int64_t columns, int64_t parts, int64_t part
 
 }  // namespace
 
-const Backend& cpu() {
-  static const Cpu backend;
-  return backend;
-}
-
 void Cpu::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
   const int64_t inner = op_a == Op::None ? a.cols : a.rows;
   const auto columns = [&](int64_t begin, int64_t count) {
@@ -117,12 +112,6 @@ std::vector<LanczosStep> Cpu::lanczos(ConstMatrixView a, double beta, MatrixView
     }
   }
   return out;
-}
-
-std::string Cpu::library() const {
-  const std::string config = openblas_get_config();
-  const size_t version_end = config.find(' ', config.find(' ') + 1);
-  return config.substr(0, version_end) + " (" + openblas_get_corename() + ")";
 }
 
 }  // namespace gyro::linalg

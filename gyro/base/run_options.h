@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace gyro {
+
+/// How a run may use the machine, and how it is watched: the same for every kind of run.
+struct RunOptions {
+  int threads = 0;             ///< matrices at once; 0: all processors, or what keeps the GPUs busy
+  size_t memory = 0;           ///< bytes of host memory that work on the processors may take; 0: 80 % of what is left
+  bool cuda = false;           ///< on every GPU that CUDA shows, instead of the processors
+  bool progress = false;       ///< a progress bar on stderr, where that is a terminal
+  std::function<bool()> stop;  ///< asked between matrices, on any thread; true ends the run early
+};
+
+}  // namespace gyro
