@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -119,7 +120,9 @@ std::vector<double> array_values(const ReportInput& input, const std::string& na
 }
 
 double rounded(double value) {
-  return std::stod(fmt::format("{:.{}g}", value, kDigits));
+  const std::string text = fmt::format("{:.{}g}", value, kDigits);
+  std::from_chars(text.data(), text.data() + text.size(), value);  // leaves the value where it is out of range
+  return value;
 }
 
 Json trimmed(Json json) {

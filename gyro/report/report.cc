@@ -105,7 +105,7 @@ ReportInput read_report_input(const fs::path& folder) {
   const std::string text = read_file(result, kLargestResult);
   Json document;
   try {
-    document = Json::parse(text);
+    document = parse_document(result.string(), text);
     check_document(document);
   } catch (const std::exception&) {
     fail(result.string(), "is not a result of gyro diff");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -253,6 +254,31 @@ TEST_F(ReportTest, RefusesWhatDiffDidNotWrite) {
   EXPECT_TRUE(contains(refuse(move), "lacks the array base.77.W_Q.sigma"));
   write_text(dir / "copy" / "result.json", "{\"schema\": \"gyro.di");
   EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), foreign));
+}
+
+// Whoever opens it must not run out of stack: 100,000 brackets are 200 kB.
+TEST_F(ReportTest, RefusesDeepNesting) {
+  const fs::path file = edited([](Json&) {}) / "result.json";
+  std::string text = read_text(file);
+  text.insert(text.find('{') + 1, "\"deep\":" + std::string(100'000, '[') + std::string(100'000, ']') + ",");
+  write_text(file, text);
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), "is not a result of gyro diff"));
+}
+
+TEST_F(ReportTest, KeepsNumbersNearTheEndsOfTheRange) {
+  const fs::path folder = edited([](Json& document) {
+    for (Json& comparison : document["comparisons"]) {
+      comparison["matrices"][0]["nf"] = 1e-310;
+      comparison["matrices"][1]["nf"] = std::numeric_limits<double>::denorm_min();
+      comparison["matrices"][2]["nf"] = std::numeric_limits<double>::max();
+    }
+  });
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(folder));
+  const Json nf = data_of(render_report(list, {}))["results"][0]["comparisons"][0]["rows"]["nf"];
+  EXPECT_EQ(nf[0], 1e-310);
+  EXPECT_EQ(nf[1], std::numeric_limits<double>::denorm_min());
+  EXPECT_EQ(nf[2], 1.797693e308);
 }
 
 TEST_F(ReportTest, MissingNumbersAreNoTrouble) {
