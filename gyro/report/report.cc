@@ -129,7 +129,7 @@ std::string render_report(const std::vector<ReportInput>& inputs, const ReportOp
       {"data", ""}};
   const size_t frame = fill(page_template(), parts).size();
   if (frame > kReportLimit) fail("report", "the page's own parts are too large");
-  const std::string data = page_data(inputs, title, kReportLimit - frame);
+  const std::string data = page_data(inputs, title, kReportLimit - frame, options.threads);
   parts["data"] = data;
   return fill(page_template(), parts);
 }

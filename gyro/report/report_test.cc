@@ -1,6 +1,7 @@
 #include "gyro/report/report.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -201,6 +202,53 @@ TEST_F(ReportTest, GrowsCoarserToFitAndSaysSoWhenItCannot) {
   const Json result = Json::parse(smaller)["results"][0];
   EXPECT_LT(result["comparisons"][0]["corners"]["0"]["size"], 25);
   EXPECT_TRUE(contains(error_of([&] { page_data(list, "", 2000); }), "too many for one page"));
+}
+
+// A result of matrices so large that most of the work is in their curves.
+ReportInput large_matrices(const fs::path& folder) {
+  constexpr int64_t n = 16384;
+  const std::vector<double> sigma(n, 1.5);
+  const auto bytes = std::as_bytes(std::span(sigma));
+  std::vector<TensorToWrite> arrays;
+  Json rows = Json::array();
+  for (int64_t layer = 0; layer < 4; ++layer) {
+    rows.push_back({{"layer", layer},
+                    {"type", "W_Q"},
+                    {"d_in", n},
+                    {"d_out", n},
+                    {"n", n},
+                    {"scale", 1},
+                    {"energy", {{"total", 1}}},
+                    {"null", {{"valid", true}}}});
+    for (const char* name : {"base.{}.W_Q.sigma", "0.{}.W_Q.sigma", "0.{}.W_Q.turn_u", "0.{}.W_Q.turn_v"}) {
+      arrays.push_back({fmt::format(fmt::runtime(name), layer), DType::F64, {n}, bytes});
+    }
+  }
+  write_safetensors(folder / "arrays.safetensors", arrays, {});
+  const Json comparison = {{"post", {{"id", "p"}}},
+                           {"role", "post"},
+                           {"types", Json::array()},
+                           {"findings", Json::array()},
+                           {"matrices", rows}};
+  const Json document = {{"schema", "gyro.diff/1"}, {"base", {{"id", "b"}}}, {"comparisons", {comparison}}};
+  write_text(folder / "result.json", document.dump());
+  return read_report_input(folder);
+}
+
+double seconds_of(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// With one thread it is this one that does all the work: the process spends no time besides.
+TEST_F(ReportTest, WorksOnAsManyThreadsAsItIsGiven) {
+  std::vector<ReportInput> list;
+  list.push_back(large_matrices(dir.path()));
+  const double all = seconds_of(CLOCK_PROCESS_CPUTIME_ID), here = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+  render_report(list, {.threads = 1});
+  const double spent = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - all;
+  EXPECT_LT(spent - (seconds_of(CLOCK_THREAD_CPUTIME_ID) - here), 0.25 * spent);
 }
 
 TEST_F(ReportTest, JoinsResultsOfOneBaseAndKeepsOthersApart) {
