@@ -9,6 +9,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -202,6 +203,22 @@ TEST_F(ReportTest, GrowsCoarserToFitAndSaysSoWhenItCannot) {
   const Json result = Json::parse(smaller)["results"][0];
   EXPECT_LT(result["comparisons"][0]["corners"]["0"]["size"], 25);
   EXPECT_TRUE(contains(error_of([&] { page_data(list, "", 2000); }), "too many for one page"));
+}
+
+// Whatever flag the analysis can set has its meaning in the page.
+TEST_F(ReportTest, ExplainsEveryFlag) {
+  const std::string script = page_script();
+  const std::regex setting("flags\\.push_back\\(\"(\\w+)\"\\)");
+  size_t found = 0;
+  for (const fs::directory_entry& file : fs::recursive_directory_iterator(fs::path(GYRO_SOURCE_DIR) / "gyro")) {
+    if (file.path().extension() != ".cc") continue;
+    const std::string text = read_text(file.path());
+    for (std::sregex_iterator it(text.begin(), text.end(), setting), end; it != end; ++it, ++found) {
+      const std::string flag = (*it)[1];
+      EXPECT_TRUE(contains(script, "\n  " + flag + ": \"")) << flag << " of " << file.path();
+    }
+  }
+  EXPECT_GE(found, 6U);
 }
 
 // A result of matrices so large that most of the work is in their curves.
