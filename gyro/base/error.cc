@@ -1,9 +1,11 @@
 #include "gyro/base/error.h"
 
+#include "gyro/base/utf8.h"
+
 namespace gyro {
 
 std::string printable(std::string_view text, size_t limit) {
-  std::string out(text.substr(0, limit));
+  std::string out(first_bytes(text, limit));
   for (char& c : out) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }

@@ -35,6 +35,19 @@ void complete_request(DiffArguments& arguments) {
   };
 }
 
+// Whether the folder has its page. A result that is whole is no failure for want of a page that could hold it.
+bool write_page(const DiffArguments& arguments, bool is_new) {
+  try {
+    write_folder_report(arguments.out, {.plotly = plotly_mode(arguments.plotly), .threads = arguments.request.threads},
+                        is_new || arguments.plotly_option->count() > 0);
+    return true;
+  } catch (const ReportTooLarge&) {
+    arguments.request.warn(fmt::format("{}: report.html is not written: the result is too large for one page of {} MB",
+                                       arguments.out, kReportLimit / 1'000'000));
+    return false;
+  }
+}
+
 int run(DiffArguments& arguments) {
   complete_request(arguments);
   const DiffOutcome outcome = run_diff(arguments.request);
@@ -44,18 +57,16 @@ int run(DiffArguments& arguments) {
     fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
     return kInterrupted;
   }
-  if (!arguments.out.empty()) {
-    write_folder_report(arguments.out, arguments.plotly, !outcome.resumed || arguments.plotly_option->count() > 0);
-  }
+  const bool has_page = !arguments.out.empty() && write_page(arguments, !outcome.resumed);
   if (arguments.json) {
     fmt::print("{}\n", outcome.document.dump(1, ' ', false, Json::error_handler_t::replace));
   } else if (!arguments.run.quiet) {
     fmt::print("{}", diff_table(outcome.document));
     if (!arguments.out.empty()) {
-      fmt::print("\nWrote {0}/result.json, {0}/arrays.safetensors and {0}/report.html\n", arguments.out);
+      fmt::print("\nWrote {0}/result.json{1} {0}/arrays.safetensors{2}\n", arguments.out, has_page ? "," : " and",
+                 has_page ? fmt::format(" and {}/report.html", arguments.out) : "");
     }
   }
-  if (std::fflush(stdout) != 0) fail("standard output", "cannot write");
   return kDone;
 }
 

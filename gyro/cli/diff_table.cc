@@ -7,6 +7,7 @@
 #include <set>
 
 #include "gyro/base/error.h"
+#include "gyro/base/utf8.h"
 
 namespace gyro {
 namespace {
@@ -27,10 +28,10 @@ string short_name(const Json& model) {
   return slash == string::npos ? id : id.substr(slash + 1);
 }
 
-// A label column cut to its width.
+// A label column cut to its width, in code points.
 string label(string text) {
-  if (text.size() > kLabel) text = text.substr(0, kLabel - 2) + "..";
-  return fmt::format("{:<{}}", text, kLabel);
+  if (code_points(text) > kLabel) text = string(first_code_points(text, kLabel - 2)) + "..";
+  return text + string(kLabel - code_points(text), ' ');
 }
 
 /// `digits` decimals, fewer where the error bound does not carry them.
@@ -156,14 +157,17 @@ std::vector<string> types_of(const Json& document, bool fused) {
 // Breaks a sentence at spaces; lines after the first are indented.
 string wrapped(const string& text, size_t width, const string& indent) {
   string out, line;
-  size_t at = 0;
+  size_t filled = 0, at = 0;
   while (at < text.size()) {
     const size_t end = std::min(text.find(' ', at), text.size());
     const string word = text.substr(at, end - at);
-    if (!line.empty() && line.size() + 1 + word.size() > width) {
+    const size_t length = code_points(word);
+    if (!line.empty() && filled + 1 + length > width) {
       out += line + "\n" + indent;
       line = word;
+      filled = length;
     } else {
+      filled += length + (line.empty() ? 0 : 1);
       line += (line.empty() ? "" : " ") + word;
     }
     at = end + 1;

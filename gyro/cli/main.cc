@@ -42,7 +42,9 @@ const std::string& gyro::command_line() {
   return typed;
 }
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app{"gyro: what post-training did to a language model's weights, and what of it is more than chance."};
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text, "Print the version and what is in this build");
@@ -61,12 +63,27 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "gyro: {}\nTry 'gyro {}--help'.\n", gyro::printable(error.what()),
                app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ");
     return gyro::kUsage;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "gyro: error: memory: not enough for these matrices; try fewer --threads\n");
-    return gyro::kFailed;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "gyro: error: {}\n", error.what());
-    return gyro::kFailed;
   }
   return exit_code;
+}
+
+int fail_with(std::string_view line) {
+  fmt::print(stderr, "gyro: error: {}\n", line);
+  return gyro::kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int exit_code = gyro::kFailed;
+  try {
+    exit_code = run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return fail_with("memory: not enough for these matrices; try fewer --threads");
+  } catch (const std::exception& error) {
+    if (std::ferror(stdout) == 0) return fail_with(error.what());
+  }
+  // Whatever a command prints may still be in the buffer, or have failed on its way out of it.
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  return written ? exit_code : fail_with("standard output: cannot write");
 }

@@ -27,9 +27,8 @@ int run(const ReportArguments& arguments) {
   fs::path out = arguments.out;
   if (out.empty()) out = fs::path(arguments.folders.front()) / "report.html";
   if (fs::is_directory(out)) out /= "report.html";
-  write_report(out, inputs, {plotly_mode(arguments.plotly), arguments.title});
+  write_report(out, inputs, {.plotly = plotly_mode(arguments.plotly), .title = arguments.title});
   if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
-  if (std::fflush(stdout) != 0) fail("standard output", "cannot write");
   return kDone;
 }
 
@@ -46,16 +45,20 @@ CLI::Option* add_plotly_option(CLI::App& command, std::string& name) {
       ->capture_default_str();
 }
 
-bool write_folder_report(const fs::path& folder, const std::string& plotly, bool again) {
+void write_folder_report(const fs::path& folder, const ReportOptions& options, bool again) {
   const fs::path page = folder / "report.html";
   std::error_code error;
   const auto written = fs::last_write_time(page, error);
   const bool fresh = !error && written >= fs::last_write_time(folder / "result.json", error) && !error;
-  if (fresh && !again) return false;
+  if (fresh && !again) return;
   std::vector<ReportInput> inputs;
   inputs.push_back(read_report_input(folder));
-  write_report(page, inputs, {plotly_mode(plotly), {}});
-  return true;
+  try {
+    write_report(page, inputs, options);
+  } catch (const ReportTooLarge&) {
+    fs::remove(page, error);
+    throw;
+  }
 }
 
 void add_report_command(CLI::App& app, int& exit_code) {

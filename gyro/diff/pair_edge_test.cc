@@ -140,6 +140,21 @@ TEST(Tiny, TwoByTwo) {
   EXPECT_NEAR(m.scale, 0, 1e-15);
 }
 
+// Two square matrices whose determinants differ in sign: an orthogonal matrix of determinant −1 lies between them,
+// which has an eigenvalue −1, so that Q_1 + Q_2 vanishes there. Unrelated ones: ΔQ then takes the eigenproblem of size
+// n.
+TEST(Mirrored, IsFlaggedWhereDeterminantsDifferInSign) {
+  const int64_t n = 200;
+  const Matrix base = gaussian(n, n, 1);
+  Matrix post = gaussian(n, n, 2), mirrored = post.clone();
+  for (int64_t j = 0; j < n; ++j) mirrored(0, j) *= -1;
+  const PairOptions options{1, 0, 0, 25};
+  EXPECT_NE(has_flag(compare(base, post, options), "mirrored_direction"),
+            has_flag(compare(base, mirrored, options), "mirrored_direction"));
+  EXPECT_FALSE(has_flag(compare(base, post), "mirrored_direction"));  // no corner is asked for
+  EXPECT_FALSE(has_flag(compare(base, mirrored), "mirrored_direction"));
+}
+
 TEST(NotFinite, NamesTheTensorAndCounts) {
   const Matrix good = gaussian(6, 4, 7);
   Matrix bad = good.clone();

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gyro/arch/arch.h"
@@ -12,6 +14,12 @@ namespace gyro {
 /// result.json and what is put into it, key order kept. This document is the only form in which results leave the room:
 /// tables, reports and resumed runs read it. Numbers that are not valid are null.
 using Json = nlohmann::ordered_json;
+
+/// A document that may come from anyone: of JSON text, or of CBOR bytes. Throws Error naming `subject` for what is
+/// neither, is nested deeper than 32 levels, or has an object of more than 1,000 keys (looking one up takes a walk over
+/// all).
+Json parse_document(const std::string& subject, std::string_view text);
+Json parse_cbor_document(const std::string& subject, std::span<const std::byte> bytes);
 
 /// A number, NaN for null or a missing key.
 double number(const Json& object, std::string_view key);

@@ -14,6 +14,7 @@
 #include "gyro/base/progress.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/checkpoint/writer.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/journal.h"
 #include "gyro/linalg/linalg.h"
@@ -60,6 +61,16 @@ std::vector<MatrixSite> select_sites(const Run& run, const DiffRequest& request)
 void warn_of(const ModelMap& map, const std::string& path, const DiffRequest& request) {
   if (!request.warn) return;
   for (const std::string& warning : map.warnings) request.warn(path + ": " + warning);
+}
+
+// The folders that are read.
+std::vector<std::filesystem::path> inputs_of(const DiffRequest& request) {
+  std::vector<std::filesystem::path> inputs = {request.base};
+  inputs.insert(inputs.end(), request.posts.begin(), request.posts.end());
+  for (const std::string& control : request.controls) {
+    if (control != kNoise) inputs.emplace_back(control);
+  }
+  return inputs;
 }
 
 void add_other(Run& run, const DiffRequest& request, const std::string& path, const char* role) {
@@ -256,6 +267,7 @@ Json assemble(Json document, const std::map<int64_t, UnitResult>& units) {
 }  // namespace
 
 DiffOutcome run_diff(const DiffRequest& request) {
+  if (!request.out.empty()) check_not_an_input(request.out, inputs_of(request));
   const Run run = open_run(request);
   // CUDA takes half a second to start: time for what else has to be read.
   std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(run); });

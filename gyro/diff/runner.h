@@ -35,7 +35,8 @@ struct DiffOutcome {
 };
 
 /// Runs a comparison (design §1, §4): one base, its posts and controls, each matrix of the base decomposed once,
-/// largest matrices first over the threads. Throws Error for bad input, before anything is written.
+/// largest matrices first over the threads. Throws Error for bad input, and for an `out` that is the folder of an
+/// input, before anything is written.
 DiffOutcome run_diff(const DiffRequest& request);
 
 }  // namespace gyro

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -120,7 +121,9 @@ std::vector<double> array_values(const ReportInput& input, const std::string& na
 }
 
 double rounded(double value) {
-  return std::stod(fmt::format("{:.{}g}", value, kDigits));
+  const std::string text = fmt::format("{:.{}g}", value, kDigits);
+  std::from_chars(text.data(), text.data() + text.size(), value);  // leaves the value where it is out of range
+  return value;
 }
 
 Json trimmed(Json json) {
@@ -221,11 +224,11 @@ std::string folder_name(const std::filesystem::path& folder) {
   return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
 }
 
-Json comparison_json(const Source& source, const Json& sites, const Detail& detail) {
+Json comparison_json(const Source& source, const Json& sites, const Detail& detail, int threads) {
   const Json& document = source.document();
   const Json& rows = document["matrices"];
   std::vector<Curves> curves(sites.size());
-  parallel_for(static_cast<int>(sites.size()), available_processors(), [&](int i) {
+  parallel_for(static_cast<int>(sites.size()), threads, [&](int i) {
     const auto at = static_cast<size_t>(i);
     curves[at] = curves_of(source, sites[at], rows[at], detail);
   });
@@ -271,7 +274,7 @@ void add_names(Json& result) {
   }
 }
 
-Json result_json(const Result& result, const Detail& detail) {
+Json result_json(const Result& result, const Detail& detail, int threads) {
   const Json& sites = result.sites();
   Json columns = Json::object(), bins = Json::object(), rows = Json::object(), comparisons = Json::array();
   add_columns(sites, "", kSiteKeys, columns);
@@ -283,7 +286,8 @@ Json result_json(const Result& result, const Detail& detail) {
     rows[std::to_string(n)] = std::min(n, detail.rows);
     sigma.add(bin_means(array_values(*result.first, "base." + site_name(site) + "sigma", {n}), edges));
   }
-  for (const Source& source : result.comparisons) comparisons.push_back(comparison_json(source, sites, detail));
+  for (const Source& source : result.comparisons)
+    comparisons.push_back(comparison_json(source, sites, detail, threads));
   Json json = {{"gyro", result.first->document.value("gyro", Json::object())},
                {"options", result.first->document.value("options", Json::object())},
                {"base", result.base()},
@@ -356,7 +360,8 @@ std::string script_json(const Json& json) {
   return out;
 }
 
-std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget) {
+std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget, int threads) {
+  if (threads == 0) threads = available_processors();
   const std::vector<Result> results = join(inputs);
   double rows = 0;
   for (const Result& result : results) rows += static_cast<double>(result.sites().size() * result.comparisons.size());
@@ -365,11 +370,12 @@ std::string page_data(const std::vector<ReportInput>& inputs, const std::string&
   while (level + 1 < kDetails.size() && array_bytes(results, kDetails[level]) > arrays) ++level;
   for (; level < kDetails.size(); ++level) {
     Json json = {{"format", "gyro.report/1"}, {"title", title}, {"results", Json::array()}};
-    for (const Result& result : results) json["results"].push_back(result_json(result, kDetails[level]));
+    for (const Result& result : results) json["results"].push_back(result_json(result, kDetails[level], threads));
     std::string text = script_json(json);
     if (text.size() <= budget) return text;
   }
-  fail("report", "the results are too many for one page of {} MB; join fewer", kReportLimit / 1'000'000);
+  throw ReportTooLarge(
+      "report", fmt::format("the results are too many for one page of {} MB; join fewer", kReportLimit / 1'000'000));
 }
 
 }  // namespace gyro

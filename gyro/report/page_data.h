@@ -17,8 +17,8 @@ struct Detail {
 
 /// The data block of the page: what the page's scripts draw from (gyro/report/page/data.js reads it), as JSON text in
 /// which "<" is escaped, so that no text of a result can end the element that holds it. `budget` is its largest size;
-/// the finest detail that fits is taken.
-std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget);
+/// the finest detail that fits is taken; ReportTooLarge is thrown where none does. `threads` as in ReportOptions.
+std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget, int threads = 0);
 
 /// The last part of a model's id (more of them: the last `parts`), fit to print.
 std::string short_name(const Json& model, int parts = 1);

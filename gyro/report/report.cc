@@ -105,7 +105,7 @@ ReportInput read_report_input(const fs::path& folder) {
   const std::string text = read_file(result, kLargestResult);
   Json document;
   try {
-    document = Json::parse(text);
+    document = parse_document(result.string(), text);
     check_document(document);
   } catch (const std::exception&) {
     fail(result.string(), "is not a result of gyro diff");
@@ -129,7 +129,7 @@ std::string render_report(const std::vector<ReportInput>& inputs, const ReportOp
       {"data", ""}};
   const size_t frame = fill(page_template(), parts).size();
   if (frame > kReportLimit) fail("report", "the page's own parts are too large");
-  const std::string data = page_data(inputs, title, kReportLimit - frame);
+  const std::string data = page_data(inputs, title, kReportLimit - frame, options.threads);
   parts["data"] = data;
   return fill(page_template(), parts);
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gyro/base/error.h"
 #include "gyro/checkpoint/safetensors.h"
 #include "gyro/diff/result.h"
 
@@ -25,7 +26,14 @@ enum class PlotlyMode { Inline, Directory };
 
 struct ReportOptions {
   PlotlyMode plotly = PlotlyMode::Inline;
-  std::string title;  ///< empty: made from the names of the models
+  std::string title = {};  ///< empty: made from the names of the models
+  int threads = 0;         ///< matrices worked on at once; 0: all processors
+};
+
+/// What is wrong with results that one page cannot hold.
+class ReportTooLarge : public Error {
+ public:
+  using Error::Error;
 };
 
 /// The largest page that is made, in bytes.
@@ -34,7 +42,7 @@ inline constexpr size_t kReportLimit = 12'000'000;
 /// The page: one HTML file that loads nothing from a network. Results with the same base (its id, hash and matrices)
 /// become one with the comparisons of all of them; results of different bases are chosen from in the page's head.
 /// Curves and heatmaps are binned as finely as kReportLimit allows. Throws Error if an array is missing or misshapen,
-/// or if even coarse bins would make the page too large.
+/// ReportTooLarge if even coarse bins would make the page too large.
 std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options);
 
 /// Writes the page to `path` (atomically), and in PlotlyMode::Directory plotly.min.js beside it.

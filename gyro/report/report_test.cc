@@ -1,12 +1,15 @@
 #include "gyro/report/report.h"
 
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
+#include <regex>
 #include <set>
 #include <sstream>
 
@@ -202,6 +205,69 @@ TEST_F(ReportTest, GrowsCoarserToFitAndSaysSoWhenItCannot) {
   EXPECT_TRUE(contains(error_of([&] { page_data(list, "", 2000); }), "too many for one page"));
 }
 
+// Whatever flag the analysis can set has its meaning in the page.
+TEST_F(ReportTest, ExplainsEveryFlag) {
+  const std::string script = page_script();
+  const std::regex setting("flags\\.push_back\\(\"(\\w+)\"\\)");
+  size_t found = 0;
+  for (const fs::directory_entry& file : fs::recursive_directory_iterator(fs::path(GYRO_SOURCE_DIR) / "gyro")) {
+    if (file.path().extension() != ".cc") continue;
+    const std::string text = read_text(file.path());
+    for (std::sregex_iterator it(text.begin(), text.end(), setting), end; it != end; ++it, ++found) {
+      const std::string flag = (*it)[1];
+      EXPECT_TRUE(contains(script, "\n  " + flag + ": \"")) << flag << " of " << file.path();
+    }
+  }
+  EXPECT_GE(found, 6U);
+}
+
+// A result of matrices so large that most of the work is in their curves.
+ReportInput large_matrices(const fs::path& folder) {
+  constexpr int64_t n = 16384;
+  const std::vector<double> sigma(n, 1.5);
+  const auto bytes = std::as_bytes(std::span(sigma));
+  std::vector<TensorToWrite> arrays;
+  Json rows = Json::array();
+  for (int64_t layer = 0; layer < 4; ++layer) {
+    rows.push_back({{"layer", layer},
+                    {"type", "W_Q"},
+                    {"d_in", n},
+                    {"d_out", n},
+                    {"n", n},
+                    {"scale", 1},
+                    {"energy", {{"total", 1}}},
+                    {"null", {{"valid", true}}}});
+    for (const char* name : {"base.{}.W_Q.sigma", "0.{}.W_Q.sigma", "0.{}.W_Q.turn_u", "0.{}.W_Q.turn_v"}) {
+      arrays.push_back({fmt::format(fmt::runtime(name), layer), DType::F64, {n}, bytes});
+    }
+  }
+  write_safetensors(folder / "arrays.safetensors", arrays, {});
+  const Json comparison = {{"post", {{"id", "p"}}},
+                           {"role", "post"},
+                           {"types", Json::array()},
+                           {"findings", Json::array()},
+                           {"matrices", rows}};
+  const Json document = {{"schema", "gyro.diff/1"}, {"base", {{"id", "b"}}}, {"comparisons", {comparison}}};
+  write_text(folder / "result.json", document.dump());
+  return read_report_input(folder);
+}
+
+double seconds_of(clockid_t clock) {
+  timespec time = {};
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// With one thread it is this one that does all the work: the process spends no time besides.
+TEST_F(ReportTest, WorksOnAsManyThreadsAsItIsGiven) {
+  std::vector<ReportInput> list;
+  list.push_back(large_matrices(dir.path()));
+  const double all = seconds_of(CLOCK_PROCESS_CPUTIME_ID), here = seconds_of(CLOCK_THREAD_CPUTIME_ID);
+  render_report(list, {.threads = 1});
+  const double spent = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - all;
+  EXPECT_LT(spent - (seconds_of(CLOCK_THREAD_CPUTIME_ID) - here), 0.25 * spent);
+}
+
 TEST_F(ReportTest, JoinsResultsOfOneBaseAndKeepsOthersApart) {
   compare("pico-qwen2", dir / "same", "base");
   compare("pico-llama", dir / "other");
@@ -253,6 +319,31 @@ TEST_F(ReportTest, RefusesWhatDiffDidNotWrite) {
   EXPECT_TRUE(contains(refuse(move), "lacks the array base.77.W_Q.sigma"));
   write_text(dir / "copy" / "result.json", "{\"schema\": \"gyro.di");
   EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), foreign));
+}
+
+// Whoever opens it must not run out of stack: 100,000 brackets are 200 kB.
+TEST_F(ReportTest, RefusesDeepNesting) {
+  const fs::path file = edited([](Json&) {}) / "result.json";
+  std::string text = read_text(file);
+  text.insert(text.find('{') + 1, "\"deep\":" + std::string(100'000, '[') + std::string(100'000, ']') + ",");
+  write_text(file, text);
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "copy"); }), "is not a result of gyro diff"));
+}
+
+TEST_F(ReportTest, KeepsNumbersNearTheEndsOfTheRange) {
+  const fs::path folder = edited([](Json& document) {
+    for (Json& comparison : document["comparisons"]) {
+      comparison["matrices"][0]["nf"] = 1e-310;
+      comparison["matrices"][1]["nf"] = std::numeric_limits<double>::denorm_min();
+      comparison["matrices"][2]["nf"] = std::numeric_limits<double>::max();
+    }
+  });
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(folder));
+  const Json nf = data_of(render_report(list, {}))["results"][0]["comparisons"][0]["rows"]["nf"];
+  EXPECT_EQ(nf[0], 1e-310);
+  EXPECT_EQ(nf[1], std::numeric_limits<double>::denorm_min());
+  EXPECT_EQ(nf[2], 1.797693e308);
 }
 
 TEST_F(ReportTest, MissingNumbersAreNoTrouble) {

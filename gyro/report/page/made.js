@@ -6,6 +6,7 @@ const kFlags = {
   rank_deficient: "some singular values vanish: α and the rotation are not defined there",
   loose_bound: "the error bound is wider than 1e-6 of the value even by direct SVD",
   degenerate_cluster: "equal singular values: single directions are not defined, norms over the cluster are",
+  mirrored_direction: "base and post mirror a direction: between its two ends lies no rotation, and ΔQ leaves it out",
 };
 
 function flaggedTable(result) {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace gyro {
+
+/// Number of code points of UTF-8 text. A byte that belongs to no whole code point may count as one.
+size_t code_points(std::string_view text);
+
+/// The longest beginning of `text` that has at most `limit` bytes and ends between two code points.
+std::string_view first_bytes(std::string_view text, size_t limit);
+
+/// The beginning of `text` of at most `count` code points.
+std::string_view first_code_points(std::string_view text, size_t count);
+
+}  // namespace gyro

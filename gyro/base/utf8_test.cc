@@ -1,0 +1,43 @@
+#include "gyro/base/utf8.h"
+
+#include <gtest/gtest.h>
+
+#include "gyro/base/error.h"
+
+namespace gyro {
+namespace {
+
+TEST(Utf8, CountsCodePoints) {
+  EXPECT_EQ(code_points(""), 0U);
+  EXPECT_EQ(code_points("abc"), 3U);
+  EXPECT_EQ(code_points("αβ€𝄞"), 4U);
+}
+
+TEST(Utf8, CutsBetweenCodePoints) {
+  const std::string_view text = "aα€𝄞";  // 1 + 2 + 3 + 4 bytes
+  const std::string_view expected[] = {"", "a", "a", "aα", "aα", "aα", "aα€", "aα€", "aα€", "aα€", "aα€𝄞", "aα€𝄞"};
+  for (size_t limit = 0; limit < std::size(expected); ++limit) EXPECT_EQ(first_bytes(text, limit), expected[limit]);
+}
+
+TEST(Utf8, BytesThatAreNoTextAreCutToo) {
+  const std::string bytes(20, '\x80');
+  EXPECT_EQ(first_bytes(bytes, 10).size(), 10U);
+  EXPECT_EQ(first_bytes("a" + bytes, 10).size(), 10U);
+}
+
+TEST(Utf8, TakesSoManyCodePoints) {
+  EXPECT_EQ(first_code_points("aα€𝄞", 0), "");
+  EXPECT_EQ(first_code_points("aα€𝄞", 3), "aα€");
+  EXPECT_EQ(first_code_points("aα€𝄞", 4), "aα€𝄞");
+  EXPECT_EQ(first_code_points("aα€𝄞", 9), "aα€𝄞");
+}
+
+TEST(Printable, CutsBetweenCodePoints) {
+  EXPECT_EQ(printable("ααα", 6), "ααα");
+  EXPECT_EQ(printable("ααα", 5), "αα...");
+  EXPECT_EQ(printable("ααα", 4), "αα...");
+  EXPECT_EQ(printable("a\tb\x7f", 300), "a?b?");
+}
+
+}  // namespace
+}  // namespace gyro
