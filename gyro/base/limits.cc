@@ -1,5 +1,6 @@
 #include "gyro/base/limits.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -78,7 +79,7 @@ GroupLimits group_limits(const fs::path& root) {
   for (std::string line; std::getline(groups, line);) {  // "0::/path" or "7:cpu,cpuacct:/path"
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = fmt::format(",{},", line.substr(first + 1, second - first - 1));
     const std::string path = line.substr(second + 1);
     const auto has = [&](const char* name) { return controllers.find(name) != std::string::npos; };
     if (controllers == ",,") {
