@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <stdexcept>
@@ -19,6 +20,7 @@ namespace gyro {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr size_t kLargeWrite = size_t{1} << 20;
 using Json = nlohmann::json;  // sorted by key: an ordered one looks through all keys for each that is added
 
 // Whether all that a folder holds is an adapter, as `gyro init` puts it beside the model.
@@ -163,8 +165,15 @@ void CheckpointWriter::close_shard() {
 }
 
 void CheckpointWriter::write(std::span<const std::byte> bytes) {
-  hash_.update(bytes);
+  // Both read the bytes and take about as long: a large tensor's hash is taken while it is written.
+  std::future<void> hashed;
+  if (bytes.size() >= kLargeWrite) {
+    hashed = std::async(std::launch::async, [&] { hash_.update(bytes); });
+  } else {
+    hash_.update(bytes);
+  }
   if (!write_all(fd_, bytes)) fail((folder_ / shards_[shard_].name).string(), "cannot write: {}", std::strerror(errno));
+  if (hashed.valid()) hashed.get();
 }
 
 void CheckpointWriter::append(std::span<const std::byte> bytes) {
