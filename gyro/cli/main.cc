@@ -7,13 +7,16 @@
 #include <string_view>
 
 #include "gyro/base/error.h"
+#include "gyro/base/version.h"
 #include "gyro/cli/commands.h"
 #include "gyro/linalg/linalg.h"
 
 namespace {
 
 std::string version_text() {
-  std::string text = fmt::format("gyro {}\n  cpu   {}", GYRO_VERSION, gyro::linalg::library());
+  std::string text = fmt::format("gyro {}", gyro::version());
+  if (!gyro::git_id().empty()) text += fmt::format(" ({})", gyro::git_id());
+  text += fmt::format("\n  cpu   {}", gyro::linalg::library());
   const std::vector<gyro::device::Gpu> gpus = gyro::device::gpus();
   if (gpus.empty()) return text + "\n  cuda  " + gyro::device::why_none();
   for (const gyro::device::Gpu& gpu : gpus) {

@@ -14,6 +14,7 @@
 #include "gyro/base/progress.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/base/version.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/journal.h"
@@ -150,7 +151,7 @@ std::string fingerprint_of(const Json& head, const std::string& content) {
 
 // {"version", "build", "device"}; the build is the library that does the work.
 Json describe_program(const DiffRequest& request) {
-  Json program = {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}};
+  Json program = {{"version", version()}, {"build", linalg::library()}, {"device", "cpu"}};
   if (!request.cuda) return program;
   const device::Scope scope(0);
   program["build"] = fmt::format("{} on {}", linalg::library(), device::gpus()[0].name);
