@@ -32,6 +32,11 @@ write_basic_package_version_file(${GYRO_GENERATED}/GyroConfigVersion.cmake COMPA
 install(FILES ${GYRO_GENERATED}/GyroConfig.cmake ${GYRO_GENERATED}/GyroConfigVersion.cmake cmake/GyroBlas.cmake
         DESTINATION ${gyro_cmake})
 
+install(FILES ${GYRO_REFERENCE}/gyro DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${GYRO_REFERENCE}/_gyro DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${GYRO_REFERENCE}/gyro.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+install(FILES ${GYRO_REFERENCE}/gyro.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
 # A linker takes what a static library needs from those after it.
 set(gyro_pc_libs "")
 foreach(room ${GYRO_ROOMS})

@@ -97,6 +97,11 @@ class Install(unittest.TestCase):
         run(CXX, "-std=c++20", *sources, "-o", program, *flags)
         self.check_program(program)
 
+    def test_shells_and_man_find_their_files(self):
+        for path in ("bash-completion/completions/gyro", "zsh/site-functions/_gyro", "fish/vendor_completions.d/gyro.fish",
+                     "man/man1/gyro.1"):
+            self.assertGreater(os.path.getsize(os.path.join(self.prefix, "share", path)), 1000, path)
+
     def test_program(self):
         self.assertRegex(run(os.path.join(self.prefix, "bin/gyro"), "--version"), r"\Agyro \d+\.\d+\.\d+")
 
