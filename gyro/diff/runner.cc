@@ -285,6 +285,10 @@ DiffOutcome run_diff(const DiffRequest& request) {
     folder = std::make_unique<OutputFolder>(request.out, head["fingerprint"], request.force);
     if (!folder->finished().is_null()) return {folder->finished(), outcome.total, outcome.total, true};
     units = folder->take_kept();
+    // A journal is taken by its fingerprint, which does not say that it was written by this program.
+    std::erase_if(units, [&](const auto& unit) {
+      return unit.first >= outcome.total || unit.second.rows.size() != run.others.size();
+    });
     outcome.resumed = !units.empty();
   }
 
