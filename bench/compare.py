@@ -7,19 +7,25 @@
 Makes the synthetic pair in build/compare (bench/make_pair.py), installs torch from PyPI into build/compare/venv (large, the
 first time only), then runs in each round: gyro with everything on (--out, bounds, energy budget, one null draw), the
 plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
-are cleared so that OpenBLAS takes the kernels of this processor. --device cuda runs all sides on the GPU; --torch-layers
+are cleared so that OpenBLAS takes the kernels of this processor, whose name is printed. On the CPU the same library's
+dgemm is timed before and after each run of gyro, n = 1536 on as many threads, and the share of its rate that the run
+kept up is printed (flops_of_block says what is counted). --device cuda runs all sides on the GPU; --torch-layers
 has the scripts do the first blocks only, --python takes an interpreter that has torch. "a block" divides a whole process,
 start-up included, by its blocks: with few of them it flatters whoever starts faster (torch prints its own time without
 imports). --check also compares each side's α with FP64 LAPACK.
 """
 import argparse
+import ctypes
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
+
+from make_pair import SHAPES, tensors
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(ROOT, "build", "compare")
@@ -74,6 +80,55 @@ def prepare(args):
     return os.path.join(pair, "base"), os.path.join(pair, "post")
 
 
+def flops_of_block(shape):
+    """Floating-point operations of one block. A pair of m x n weights, m >= n: Gram matrices of base and change and their
+    cross product 4 m n²; two eigenproblems with vectors 14/3 n³ each; the rotations, the energy budget and their norms
+    9.2 n³; one null draw n³ + n³/3 + 4/3 n³."""
+    total = 0
+    for _, size in tensors(SHAPES[shape], 1):
+        m, n = max(size), min(size)
+        total += 4 * m * n**2 + (28 / 3 + 9.2 + 8 / 3) * n**3
+    return total
+
+
+class Gemm:
+    """dgemm of the library that gyro is linked with, on several threads at once."""
+
+    def __init__(self, program, n=1536):
+        libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.split()
+        path = next(word for word in libraries if word.startswith("/") and "openblas" in word)
+        saved = {k: os.environ.pop(k) for k in list(os.environ) if k.startswith("OPENBLAS_")}
+        library = ctypes.CDLL(path)
+        os.environ.update(saved)
+        prefix = "scipy_" if hasattr(library, "scipy_cblas_dgemm") else ""
+        getattr(library, prefix + "openblas_set_num_threads")(1)
+        name = getattr(library, prefix + "openblas_get_corename")
+        name.restype = ctypes.c_char_p
+        self.kernel = name().decode()
+        self.dgemm, self.n = getattr(library, prefix + "cblas_dgemm"), n
+
+    def multiply(self, seconds, done):
+        n, one = self.n, ctypes.c_double(1)
+        a, b, c = ((ctypes.c_double * (n * n))() for _ in range(3))
+        for i in range(n):
+            a[i * n + i] = b[i * n + i] = 1
+        end = time.monotonic() + seconds
+        begin, count = time.monotonic(), 0
+        while count == 0 or time.monotonic() < end:
+            self.dgemm(102, 111, 111, n, n, n, one, a, n, b, n, one, c, n)
+            count += 1
+        done.append(2 * n**3 * count / (time.monotonic() - begin))
+
+    def rate(self, threads, seconds=2):
+        done = []
+        workers = [threading.Thread(target=self.multiply, args=(seconds, done)) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return sum(done)
+
+
 def timed(command):
     """Wall seconds and peak resident MB of one process."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
@@ -113,12 +168,23 @@ def main():
     }
     sides = {name: command for name, command in sides.items() if name not in args.skip}
     seconds, memory = {name: [] for name in sides}, {name: [] for name in sides}
+    gemm = Gemm(args.gyro) if args.device == "cpu" else None
+    shares = []
+    if gemm:
+        print(f"OpenBLAS's kernel: {gemm.kernel}", flush=True)
     for number in range(args.rounds):
         for name, command in sides.items():
+            before = gemm.rate(threads) if gemm and name == "gyro" else 0
             wall, peak = timed(command)
+            if before:
+                rate = (before + gemm.rate(threads)) / 2
+                shares.append(flops_of_block(args.shape) * blocks[name] / wall / rate)
+                print(f"dgemm on {threads} threads: {rate * 1e-9:.1f} GF/s; gyro kept up {100 * shares[-1]:.1f} % of it")
             seconds[name].append(wall)
             memory[name].append(peak)
             print(f"round {number + 1}  {name:6} {wall:8.2f} s  {wall / blocks[name]:7.3f} s a block  {peak:7.0f} MB", flush=True)
+    if shares:
+        print(f"share of dgemm's rate: {100 * statistics.median(shares):.1f} % (of {100 * min(shares):.1f} to {100 * max(shares):.1f})")
     for name in sides:
         if name == "gyro":
             continue

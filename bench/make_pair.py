@@ -13,7 +13,10 @@ import json
 import os
 import struct
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:  # compare.py takes the shapes alone, before it has made an environment
+    np = None
 
 SHAPES = {
     "qwen2.5-1.5b": dict(model_type="qwen2", hidden_size=1536, intermediate_size=8960, num_attention_heads=12,

@@ -19,7 +19,8 @@ class Error : public std::runtime_error {
   std::string subject_;
 };
 
-/// `text` with control characters replaced by `?`, cut to `limit` bytes between two code points: safe to print as part of one line.
+/// `text` with control characters replaced by `?`, cut to `limit` bytes between two code points: safe to print as part
+/// of one line.
 std::string printable(std::string_view text, size_t limit = 300);
 
 /// Throws Error(subject, formatted message).

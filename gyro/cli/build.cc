@@ -210,9 +210,9 @@ void add_build_command(CLI::App& app, int& exit_code) {
                    "replace, ablate, restore, transplant, interpolate, noise, or paper for all of the paper's variants")
       ->required()
       ->check(CLI::IsMember({"replace", "ablate", "restore", "transplant", "interpolate", "noise", "paper"}));
-  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
-  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required();
-  command->add_option("-o,--out", arguments->out, "Folder to write")->required();
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required()->type_name("DIR");
+  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required()->type_name("DIR");
+  command->add_option("-o,--out", arguments->out, "Folder to write")->required()->type_name("DIR");
   command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
   command
       ->add_option("--side", arguments->side,
@@ -226,8 +226,8 @@ void add_build_command(CLI::App& app, int& exit_code) {
       ->add_option("--scale", arguments->scale,
                    "α' of replace: auto (Table 4, from a diff), a number, or W_Q=0.9,W_O=1.4")
       ->capture_default_str();
-  command->add_option("--sibling", arguments->sibling,
-                      "Restore from this model's factors in the base's place (eq. 12)");
+  command->add_option("--sibling", arguments->sibling, "Restore from this model's factors in the base's place (eq. 12)")
+      ->type_name("DIR");
   command->add_flag("--align-signs", arguments->align_signs,
                     "Ablate with the base's pairs flipped to agree with the post's");
   command->add_option("--what", arguments->what, "What transplant puts onto the base: the post's sigma or rotation")

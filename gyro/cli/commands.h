@@ -10,6 +10,9 @@ inline constexpr int kFailed = 1;
 inline constexpr int kUsage = 2;
 inline constexpr int kInterrupted = 130;
 
+/// Gives `app` the program's description, options and subcommands; `exit_code` is what the one that runs ends with.
+void add_commands(CLI::App& app, int& exit_code);
+
 /// Each adds its subcommand to `app`; `exit_code` is what it ends with.
 void add_diff_command(CLI::App& app, int& exit_code);
 void add_report_command(CLI::App& app, int& exit_code);
@@ -17,7 +20,8 @@ void add_build_command(CLI::App& app, int& exit_code);
 void add_init_command(CLI::App& app, int& exit_code);
 void add_lora_command(CLI::App& app, int& exit_code);
 
-/// The command as typed, quoted where a shell needs it. Kept by main.
+/// The command as typed, quoted where a shell needs it, once main has kept it.
 const std::string& command_line();
+void keep_command_line(int argc, char** argv);
 
 }  // namespace gyro

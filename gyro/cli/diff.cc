@@ -76,12 +76,18 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("diff", "Compare a base checkpoint with its post-trained descendants");
   auto arguments = std::make_shared<DiffArguments>();
   DiffRequest& request = arguments->request;
-  command->add_option("BASE", request.base, "Folder of the base checkpoint (Hugging Face layout)")->required();
-  command->add_option("POST", request.posts, "Folders of post-trained checkpoints")->required();
-  command->add_option("--control", request.controls,
-                      "Controls compared in the same way: another base's folder, or 'noise'");
-  command->add_option("-o,--out", arguments->out,
-                      "Folder for result.json, arrays.safetensors and report.html; without it nothing is kept");
+  command->add_option("BASE", request.base, "Folder of the base checkpoint (Hugging Face layout)")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("POST", request.posts, "Folders of post-trained checkpoints")->required()->type_name("DIR");
+  command
+      ->add_option("--control", request.controls,
+                   "Controls compared in the same way: another base's folder, or 'noise'")
+      ->type_name("DIR");
+  command
+      ->add_option("-o,--out", arguments->out,
+                   "Folder for result.json, arrays.safetensors and report.html; without it nothing is kept")
+      ->type_name("DIR");
   command->add_flag("--force", request.force, "Overwrite a folder that holds something else");
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');

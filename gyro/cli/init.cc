@@ -96,9 +96,10 @@ void add_init_command(CLI::App& app, int& exit_code) {
   command->add_option("KIND", arguments->kind, "pissa (largest components), middle, minor (smallest), or rescale")
       ->required()
       ->check(CLI::IsMember({"pissa", "middle", "minor", "rescale"}));
-  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required()->type_name("DIR");
   command->add_option("-o,--out", arguments->out, "Folder to write: the residual model, with the adapter in KIND_init/")
-      ->required();
+      ->required()
+      ->type_name("DIR");
   command->add_flag("--force", arguments->force, "Replace the files of a folder that is not empty");
   command->add_option("-r,--rank", arguments->rank, "Components a matrix")
       ->check(CLI::Range(1, 1 << 20))
@@ -108,8 +109,10 @@ void add_init_command(CLI::App& app, int& exit_code) {
   command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
       ->delimiter(',');
   command->add_option("--band", arguments->band, "Middle: number of the first component, or auto [centred]");
-  command->add_option("--diff", arguments->diff,
-                      "Middle, --band auto: folder of a gyro diff of BASE; takes what turned most");
+  command
+      ->add_option("--diff", arguments->diff,
+                   "Middle, --band auto: folder of a gyro diff of BASE; takes what turned most")
+      ->type_name("DIR");
   command->add_option("--types", arguments->types, "Rescale: types such as W_O")->delimiter(',');
   command->add_option("--by", arguments->by, "Rescale: the factor")->capture_default_str();
   command->add_option("--dtype", arguments->dtype, "Type of the written model: keep, f32, bf16 or f16")

@@ -61,9 +61,11 @@ void add_lora_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("lora", "Extract the best LoRA adapter that turns a base into its post");
   auto arguments = std::make_shared<LoraArguments>();
   LoraRequest& request = arguments->request;
-  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required();
-  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required();
-  command->add_option("-o,--out", arguments->out, "Folder to write, as PEFT saves an adapter")->required();
+  command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required()->type_name("DIR");
+  command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required()->type_name("DIR");
+  command->add_option("-o,--out", arguments->out, "Folder to write, as PEFT saves an adapter")
+      ->required()
+      ->type_name("DIR");
   command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
   command->add_option("-r,--rank", request.rank, "Rank of every module's adapter")
       ->check(CLI::Range(1, 1 << 20))

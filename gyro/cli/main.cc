@@ -3,59 +3,18 @@
 #include <cstdio>
 #include <exception>
 #include <new>
-#include <string>
 #include <string_view>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
-#include "gyro/linalg/linalg.h"
-
-namespace {
-
-std::string version_text() {
-  std::string text = fmt::format("gyro {}\n  cpu   {}", GYRO_VERSION, gyro::linalg::library());
-  if (const std::string warning = gyro::linalg::library_warning(); !warning.empty()) text += "\n        " + warning;
-  const std::vector<gyro::device::Gpu> gpus = gyro::device::gpus();
-  if (gpus.empty()) return text + "\n  cuda  " + gyro::device::why_none();
-  for (const gyro::device::Gpu& gpu : gpus) {
-    text += fmt::format("\n  cuda  {}, {:.0f} GiB, CUDA {}", gpu.name, static_cast<double>(gpu.total) / 0x1p30,
-                        gpu.version);
-  }
-  return text;
-}
-
-std::string quote(std::string_view word) {
-  const bool plain = !word.empty() && word.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789-_./=,:@+") == std::string_view::npos;
-  if (plain) return std::string(word);
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-std::string typed = "gyro";
-
-}  // namespace
-
-const std::string& gyro::command_line() {
-  return typed;
-}
 
 namespace {
 
 int run(int argc, char** argv) {
-  CLI::App app{"gyro: what post-training did to a language model's weights, and what of it is more than chance."};
-  app.require_subcommand(1);
-  app.set_version_flag("--version", version_text, "Print the version and what is in this build");
-  app.footer("gyro COMMAND --help shows a command's options and examples.");
-  for (int i = 1; i < argc; ++i) typed += " " + quote(argv[i]);
+  CLI::App app;
   int exit_code = gyro::kDone;
-  gyro::add_diff_command(app, exit_code);
-  gyro::add_report_command(app, exit_code);
-  gyro::add_build_command(app, exit_code);
-  gyro::add_init_command(app, exit_code);
-  gyro::add_lora_command(app, exit_code);
+  gyro::keep_command_line(argc, argv);
+  gyro::add_commands(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

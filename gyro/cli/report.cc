@@ -64,8 +64,9 @@ void write_folder_report(const fs::path& folder, const ReportOptions& options, b
 void add_report_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
   auto arguments = std::make_shared<ReportArguments>();
-  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required();
-  command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]");
+  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required()->type_name("DIR");
+  command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]")
+      ->type_name("FILE");
   add_plotly_option(*command, arguments->plotly);
   command->add_option("--title", arguments->title, "The page's title [made from the models' names]");
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kJournalName = ".gyro-journal";
 constexpr std::string_view kMagic = "gyro journal 1\n";
-constexpr size_t kHashSize = 64;  // hex SHA-256, of the fingerprint in the head and of the payload in a record
+constexpr size_t kHashSize = 64;  // hex SHA-256 of a record's payload
 constexpr size_t kRecordHead = sizeof(uint64_t) + kHashSize;
 
 std::string sha256_of(std::span<const std::byte> bytes) {
@@ -38,29 +38,73 @@ std::vector<uint8_t> encode(int64_t unit, const UnitResult& result) {
   return Json::to_cbor({{"unit", unit}, {"rows", result.rows}, {"arrays", arrays}});
 }
 
-// The payload was checked against its hash: it is what encode wrote.
-std::pair<int64_t, UnitResult> decode(std::span<const std::byte> payload) {
-  const Json json = Json::from_cbor(payload.begin(), payload.end());
-  UnitResult result{json.at("rows").get<std::vector<Json>>(), {}};
-  for (const auto& [name, array] : json.at("arrays").items()) {
-    const auto& bytes = array.at("bytes").get_binary();
-    const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
-    result.arrays[name] = {*dtype_from_name(array.at("dtype").get<std::string>()),
-                           array.at("shape").get<std::vector<int64_t>>(),
-                           {data, data + bytes.size()}};
+ResultArray decode_array(const Json& json) {
+  const auto dtype = dtype_from_name(json.at("dtype").get<std::string>());
+  if (!dtype) fail("array", "is of no known type");
+  const auto& bytes = json.at("bytes").get_binary();
+  const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+  ResultArray array{*dtype, json.at("shape").get<std::vector<int64_t>>(), {data, data + bytes.size()}};
+  uint64_t size = dtype_size(*dtype);
+  for (const int64_t extent : array.shape) {
+    if (extent < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size))
+      fail("array", "has no such shape");
   }
-  return {json.at("unit").get<int64_t>(), std::move(result)};
+  if (size != bytes.size()) fail("array", "is not of its shape");
+  return array;
+}
+
+// What encode wrote. The hash tells a torn record from a whole one, not who wrote it. Throws Error or Json::exception.
+std::pair<int64_t, UnitResult> decode(std::span<const std::byte> payload) {
+  const Json json = parse_cbor_document("record", payload);
+  UnitResult result{json.at("rows").get<std::vector<Json>>(), {}};
+  for (const auto& [name, array] : json.at("arrays").items()) result.arrays[name] = decode_array(array);
+  const auto unit = json.at("unit").get<int64_t>();
+  if (unit < 0) fail("record", "is of no unit");
+  return {unit, std::move(result)};
+}
+
+// The record at `at`, if it is whole, and where the next begins.
+bool read_record(std::span<const std::byte> bytes, JournalContent& content) {
+  const size_t at = content.end;
+  if (bytes.size() - at < kRecordHead) return false;
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data() + at, sizeof length);
+  if (length > bytes.size() - at - kRecordHead) return false;
+  const auto payload = bytes.subspan(at + kRecordHead, length);
+  if (std::memcmp(sha256_of(payload).data(), bytes.data() + at + sizeof length, kHashSize) != 0) return false;
+  try {
+    auto [unit, result] = decode(payload);
+    content.units.insert_or_assign(unit, std::move(result));
+  } catch (const Json::exception&) {
+    return false;
+  } catch (const Error&) {
+    return false;
+  }
+  content.end = at + kRecordHead + length;
+  ++content.records;
+  return true;
 }
 
 Json read_result(const fs::path& path) {
+  const std::string text = read_file(path, size_t{1} << 30);
   try {
-    return Json::parse(read_file(path, size_t{1} << 30));
-  } catch (const Json::exception&) {
+    return parse_document(path.string(), text);
+  } catch (const Error&) {
     return nullptr;
   }
 }
 
 }  // namespace
+
+JournalContent read_journal(std::span<const std::byte> bytes, std::string_view fingerprint) {
+  JournalContent content;
+  const std::string head = std::string(kMagic) + std::string(fingerprint);
+  if (bytes.size() < head.size() || std::memcmp(bytes.data(), head.data(), head.size()) != 0) return content;
+  content.end = head.size();
+  while (read_record(bytes, content)) {
+  }
+  return content;
+}
 
 OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
     : dir_(std::move(dir)), fingerprint_(std::move(fingerprint)) {
@@ -93,23 +137,10 @@ void OutputFolder::discard() {
 
 void OutputFolder::load_journal(const fs::path& path) {
   const MappedFile file(path);
-  const std::span<const std::byte> bytes = file.bytes();
-  const size_t head = kMagic.size() + kHashSize;
-  const std::string expected = std::string(kMagic) + fingerprint_;
-  if (bytes.size() < head || std::memcmp(bytes.data(), expected.data(), head) != 0) return;
-  size_t at = head;
-  while (bytes.size() - at >= kRecordHead) {
-    uint64_t length = 0;
-    std::memcpy(&length, bytes.data() + at, sizeof length);
-    if (length > bytes.size() - at - kRecordHead) break;
-    const auto payload = bytes.subspan(at + kRecordHead, length);
-    if (std::memcmp(sha256_of(payload).data(), bytes.data() + at + sizeof length, kHashSize) != 0) break;
-    auto [unit, result] = decode(payload);
-    kept_.insert_or_assign(unit, std::move(result));
-    at += kRecordHead + length;
-    ++records_;
-  }
-  journal_end_ = at;
+  JournalContent content = read_journal(file.bytes(), fingerprint_);
+  kept_ = std::move(content.units);
+  journal_end_ = content.end;
+  records_ = content.records;
 }
 
 void OutputFolder::open_journal() {

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gyro/base/file.h"
@@ -24,6 +26,16 @@ struct UnitResult {
   std::vector<Json> rows;
   std::map<std::string, ResultArray> arrays;
 };
+
+/// What a journal holds.
+struct JournalContent {
+  std::map<int64_t, UnitResult> units;  ///< by number, none negative
+  uint64_t end = 0;                     ///< where the last whole record ends; 0: not a journal of that run
+  int64_t records = 0;
+};
+/// Reads a journal's bytes, whatever they are: what follows a record that is torn, damaged or not of a unit is left
+/// out.
+JournalContent read_journal(std::span<const std::byte> bytes, std::string_view fingerprint);
 
 /// The folder that a run writes: `result.json`, `arrays.safetensors`, and while it runs `.gyro-journal`, in which each
 /// finished matrix is kept, so that an interrupted run goes on where it was. The journal is appended record by record;

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "gyro/base/file.h"
+#include "gyro/base/sha256.h"
 #include "gyro/checkpoint/test_util.h"
 
 namespace gyro {
@@ -97,6 +98,44 @@ TEST(OutputFolder, DropsADamagedRecordAndWhatFollows) {
   journal = journal.substr(0, one) + std::string(8, '\xff') + std::string(200, 'x');
   write_text(temp / "out/.gyro-journal", journal);
   EXPECT_EQ(kept_in(temp / "out").size(), 1u);
+}
+
+// A journal whose records are whole and are not what keep() writes, as someone else may have made it.
+std::string journal_with(const Json& record) {
+  const std::vector<uint8_t> payload = Json::to_cbor(record);
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(payload)));
+  const uint64_t length = payload.size();
+  std::string out = "gyro journal 1\n" + kFingerprint;
+  out.append(reinterpret_cast<const char*>(&length), sizeof length);
+  return out + hash.hex() + std::string(payload.begin(), payload.end());
+}
+
+TEST(Journal, LeavesOutRecordsThatAreOfNoUnit) {
+  const auto units = [](const Json& record) {
+    const std::string journal = journal_with(record);
+    const JournalContent content = read_journal(std::as_bytes(std::span(journal)), kFingerprint);
+    EXPECT_EQ(content.end, content.units.empty() ? 15 + kFingerprint.size() : journal.size());
+    return content.units.size();
+  };
+  const Json array = {{"dtype", "F32"}, {"shape", {1}}, {"bytes", Json::binary({0, 0, 0, 0})}};
+  const auto with = [&](const char* key, const Json& value) {
+    Json changed = array;
+    changed[key] = value;
+    return Json{{"unit", 3}, {"rows", Json::array()}, {"arrays", {{"a", changed}}}};
+  };
+  EXPECT_EQ(units(with("dtype", "F32")), 1U);
+  EXPECT_EQ(units(with("dtype", "F31")), 0U);
+  EXPECT_EQ(units(with("shape", {2})), 0U);
+  EXPECT_EQ(units(with("shape", {-1, -1})), 0U);
+  EXPECT_EQ(units(with("shape", {int64_t{1} << 62, 4})), 0U);
+  EXPECT_EQ(units(with("bytes", "text")), 0U);
+  EXPECT_EQ(units({{"unit", -1}, {"rows", Json::array()}, {"arrays", Json::object()}}), 0U);
+  EXPECT_EQ(units({{"unit", 1}}), 0U);
+  EXPECT_EQ(units(7), 0U);
+  Json deep = 1;
+  for (int level = 0; level < 100; ++level) deep = Json::array({deep});
+  EXPECT_EQ(units({{"unit", 1}, {"rows", {deep}}, {"arrays", Json::object()}}), 0U);
 }
 
 TEST(OutputFolder, FinishesWithResultAndArrays) {

@@ -14,6 +14,7 @@
 #include "gyro/base/progress.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/base/version.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/journal.h"
@@ -150,7 +151,7 @@ std::string fingerprint_of(const Json& head, const std::string& content) {
 
 // {"version", "build", "device"}; the build is the library that does the work.
 Json describe_program(const DiffRequest& request) {
-  Json program = {{"version", GYRO_VERSION}, {"build", linalg::library()}, {"device", "cpu"}};
+  Json program = {{"version", version()}, {"build", linalg::library()}, {"device", "cpu"}};
   if (!request.run.cuda) return program;
   const device::Scope scope(0);
   program["build"] = fmt::format("{} on {}", linalg::library(), device::gpus()[0].name);
@@ -284,6 +285,10 @@ DiffOutcome run_diff(const DiffRequest& request) {
     folder = std::make_unique<OutputFolder>(request.out, head["fingerprint"], request.force);
     if (!folder->finished().is_null()) return {folder->finished(), outcome.total, outcome.total, true};
     units = folder->take_kept();
+    // A journal is taken by its fingerprint, which does not say that it was written by this program.
+    std::erase_if(units, [&](const auto& unit) {
+      return unit.first >= outcome.total || unit.second.rows.size() != run.others.size();
+    });
     outcome.resumed = !units.empty();
   }
 

@@ -11,10 +11,11 @@ namespace {
 
 using linalg::Op;
 
-// A few megabytes stay in a core's cache; a GPU wants its work in one piece, within reason.
+// Each panel's products read and write an n x n matrix, so that a few rows are dear, and many take memory; a GPU wants
+// its work in one piece, within reason.
 int64_t panel_rows(int64_t n, Space space) {
-  const int64_t bytes = space == Space::Host ? int64_t{6} << 20 : int64_t{512} << 20;
-  return std::clamp<int64_t>(bytes / (8 * std::max<int64_t>(n, 1)), 64, space == Space::Host ? 512 : INT32_MAX);
+  const int64_t bytes = space == Space::Host ? int64_t{12} << 20 : int64_t{512} << 20;
+  return std::clamp<int64_t>(bytes / (8 * std::max<int64_t>(n, 1)), 64, space == Space::Host ? 1024 : INT32_MAX);
 }
 
 Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, Matrix& buffer) {

@@ -6,6 +6,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
+#include "gyro/base/version.h"
 
 namespace gyro {
 namespace {
@@ -143,7 +144,7 @@ void add_companion_files(const Checkpoint& post, const std::vector<fs::path>& co
     return Json{{"id", c.id()}, {"revision", c.revision()}, {"sha256", c.sha256()}};
   };
   const Json json = {{"schema", "gyro.build/1"},
-                     {"gyro", GYRO_VERSION},
+                     {"gyro", version()},
                      {"command", request.command},
                      {"base", model(base)},
                      {"post", model(post)},

@@ -100,16 +100,19 @@ std::string fill(std::string_view page, const std::map<std::string_view, std::st
 
 }  // namespace
 
+Json parse_result(const std::string& subject, std::string_view text) {
+  try {
+    Json document = parse_document(subject, text);
+    check_document(document);
+    return document;
+  } catch (const std::exception&) {
+    fail(subject, "is not a result of gyro diff");
+  }
+}
+
 ReportInput read_report_input(const fs::path& folder) {
   const fs::path result = folder / "result.json";
-  const std::string text = read_file(result, kLargestResult);
-  Json document;
-  try {
-    document = parse_document(result.string(), text);
-    check_document(document);
-  } catch (const std::exception&) {
-    fail(result.string(), "is not a result of gyro diff");
-  }
+  Json document = parse_result(result.string(), read_file(result, kLargestResult));
   return {folder.string(), std::move(document), SafetensorsFile(folder / "arrays.safetensors")};
 }
 

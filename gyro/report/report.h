@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gyro/base/error.h"
@@ -16,6 +17,9 @@ struct ReportInput {
   Json document;
   SafetensorsFile arrays;
 };
+
+/// A result.json's text, of whom ever, as a document that render_report can take. Throws Error naming `subject`.
+Json parse_result(const std::string& subject, std::string_view text);
 
 /// Reads a result folder and checks that it is one. Throws Error naming the file that is missing or not what `gyro
 /// diff` writes.

@@ -10,45 +10,43 @@
 namespace gyro::linalg {
 namespace {
 
-constexpr int64_t kColumns = 4;
+constexpr int64_t kColumns = 8;
 constexpr int64_t kLanes = 8;
 // Eight numbers at any address, which the compiler parts as the processor wants them.
 using Lanes = double __attribute__((vector_size(kLanes * sizeof(double)), aligned(sizeof(double)), may_alias));
+
+const Lanes& at(const double* from) {
+  return *reinterpret_cast<const Lanes*>(from);
+}
 
 double sum_of(const Lanes& v) {
   return ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]));
 }
 
-// Columns [j, j + kColumns) below their triangle, whose rows begin at `first`: A's entries are read once for both of
-// their places.
-GYRO_CLONES void add_columns(ConstMatrixView a, int64_t j, int64_t first, const double* x, double* y) {
-  const double *a0 = a.col(j), *a1 = a.col(j + 1), *a2 = a.col(j + 2), *a3 = a.col(j + 3);
-  const double x0 = x[j], x1 = x[j + 1], x2 = x[j + 2], x3 = x[j + 3];
-  Lanes s0 = {}, s1 = {}, s2 = {}, s3 = {};
-  int64_t i = first;
+// y += A x for columns [j, j + kColumns) below their triangle: A's entries are read once for both of their places.
+GYRO_CLONES void add_columns(ConstMatrixView a, int64_t j, const double* x, double* y) {
+  Lanes sums[kColumns] = {};
+  int64_t i = j + kColumns;
   for (; i + kLanes <= a.rows; i += kLanes) {
-    const Lanes c0 = *reinterpret_cast<const Lanes*>(a0 + i), c1 = *reinterpret_cast<const Lanes*>(a1 + i);
-    const Lanes c2 = *reinterpret_cast<const Lanes*>(a2 + i), c3 = *reinterpret_cast<const Lanes*>(a3 + i);
-    const Lanes xi = *reinterpret_cast<const Lanes*>(x + i);
-    Lanes& yi = *reinterpret_cast<Lanes*>(y + i);
-    yi += (c0 * x0 + c1 * x1) + (c2 * x2 + c3 * x3);
-    s0 += c0 * xi;
-    s1 += c1 * xi;
-    s2 += c2 * xi;
-    s3 += c3 * xi;
+    const Lanes xi = at(x + i);
+    Lanes yi = at(y + i);
+#pragma GCC unroll 8
+    for (int64_t c = 0; c < kColumns; ++c) {
+      const Lanes entries = at(a.col(j + c) + i);
+      yi += entries * x[j + c];
+      sums[c] += entries * xi;
+    }
+    *reinterpret_cast<Lanes*>(y + i) = yi;
   }
-  double t0 = sum_of(s0), t1 = sum_of(s1), t2 = sum_of(s2), t3 = sum_of(s3);
-  for (; i < a.rows; ++i) {
-    y[i] += (a0[i] * x0 + a1[i] * x1) + (a2[i] * x2 + a3[i] * x3);
-    t0 += a0[i] * x[i];
-    t1 += a1[i] * x[i];
-    t2 += a2[i] * x[i];
-    t3 += a3[i] * x[i];
+  for (int64_t c = 0; c < kColumns; ++c) {
+    const double* column = a.col(j + c);
+    double sum = sum_of(sums[c]);
+    for (int64_t r = i; r < a.rows; ++r) {
+      y[r] += column[r] * x[j + c];
+      sum += column[r] * x[r];
+    }
+    y[j + c] += sum;
   }
-  y[j] += t0;
-  y[j + 1] += t1;
-  y[j + 2] += t2;
-  y[j + 3] += t3;
 }
 
 // The triangle of columns [j, end) at the diagonal.
@@ -79,7 +77,7 @@ void add_range(ConstMatrixView a, int64_t begin, int64_t end, const double* x, d
   for (int64_t step = 0; step < whole; ++step) {
     const int64_t j = begin + kColumns * (sweep == Sweep::Forward ? step : whole - 1 - step);
     add_triangle(a, j, j + kColumns, x, y);
-    add_columns(a, j, j + kColumns, x, y);
+    add_columns(a, j, x, y);
   }
   if (sweep == Sweep::Forward) add_rest();
 }

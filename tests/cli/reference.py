@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Completions and the man page, as the build made them: whole, and taken by the programs that read them."""
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+GYRO, FOLDER = os.environ["GYRO"], os.environ["GYRO_REFERENCE"]
+COMMANDS = ("diff", "report", "build", "init", "lora")
+
+
+def read(name):
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as f:
+        return f.read()
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def long_options(command):
+    """The long options that `gyro COMMAND --help` lists."""
+    found = set(re.findall(r"--[a-z][a-z-]*", re.sub(r"\nExamples?:.*", "", run(GYRO, command, "--help").stdout, flags=re.S)))
+    assert len(found) > 3, found
+    return found
+
+
+class Reference(unittest.TestCase):
+    def complete(self, *words):
+        """What bash offers for the last of the words."""
+        script = (f"source '{FOLDER}/gyro'; COMP_WORDS=({' '.join(repr(w) for w in words)}); COMP_CWORD={len(words) - 1}; _gyro;"
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        done = run("bash", "-c", script, cwd=os.environ["GYRO_MODELS"])
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return set(done.stdout.split())
+
+    def test_every_option_is_there(self):
+        man, fish, zsh = read("gyro.1").replace("\\-", "-"), read("gyro.fish"), read("_gyro")
+        for command in COMMANDS:
+            offered = self.complete("gyro", command, "--")
+            entries = man.split(f".SS gyro {command}\n")[1].split(".SS ")[0].split(".SH ")[0]
+            arguments = zsh.split(f"        {command})\n")[1].split(";;")[0]
+            for option in long_options(command):
+                self.assertIn(option, offered)
+                self.assertRegex(entries, rf"\\fB{option}\\fR|\\fB{option}\b")
+                self.assertRegex(arguments, rf"[{{,'*]{option}[}}\['] ?")
+                self.assertRegex(fish, rf"(?m)^complete -c gyro -n '__fish_seen_subcommand_from {command}'.* -l {option[2:]} ")
+
+    def test_bash(self):
+        self.assertEqual(run("bash", "-n", os.path.join(FOLDER, "gyro")).stderr, "")
+        self.assertEqual(self.complete("gyro", ""), {*COMMANDS, "-h", "--help", "--version"})
+        self.assertEqual(self.complete("gyro", "bu"), {"build"})
+        self.assertEqual(self.complete("gyro", "build", "re"), {"replace", "restore"})
+        self.assertEqual(self.complete("gyro", "build", "restore", "pico-q"), {"pico-qwen2"})
+        self.assertEqual(self.complete("gyro", "diff", "--device", "c"), {"cpu", "cuda"})
+        self.assertEqual(self.complete("gyro", "diff", "--out", "pico-l"), {"pico-llama"})
+        self.assertEqual(self.complete("gyro", "diff", "--seed", ""), set())
+        self.assertEqual(self.complete("gyro", "diff", "--nu"), {"--null-draws", "--null-nf-draws"})
+
+    def test_zsh(self):
+        self.assertTrue(read("_gyro").startswith("#compdef gyro\n"))
+        if shutil.which("zsh"):
+            self.assertEqual(run("zsh", "-n", os.path.join(FOLDER, "_gyro")).stderr, "")
+        else:  # what bash takes for a script as well: quotes and brackets are closed
+            self.assertEqual(run("bash", "-n", os.path.join(FOLDER, "_gyro")).stderr, "")
+
+    def test_fish(self):
+        script = read("gyro.fish")
+        if shutil.which("fish"):
+            offered = run("fish", "-c", f"source '{FOLDER}/gyro.fish'; complete -C 'gyro diff --device '").stdout.splitlines()
+            self.assertEqual(sorted(line.split("\t")[0] for line in offered), ["auto", "cpu", "cuda"])
+        for line in script.splitlines()[1:]:
+            self.assertTrue(line.startswith("complete -c gyro "), line)
+            self.assertEqual(len(re.findall(r"(?<!\\)'", line)) % 2, 0, line)
+
+    def test_man_page(self):
+        page = os.path.join(FOLDER, "gyro.1")
+        if shutil.which("man"):
+            shown = run("man", "--warnings=w", "-E", "UTF-8", "-l", page, env=dict(os.environ, MANPAGER="cat", MANWIDTH="100"))
+            self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+            for part in ("gyro diff BASE POST", "EXIT STATUS", "α' of replace"):
+                self.assertIn(part, shown.stdout)
+        # Without it: requests are those that are used, and no line is taken for one that is text.
+        for line in read("gyro.1").splitlines():
+            if line.startswith((".", "'")):
+                self.assertRegex(line, r"^(\.(TH|SH|SS|TP|PP|B|I|RI|br|EX|EE)( .*)?|'\\\" .*)$")
+
+
+if __name__ == "__main__":
+    unittest.main()

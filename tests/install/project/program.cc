@@ -1,0 +1,26 @@
+#include <cstdio>
+#include <exception>
+
+#include "gyro/base/error.h"
+#include "gyro/base/version.h"
+#include "gyro/diff/runner.h"
+#include "gyro/version.h"
+
+void print_spectrum(const char* model);
+
+int main(int argc, char** argv) {
+  if (argc != 3 || gyro::version() != GYRO_VERSION || gyro::git_id() != GYRO_GIT_ID) return 2;
+  print_spectrum(argv[1]);
+  try {
+    gyro::run_diff({.base = argv[2],
+                    .posts = {argv[1]},
+                    .controls = {},
+                    .layers = {},
+                    .types = {},
+                    .out = {},
+                    .stop = nullptr,
+                    .warn = nullptr});
+  } catch (const gyro::Error& error) {
+    std::puts(error.what());
+  }
+}
