@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "gyro/diff/pair.h"
+#include "gyro/spectra/pair.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro {

@@ -4,7 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include "gyro/base/random.h"
-#include "gyro/diff/null_model.h"
+#include "gyro/spectra/null_model.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {

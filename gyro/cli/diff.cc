@@ -38,7 +38,8 @@ void complete_request(DiffArguments& arguments) {
 // Whether the folder has its page. A result that is whole is no failure for want of a page that could hold it.
 bool write_page(const DiffArguments& arguments, bool is_new) {
   try {
-    write_folder_report(arguments.out, {.plotly = plotly_mode(arguments.plotly), .threads = arguments.request.run.threads},
+    write_folder_report(arguments.out,
+                        {.plotly = plotly_mode(arguments.plotly), .threads = arguments.request.run.threads},
                         is_new || arguments.plotly_option->count() > 0);
     return true;
   } catch (const ReportTooLarge&) {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <map>
 
-#include "gyro/diff/moments.h"
+#include "gyro/spectra/moments.h"
 
 namespace gyro {
 namespace {

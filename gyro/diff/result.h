@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gyro/arch/arch.h"
-#include "gyro/diff/pair.h"
+#include "gyro/spectra/pair.h"
 
 namespace gyro {
 

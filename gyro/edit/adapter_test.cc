@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "gyro/diff/null_model.h"
 #include "gyro/edit/copy.h"
 #include "gyro/edit/polar_path.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/null_model.h"
 
 namespace gyro {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "gyro/diff/reference_svd.h"
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/reference_svd.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "gyro/base/error.h"
-#include "gyro/diff/tall.h"
+#include "gyro/spectra/tall.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro {

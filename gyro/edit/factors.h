@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gyro/diff/decomposition.h"
+#include "gyro/spectra/decomposition.h"
 
 namespace gyro {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "gyro/diff/test_util.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

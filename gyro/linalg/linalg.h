@@ -129,8 +129,8 @@ Matrix orthogonal_power(Matrix&& q, double t);
 /// What does the work where the calling thread works: "OpenBLAS 0.3.21 (SkylakeX)".
 std::string library();
 
-/// One line that says that the host's library runs generic kernels on a processor that has better, and what to do; empty
-/// where it does not.
+/// One line that says that the host's library runs generic kernels on a processor that has better, and what to do;
+/// empty where it does not.
 std::string library_warning();
 
 /// Opens the libraries that a GPU's operations need, which they would else do when first asked: 0.1 s that can pass

@@ -12,14 +12,10 @@ int main(int argc, char** argv) {
   if (argc != 3 || gyro::version() != GYRO_VERSION || gyro::git_id() != GYRO_GIT_ID) return 2;
   print_spectrum(argv[1]);
   try {
-    gyro::run_diff({.base = argv[2],
-                    .posts = {argv[1]},
-                    .controls = {},
-                    .layers = {},
-                    .types = {},
-                    .out = {},
-                    .stop = nullptr,
-                    .warn = nullptr});
+    gyro::DiffRequest request;
+    request.base = argv[2];
+    request.posts = {argv[1]};
+    gyro::run_diff(request);
   } catch (const gyro::Error& error) {
     std::puts(error.what());
   }

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "gyro/diff/pair.h"
-#include "gyro/diff/reference_svd.h"
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/pair.h"
+#include "gyro/spectra/reference_svd.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -1,4 +1,4 @@
-#include "gyro/diff/pair.h"
+#include "gyro/spectra/pair.h"
 
 #include <gtest/gtest.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "gyro/diff/reference_svd.h"
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/reference_svd.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

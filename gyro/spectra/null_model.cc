@@ -1,4 +1,4 @@
-#include "gyro/diff/null_model.h"
+#include "gyro/spectra/null_model.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,9 +6,9 @@
 
 #include "gyro/base/clones.h"
 #include "gyro/base/random.h"
-#include "gyro/diff/moments.h"
-#include "gyro/diff/rotation.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/moments.h"
+#include "gyro/spectra/rotation.h"
 
 namespace gyro {
 namespace {

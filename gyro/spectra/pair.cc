@@ -1,11 +1,11 @@
-#include "gyro/diff/pair.h"
+#include "gyro/spectra/pair.h"
 
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
-#include "gyro/diff/moments.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/moments.h"
 
 namespace gyro {
 namespace {

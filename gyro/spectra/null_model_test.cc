@@ -1,12 +1,12 @@
-#include "gyro/diff/null_model.h"
+#include "gyro/spectra/null_model.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "gyro/diff/moments.h"
-#include "gyro/diff/test_util.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/moments.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -1,4 +1,4 @@
-#include "gyro/diff/tall.h"
+#include "gyro/spectra/tall.h"
 
 #include <algorithm>
 #include <cmath>

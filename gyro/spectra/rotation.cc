@@ -1,4 +1,4 @@
-#include "gyro/diff/rotation.h"
+#include "gyro/spectra/rotation.h"
 
 #include <algorithm>
 #include <cmath>

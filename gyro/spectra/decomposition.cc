@@ -1,4 +1,4 @@
-#include "gyro/diff/decomposition.h"
+#include "gyro/spectra/decomposition.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
-#include "gyro/diff/rotation.h"
+#include "gyro/spectra/rotation.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "gyro/diff/tall.h"
+#include "gyro/spectra/tall.h"
 
 namespace gyro {
 

@@ -1,12 +1,12 @@
-#include "gyro/diff/decomposition.h"
+#include "gyro/spectra/decomposition.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "gyro/diff/reference_svd.h"
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/reference_svd.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "gyro/base/error.h"
-#include "gyro/diff/test_util.h"
+#include "gyro/spectra/test_util.h"
 
 namespace gyro {
 namespace {

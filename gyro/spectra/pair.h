@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "gyro/diff/decomposition.h"
-#include "gyro/diff/null_model.h"
-#include "gyro/diff/rotation.h"
+#include "gyro/spectra/decomposition.h"
+#include "gyro/spectra/null_model.h"
+#include "gyro/spectra/rotation.h"
 
 namespace gyro {
 
