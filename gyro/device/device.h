@@ -16,6 +16,7 @@ enum class Space : uint8_t { Host, Device };
 namespace device {
 
 struct Gpu {
+  int ordinal = 0;      ///< CUDA's number of it
   std::string name;     ///< "NVIDIA H200"
   size_t total = 0;     ///< bytes of memory
   std::string version;  ///< of the CUDA runtime, "13.0"
@@ -30,7 +31,7 @@ std::vector<Gpu> require_gpus();
 /// One line that says why gpus() is empty.
 std::string why_none();
 /// Bytes that a GPU can still give; includes what this process has set aside for reuse.
-size_t available(int gpu);
+size_t available(int ordinal);
 
 /// No memory left on the GPU.
 class OutOfMemory : public std::exception {

@@ -23,10 +23,9 @@ std::vector<Gpu> require_gpus() {
 }
 
 Pool::Pool(const std::vector<Gpu>& gpus) {
-  for (size_t i = 0; i < gpus.size(); ++i) {
-    const int gpu = static_cast<int>(i);
-    const auto memory = static_cast<size_t>(kUsable * static_cast<double>(available(gpu)));
-    seats_.push_back({gpu, memory, memory});
+  for (const Gpu& gpu : gpus) {
+    const auto memory = static_cast<size_t>(kUsable * static_cast<double>(available(gpu.ordinal)));
+    seats_.push_back({gpu.ordinal, memory, memory});
   }
 }
 

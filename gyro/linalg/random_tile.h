@@ -1,6 +1,7 @@
 #pragma once
 
 #include "gyro/base/random.h"
+#include "gyro/linalg/linalg.h"
 
 namespace gyro::linalg {
 
@@ -14,7 +15,7 @@ GYRO_HOST_DEVICE inline Random tile_stream(uint64_t seed, int64_t tile, int64_t 
 /// above the diagonal, chi on it, zero below.
 GYRO_HOST_DEVICE inline void bartlett_column(double* out, int64_t count, double deviation, uint64_t seed, int64_t row0,
                                              int64_t column, int64_t rows) {
-  Random random = tile_stream(seed, row0 / 128, column);
+  Random random = tile_stream(seed, row0 / kRandomRows, column);
   const int64_t above = column - row0;
   for (int64_t i = 0; i < count; ++i) {
     out[i] = i < above    ? deviation * random.normal()

@@ -129,7 +129,7 @@ std::vector<Gpu> gpus() {
     cudaDeviceProp properties;
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
     found.push_back(
-        {properties.name, properties.totalGlobalMem, fmt::format("{}.{}", version / 1000, version % 1000 / 10)});
+        {i, properties.name, properties.totalGlobalMem, fmt::format("{}.{}", version / 1000, version % 1000 / 10)});
   }
   return found;
 }

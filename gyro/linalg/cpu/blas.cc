@@ -12,9 +12,6 @@ namespace {
 CBLAS_TRANSPOSE cblas_op(Op op) {
   return op == Op::None ? CblasNoTrans : CblasTrans;
 }
-int narrow(int64_t size) {
-  return static_cast<int>(size);
-}
 
 // Columns of C go to threads in multiples of this many: a multiple of what any kernel works on at once, so that every
 // entry is summed in the same order, and has the same bits, however many threads there are (linalg_test looks).

@@ -28,3 +28,18 @@
 
 #include <cblas.h>
 #include <lapacke.h>
+
+#include <climits>
+#include <cstdint>
+
+#include "gyro/base/error.h"
+
+namespace gyro::linalg {
+
+/// A size as these libraries take it. Throws Error for one that they cannot.
+inline int narrow(int64_t size) {
+  if (size > INT_MAX) fail("matrix", "has a side of {}, more than {} takes", size, "OpenBLAS");
+  return static_cast<int>(size);
+}
+
+}  // namespace gyro::linalg

@@ -10,10 +10,6 @@
 namespace gyro::linalg {
 namespace {
 
-int narrow(int64_t size) {
-  return static_cast<int>(size);
-}
-
 // y += alpha op(A) x.
 void add_product(CBLAS_TRANSPOSE op, double alpha, ConstMatrixView a, const double* x, int64_t step, double* y) {
   if (a.rows == 0 || a.cols == 0) return;
