@@ -4,7 +4,7 @@
 
 namespace gyro {
 
-/// A new folder, `TARGET.tmp.` and a part of its own, beside the place `target` where its content is to go: renaming
+/// A new folder, named as `target` with ".tmp." and a part of its own, beside where its content is to go: renaming
 /// moves it there at once. Removed with all it holds on destruction, unless release() was called.
 ///
 /// A process that is killed leaves its folder behind. The next one for the same target removes it, if it is sure that
