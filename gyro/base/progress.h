@@ -1,34 +1,47 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace gyro {
 
-/// A one-line progress bar on stderr: items, rate and time left, redrawn at most ten times a second. Shows nothing
-/// unless `enabled` and stderr is a terminal. Thread-safe.
+/// How far a run has come.
+struct ProgressState {
+  std::string_view noun;  ///< what is counted: "matrices"
+  int done = 0, items = 0;
+  double share = 0;    ///< of the work, in [0, 1]: items are of unequal size
+  double seconds = 0;  ///< since the run began
+  bool ended = false;  ///< the last call, however the run ended
+};
+
+/// Is told at the start, at most ten times a second, and at the end; on any thread, one call at a time.
+using ProgressSink = std::function<void(const ProgressState&)>;
+
+/// Counts the items of a run and tells a sink (which may be empty). Thread-safe.
 class Progress {
  public:
   /// `total_work` is in any unit; items of unequal size report their own share of it.
-  Progress(std::string noun, int items, double total_work, bool enabled);
-  ~Progress();  ///< erases the line
+  Progress(std::string noun, int items, double total_work, ProgressSink sink);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
   void advance(int items, double work);
 
  private:
-  void draw(std::chrono::steady_clock::time_point now);
+  using Clock = std::chrono::steady_clock;
+  void tell(Clock::time_point now, bool ended);
 
   std::string noun_;
   int items_;
   double total_work_;
-  bool enabled_;
+  ProgressSink sink_;
   int done_ = 0;
   double work_ = 0;
-  std::chrono::steady_clock::time_point start_, drawn_;
+  Clock::time_point start_, told_;
   std::mutex mutex_;
 };
-
-/// "42 s", "3 min 05 s", "2 h 10 min".
-std::string format_duration(double seconds);
 
 }  // namespace gyro

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "gyro/base/progress.h"
+
 namespace gyro {
 
 /// How a run may use the machine, and how it is watched: the same for every kind of run.
@@ -10,7 +12,7 @@ struct RunOptions {
   int threads = 0;             ///< matrices at once; 0: all processors, or what keeps the GPUs busy
   size_t memory = 0;           ///< bytes of host memory that work on the processors may take; 0: 80 % of what is left
   bool cuda = false;           ///< on every GPU that CUDA shows, instead of the processors
-  bool progress = false;       ///< a progress bar on stderr, where that is a terminal
+  ProgressSink progress;       ///< is told how far the run has come; may be empty
   std::function<bool()> stop;  ///< asked between matrices, on any thread; true ends the run early
 };
 

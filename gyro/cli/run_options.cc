@@ -4,6 +4,7 @@
 
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/progress.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {
@@ -37,7 +38,7 @@ RunOptions run_options(const RunArguments& arguments) {
   options.cuda = wants_cuda(arguments.device);
   options.threads = arguments.threads;
   if (!arguments.memory.empty()) options.memory = parse_size("--memory", arguments.memory);
-  options.progress = !arguments.quiet;
+  if (!arguments.quiet) options.progress = terminal_progress();
   options.stop = interrupted;
   const std::string warning = linalg::library_warning();
   if (!warning.empty() && !arguments.quiet) fmt::print(stderr, "gyro: warning: {}\n", warning);
