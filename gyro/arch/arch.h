@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,21 @@ std::optional<MatrixType> type_from_name(std::string_view name);
 /// Whether this is a whole fused tensor (W_QKV, W_gate_up).
 bool type_is_fused(MatrixType type);
 
+/// Which matrix of a model it is: what two models of one shape have in common, and what results are kept under.
+/// `expert` is -1 outside mixtures of experts.
+struct MatrixKey {
+  int64_t layer = 0;
+  MatrixType type = MatrixType::Q;
+  int64_t expert = -1;
+  auto operator<=>(const MatrixKey&) const = default;
+};
+
+/// How result arrays, and whoever looks them up, call a matrix: "3.W_Q", with an expert "3.W_up.17".
+std::string matrix_name(const MatrixKey& key);
+
+/// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
+uint64_t matrix_seed(uint64_t seed, const MatrixKey& key);
+
 /// Where one matrix of a model is stored: rows [row_begin, row_end) of `tensor`, shape d_out x d_in as stored.
 struct MatrixSite {
   int64_t layer = 0;
@@ -34,10 +50,12 @@ struct MatrixSite {
   int64_t d_in = 0;     ///< columns of the tensor
   int64_t d_out = 0;    ///< row_end - row_begin
   bool sliced = false;  ///< a part of a fused tensor
+  int64_t expert = -1;  ///< as in MatrixKey
+
+  MatrixKey key() const { return {layer, type, expert}; }
 };
 
-/// Every matrix of a checkpoint, layer by layer in kAllMatrixTypes order (same_site searches by it), and what was odd
-/// about it.
+/// Every matrix of a checkpoint in the order of their keys (same_site searches by it), and what was odd about it.
 struct ModelMap {
   std::vector<MatrixSite> sites;
   std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
@@ -53,12 +71,9 @@ ModelConfig complete_config(const Checkpoint& checkpoint);
 /// type when it is unknown and its tensors are not named as Llama's are.
 ModelMap map_model(const Checkpoint& checkpoint);
 
-/// Throws Error unless `post` has the same matrices (layer, type, shape) as `base` and is of its architecture.
+/// Throws Error unless `post` has the same matrices (key, shape) as `base` and is of its architecture.
 void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
                       const ModelMap& post_map);
-
-/// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
 
 /// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
 Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);

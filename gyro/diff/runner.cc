@@ -210,7 +210,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   const Weight base_weight = load_weight(*run.base, site);
   BaseMatrix base(base_weight);
   UnitResult result;
-  const std::string where = fmt::format("{}.{}.", site.layer, type_name(site.type));
+  const std::string where = matrix_name(site.key()) + ".";
   const bool keep_arrays = !request.out.empty();
   if (keep_arrays)
     result.arrays["base." + where + "sigma"] =
@@ -219,7 +219,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   if (keep_arrays && (site.layer == run.first_layer || site.layer == run.last_layer)) options.corner = kCorner;
   PairMeasure first;
   for (size_t i = 0; i < run.others.size(); ++i) {
-    options.seed = matrix_seed(request.seed, site);  // one stream for all posts, so that they compare
+    options.seed = matrix_seed(request.seed, site.key());  // one stream for all posts, so that they compare
     PairMeasure measure;
     if (run.others[i].checkpoint) {
       measure = base.compare(load_weight(*run.others[i].checkpoint, same_site(run.others[i].map, site)), options);

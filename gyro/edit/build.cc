@@ -70,7 +70,7 @@ std::vector<std::optional<Built>> build_matrix(const Source& source, const Build
     const Variant& variant = request.variants[v];
     if (!in_group(site.type, variant.on)) continue;
     Construction what = with_scale(variant, site.type);
-    what.seed = matrix_seed(what.seed, site);
+    what.seed = matrix_seed(what.seed, site.key());
     if (what.operation == Operation::Noise) {
       out[v] = store_built(construct_noise(base, post, what.seed), post, change, dtype);
       continue;
