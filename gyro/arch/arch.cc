@@ -117,7 +117,7 @@ int64_t first_row_of(const ModelConfig& config, const TensorRow& fused, MatrixTy
 }
 
 // Where the layers are in this checkpoint, or nothing.
-std::optional<std::string> layers_prefix(const Checkpoint& checkpoint) {
+std::optional<std::string> layers_prefix(const TensorSource& checkpoint) {
   for (const std::string_view prefix : kPrefixes) {
     const std::string first = std::string(prefix) + "0.";
     const auto at = checkpoint.tensors().lower_bound(first);
@@ -128,67 +128,71 @@ std::optional<std::string> layers_prefix(const Checkpoint& checkpoint) {
 
 // The tensor whose name starts with `stem` and whose type is an integer: what quantised checkpoints store in place of
 // `<stem>weight`.
-std::optional<std::string> quantised_tensor(const Checkpoint& checkpoint, const std::string& stem) {
+std::optional<std::string> quantised_tensor(const TensorSource& checkpoint, const std::string& stem) {
   const auto& tensors = checkpoint.tensors();
   for (auto at = tensors.lower_bound(stem); at != tensors.end() && at->first.starts_with(stem); ++at) {
-    if (!dtype_is_float(at->second.info->dtype)) return at->first;
+    if (!dtype_is_float(at->second.dtype)) return at->first;
   }
   return std::nullopt;
 }
 
-[[noreturn]] void refuse_quantised(const Checkpoint& checkpoint, const std::string& tensor) {
+[[noreturn]] void refuse_quantised(const TensorSource& checkpoint, const std::string& tensor) {
   const std::string& method = checkpoint.config().quantization;
   fail(checkpoint.path().string(), "{} holds quantised integers ({}{}{}); Gyro reads floating-point weights",
-       named(tensor), dtype_name(checkpoint.find(tensor)->info->dtype), method.empty() ? "" : ", ",
-       printable(method, 40));
+       named(tensor), dtype_name(checkpoint.find(tensor)->dtype), method.empty() ? "" : ", ", printable(method, 40));
 }
 
-// The scales of the FP8 tensor `name` of that shape; none for tensors without any.
-BlockScale find_scale(const Checkpoint& checkpoint, const std::string& name, DType dtype, Shape shape) {
+// Where the scales of an FP8 tensor are, and how its elements find theirs; no tensor, no scales.
+struct Scales {
+  std::string tensor;
+  BlockScale layout;  // without the data
+};
+
+// The scales of the tensor `name` of that shape.
+Scales find_scales(const TensorSource& checkpoint, const std::string& name, DType dtype, Shape shape) {
   std::string scale_name = name + "_scale_inv";
-  auto entry = checkpoint.find(scale_name);
-  if (!entry) entry = checkpoint.find(scale_name = name + "_scale");
-  if (!entry) return {};
+  const SourceTensor* entry = checkpoint.find(scale_name);
+  if (entry == nullptr) entry = checkpoint.find(scale_name = name + "_scale");
+  if (entry == nullptr) return {};
   const std::string folder = checkpoint.path().string();
   if (dtype != DType::F8_E4M3 && dtype != DType::F8_E5M2) {
     fail(folder, "{} is {}, yet has scales ({})", named(name), dtype_name(dtype), named(scale_name));
   }
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(info.dtype));
-  const std::byte* data = entry->bytes().data();
-  if (entry->bytes().size() == dtype_size(info.dtype)) return {data, info.dtype, 1, shape.rows, shape.cols};
+  if (!dtype_is_float(entry->dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(entry->dtype));
+  if (entry->byte_size() == dtype_size(entry->dtype)) {
+    return {scale_name, {nullptr, entry->dtype, 1, shape.rows, shape.cols}};
+  }
   using Extents = std::vector<int64_t>;
-  if (info.shape == Extents{shape.rows} || info.shape == Extents{shape.rows, 1}) {
-    return {data, info.dtype, 1, 1, shape.cols};
+  if (entry->shape == Extents{shape.rows} || entry->shape == Extents{shape.rows, 1}) {
+    return {scale_name, {nullptr, entry->dtype, 1, 1, shape.cols}};
   }
   const ModelConfig& config = checkpoint.config();
   const int64_t block_rows = config.fp8_block_rows > 0 ? config.fp8_block_rows : 128;
   const int64_t block_cols = config.fp8_block_cols > 0 ? config.fp8_block_cols : 128;
   const Extents table = {(shape.rows - 1) / block_rows + 1, (shape.cols - 1) / block_cols + 1};
-  if (info.shape == table) return {data, info.dtype, table[1], block_rows, block_cols};
+  if (entry->shape == table) return {scale_name, {nullptr, entry->dtype, table[1], block_rows, block_cols}};
   fail(folder, "{} has the shape [{}]: not one scale, not one for each of {} rows, not [{}] for blocks of {} x {}",
-       named(scale_name), fmt::join(info.shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
+       named(scale_name), fmt::join(entry->shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
 }
 
 // Checks that `name` is there, of a type that can be read, and shaped as config.json says.
-void check_tensor(const Checkpoint& checkpoint, const std::string& name, Shape expected) {
-  const auto entry = checkpoint.find(name);
-  if (!entry) {
+void check_tensor(const TensorSource& checkpoint, const std::string& name, Shape expected) {
+  const SourceTensor* entry = checkpoint.find(name);
+  if (entry == nullptr) {
     const std::string stem = name.substr(0, name.rfind('.') + 1);
     if (const auto quantised = quantised_tensor(checkpoint, stem)) refuse_quantised(checkpoint, *quantised);
     fail(checkpoint.path().string(), "has no {}", named(name));
   }
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, name);
-  if (info.shape != std::vector<int64_t>{expected.rows, expected.cols}) {
+  if (!dtype_is_float(entry->dtype)) refuse_quantised(checkpoint, name);
+  if (entry->shape != std::vector<int64_t>{expected.rows, expected.cols}) {
     fail(checkpoint.path().string(), "{} has the shape [{}] where config.json means [{}, {}]", named(name),
-         fmt::join(info.shape, ", "), expected.rows, expected.cols);
+         fmt::join(entry->shape, ", "), expected.rows, expected.cols);
   }
-  find_scale(checkpoint, name, info.dtype, expected);
+  find_scales(checkpoint, name, entry->dtype, expected);
 }
 
 // An unknown model type passes when the first layer has what Llama's has.
-void check_named_as_llama(const Checkpoint& checkpoint, const std::string& layer_prefix) {
+void check_named_as_llama(const TensorSource& checkpoint, const std::string& layer_prefix) {
   for (const TensorRow& row : kLlama) {
     const std::string stem = layer_prefix + std::string(row.name) + ".";
     if (!checkpoint.find(stem + "weight") && !quantised_tensor(checkpoint, stem)) {
@@ -199,10 +203,12 @@ void check_named_as_llama(const Checkpoint& checkpoint, const std::string& layer
 }
 
 // The matrix of that type in a layer: a tensor of its own, a part of a fused one, or all of a fused one.
-void add_site(const Checkpoint& checkpoint, const ModelConfig& config, const Rows& rows,
+void add_site(const TensorSource& checkpoint, const ModelConfig& config, const Rows& rows,
               const std::string& layer_prefix, int64_t layer, MatrixType type, std::vector<MatrixSite>& sites) {
   const auto tensor_of = [&](const TensorRow& row) { return layer_prefix + std::string(row.name) + ".weight"; };
-  const auto present = [&](const TensorRow* row) { return row != nullptr && checkpoint.find(tensor_of(*row)); };
+  const auto present = [&](const TensorRow* row) {
+    return row != nullptr && checkpoint.find(tensor_of(*row)) != nullptr;
+  };
   const TensorRow* own = own_row(rows, type);
   const TensorRow* whole = fused_row(rows, type);
   if (type_is_fused(type) && !present(own)) return;
@@ -252,7 +258,7 @@ bool type_is_fused(MatrixType type) {
   return type == MatrixType::QKV || type == MatrixType::GateUp;
 }
 
-ModelConfig complete_config(const Checkpoint& checkpoint) {
+ModelConfig complete_config(const TensorSource& checkpoint) {
   ModelConfig config = checkpoint.config();
   const Architecture& row = architecture_of(config);
   const std::string file = (checkpoint.path() / "config.json").string();
@@ -280,7 +286,7 @@ ModelConfig complete_config(const Checkpoint& checkpoint) {
   return config;
 }
 
-ModelMap map_model(const Checkpoint& checkpoint) {
+ModelMap map_model(const TensorSource& checkpoint) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
   const std::optional<std::string> prefix = layers_prefix(checkpoint);
@@ -313,12 +319,12 @@ ModelMap map_model(const Checkpoint& checkpoint) {
 namespace {
 
 // gemma3 and gemma3_text are one architecture, with and without its image tower.
-std::string_view family(const Checkpoint& checkpoint) {
+std::string_view family(const TensorSource& checkpoint) {
   const std::string_view type = checkpoint.config().model_type;
   return type.ends_with("_text") ? type.substr(0, type.size() - 5) : type;
 }
 
-void check_same_family(const Checkpoint& base, const Checkpoint& post) {
+void check_same_family(const TensorSource& base, const TensorSource& post) {
   if (family(base) == family(post)) return;
   fail(post.path().string(), "is of the architecture '{}', and the base {} of '{}'", post.config().model_type,
        base.path().string(), base.config().model_type);
@@ -326,7 +332,7 @@ void check_same_family(const Checkpoint& base, const Checkpoint& post) {
 
 }  // namespace
 
-void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map) {
   const auto key = [](const MatrixSite& site) { return std::tuple(site.key(), site.d_out, site.d_in); };
   const auto [b, p] =
@@ -349,28 +355,35 @@ uint64_t matrix_seed(uint64_t seed, const MatrixKey& key) {
   return key.expert < 0 ? mixed : mix64(mixed ^ static_cast<uint64_t>(key.expert));
 }
 
-Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
-  const auto entry = checkpoint.find(site.tensor);
-  if (!entry) fail(checkpoint.path().string(), "has no {}", named(site.tensor));
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, site.tensor);
-  if (info.shape.size() != 2 || info.shape[1] != site.d_in || site.row_begin < 0 || site.row_end > info.shape[0] ||
+Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
+  const SourceTensor* entry = checkpoint.find(site.tensor);
+  if (entry == nullptr) fail(checkpoint.path().string(), "has no {}", named(site.tensor));
+  if (!dtype_is_float(entry->dtype)) refuse_quantised(checkpoint, site.tensor);
+  const std::vector<int64_t>& shape = entry->shape;
+  if (shape.size() != 2 || shape[1] != site.d_in || site.row_begin < 0 || site.row_end > shape[0] ||
       site.row_end - site.row_begin != site.d_out) {
     fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
-         fmt::join(info.shape, ", "), site.row_begin, site.row_end, site.d_in);
+         fmt::join(shape, ", "), site.row_begin, site.row_end, site.d_in);
   }
-  Weight whole{.name = checkpoint.path().string() + ": " + site.tensor,
-               .dtype = info.dtype,
-               .data = entry->bytes().data(),
-               .rows = info.shape[0],
-               .cols = info.shape[1],
-               .scale = find_scale(checkpoint, site.tensor, info.dtype, {info.shape[0], info.shape[1]}),
-               .mapped = true,
-               .first_row = 0};
-  if (!site.sliced) return whole;
-  Weight part = slice_rows(whole, site.row_begin, site.row_end);
-  part.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
-  return part;
+  const TensorLease lease = checkpoint.read_rows(site.tensor, site.row_begin, site.row_end);
+  Weight weight{.name = checkpoint.path().string() + ": " + site.tensor,
+                .dtype = entry->dtype,
+                .data = lease.bytes.data(),
+                .rows = site.d_out,
+                .cols = site.d_in,
+                .scale = {},
+                .mapped = lease.mapped,
+                .first_row = site.row_begin,
+                .owner = lease.owner};
+  if (site.sliced) weight.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
+  const Scales scales = find_scales(checkpoint, site.tensor, entry->dtype, {shape[0], shape[1]});
+  if (scales.tensor.empty()) return weight;
+  const TensorLease table = checkpoint.read(scales.tensor);
+  weight.scale = scales.layout;
+  weight.scale.data = table.bytes.data();
+  weight.owner =
+      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, table.owner);
+  return weight;
 }
 
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/checkpoint/source.h"
 #include "gyro/tensor/weight.h"
 
 namespace gyro {
@@ -64,19 +64,19 @@ struct ModelMap {
 /// The checkpoint's config with what transformers supplies for its architecture where config.json is silent (gemma3
 /// leaves out heads and head_dim when they have their usual values). Throws Error naming config.json when a size that
 /// the matrices depend on is missing, or sizes contradict each other.
-ModelConfig complete_config(const Checkpoint& checkpoint);
+ModelConfig complete_config(const TensorSource& checkpoint);
 
 /// Finds the matrices by the table of architectures and checks each shape against config.json. Throws Error naming the
 /// tensor that is missing, wrongly shaped, or of a dtype Gyro does not read (quantised integers, by name), or the model
 /// type when it is unknown and its tensors are not named as Llama's are.
-ModelMap map_model(const Checkpoint& checkpoint);
+ModelMap map_model(const TensorSource& checkpoint);
 
 /// Throws Error unless `post` has the same matrices (key, shape) as `base` and is of its architecture.
-void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map);
 
-/// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
-Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);
+/// The bytes of a site, with its FP8 scales if it has any; the weight keeps them. Throws Error naming the tensor.
+Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site);
 
 /// The site of another checkpoint of the same shape (check_same_shape) that holds the same matrix.
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site);

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/test_util.h"
 
 namespace gyro {

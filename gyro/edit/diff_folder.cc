@@ -24,7 +24,7 @@ std::string base_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-DiffFolder::DiffFolder(const std::filesystem::path& folder, const Checkpoint& base)
+DiffFolder::DiffFolder(const std::filesystem::path& folder, const TensorSource& base)
     : arrays_(folder / "arrays.safetensors") {
   const std::filesystem::path result = folder / "result.json";
   if (base_of(result) != base.sha256()) fail(result.string(), "is not a diff of the base {}", base.path().string());
