@@ -11,35 +11,38 @@
 namespace gyro {
 namespace {
 
-// Names of a layer's matrices, after the layer's prefix and before ".weight". A fused name may be empty; where a
-// checkpoint has the fused tensor, the parts are slices of it, else tensors of their own.
-struct Names {
-  std::string_view q, k, v, o, gate, up, down;
-  std::string_view qkv, gate_up;
+// A tensor that a layer may have: its name after the layer's prefix and before ".weight", and the matrices whose rows
+// it holds, one after the other. A checkpoint has a fused tensor or its parts, each as a tensor of its own.
+struct TensorRow {
+  std::string_view name;
+  MatrixType type;
+  std::vector<MatrixType> parts = {};  // of a fused tensor
 };
-constexpr Names kLlama = {"self_attn.q_proj",
-                          "self_attn.k_proj",
-                          "self_attn.v_proj",
-                          "self_attn.o_proj",
-                          "mlp.gate_proj",
-                          "mlp.up_proj",
-                          "mlp.down_proj",
-                          "",
-                          ""};
-constexpr Names kPhi3 = {"self_attn.q_proj", "self_attn.k_proj",   "self_attn.v_proj",
-                         "self_attn.o_proj", "mlp.gate_proj",      "mlp.up_proj",
-                         "mlp.down_proj",    "self_attn.qkv_proj", "mlp.gate_up_proj"};
+using Rows = std::vector<TensorRow>;
+
+// Shared by architectures, so that adding one is a line of kTable, and rows here where its names are others.
+const Rows kLlama = {
+    {"self_attn.q_proj", MatrixType::Q}, {"self_attn.k_proj", MatrixType::K}, {"self_attn.v_proj", MatrixType::V},
+    {"self_attn.o_proj", MatrixType::O}, {"mlp.gate_proj", MatrixType::Gate}, {"mlp.up_proj", MatrixType::Up},
+    {"mlp.down_proj", MatrixType::Down},
+};
+const Rows kPhi3 = [] {
+  Rows rows = kLlama;
+  rows.push_back({"self_attn.qkv_proj", MatrixType::QKV, {MatrixType::Q, MatrixType::K, MatrixType::V}});
+  rows.push_back({"mlp.gate_up_proj", MatrixType::GateUp, {MatrixType::Gate, MatrixType::Up}});
+  return rows;
+}();
 
 // An architecture: its name in config.json, its tensors' names, and the sizes that hold where config.json leaves them
 // out (0: num_key_value_heads = num_attention_heads, head_dim = hidden_size / num_attention_heads).
 struct Architecture {
   std::string_view model_type;
-  const Names& names;
+  const Rows& rows;
   int64_t heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
 };
-constexpr Architecture kTable[] = {
+const Architecture kTable[] = {
     {"llama", kLlama},
     {"mistral", kLlama},
     {"qwen2", kLlama},
@@ -50,7 +53,7 @@ constexpr Architecture kTable[] = {
     {"gemma3_text", kLlama, 8, 4, 256},
     {"phi3", kPhi3},
 };
-constexpr Architecture kUnknown = {"", kLlama};
+const Architecture kUnknown = {"", kLlama};
 
 // Where the layers are: a causal model, its body alone, and language models inside multimodal ones, old and new.
 constexpr std::string_view kPrefixes[] = {"model.layers.", "layers.", "language_model.model.layers.",
@@ -67,43 +70,18 @@ std::string named(std::string_view tensor) {
   return fmt::format("tensor \"{}\"", printable(tensor));
 }
 
-std::string_view own_name(const Names& names, MatrixType type) {
-  switch (type) {
-    case MatrixType::Q:
-      return names.q;
-    case MatrixType::K:
-      return names.k;
-    case MatrixType::V:
-      return names.v;
-    case MatrixType::O:
-      return names.o;
-    case MatrixType::Gate:
-      return names.gate;
-    case MatrixType::Up:
-      return names.up;
-    case MatrixType::Down:
-      return names.down;
-    case MatrixType::QKV:
-      return names.qkv;
-    case MatrixType::GateUp:
-      return names.gate_up;
-  }
-  return "";
+// The row of the tensor that is all of a matrix of that type; null if the architecture has no such tensor.
+const TensorRow* own_row(const Rows& rows, MatrixType type) {
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& r) { return r.type == type; });
+  return row == rows.end() ? nullptr : &*row;
 }
 
-// The fused type that `type` is a part of, or `type` itself.
-MatrixType whole_of(MatrixType type) {
-  switch (type) {
-    case MatrixType::Q:
-    case MatrixType::K:
-    case MatrixType::V:
-      return MatrixType::QKV;
-    case MatrixType::Gate:
-    case MatrixType::Up:
-      return MatrixType::GateUp;
-    default:
-      return type;
-  }
+// The row of the fused tensor that has `type` as a part, or null.
+const TensorRow* fused_row(const Rows& rows, MatrixType type) {
+  const auto row = std::find_if(rows.begin(), rows.end(), [&](const TensorRow& r) {
+    return std::find(r.parts.begin(), r.parts.end(), type) != r.parts.end();
+  });
+  return row == rows.end() ? nullptr : &*row;
 }
 
 struct Shape {
@@ -113,45 +91,33 @@ struct Shape {
 
 // Shape as stored, d_out x d_in.
 Shape shape_of(const ModelConfig& config, MatrixType type) {
+  const int64_t hidden = config.hidden_size, mlp = config.intermediate_size;
   const int64_t q = config.num_attention_heads * config.head_dim;
   const int64_t kv = config.num_key_value_heads * config.head_dim;
-  switch (type) {
-    case MatrixType::Q:
-      return {q, config.hidden_size};
-    case MatrixType::K:
-    case MatrixType::V:
-      return {kv, config.hidden_size};
-    case MatrixType::O:
-      return {config.hidden_size, q};
-    case MatrixType::Gate:
-    case MatrixType::Up:
-      return {config.intermediate_size, config.hidden_size};
-    case MatrixType::Down:
-      return {config.hidden_size, config.intermediate_size};
-    case MatrixType::QKV:
-      return {q + 2 * kv, config.hidden_size};
-    case MatrixType::GateUp:
-      return {2 * config.intermediate_size, config.hidden_size};
-  }
-  return {};
+  const std::array<Shape, kAllMatrixTypes.size()> shapes = {{{q, hidden},
+                                                             {kv, hidden},
+                                                             {kv, hidden},
+                                                             {hidden, q},
+                                                             {mlp, hidden},
+                                                             {mlp, hidden},
+                                                             {hidden, mlp},
+                                                             {q + 2 * kv, hidden},
+                                                             {2 * mlp, hidden}}};
+  return shapes[static_cast<size_t>(type)];
 }
 
-// First row of a part in its fused tensor: Q, K, V and gate, up in this order.
-int64_t first_row_of(const ModelConfig& config, MatrixType type) {
-  switch (type) {
-    case MatrixType::K:
-      return shape_of(config, MatrixType::Q).rows;
-    case MatrixType::V:
-      return shape_of(config, MatrixType::Q).rows + shape_of(config, MatrixType::K).rows;
-    case MatrixType::Up:
-      return shape_of(config, MatrixType::Gate).rows;
-    default:
-      return 0;
+// First row of a part in its fused tensor.
+int64_t first_row_of(const ModelConfig& config, const TensorRow& fused, MatrixType part) {
+  int64_t row = 0;
+  for (const MatrixType before : fused.parts) {
+    if (before == part) break;
+    row += shape_of(config, before).rows;
   }
+  return row;
 }
 
 // Where the layers are in this checkpoint, or nothing.
-std::optional<std::string> layers_prefix(const Checkpoint& checkpoint) {
+std::optional<std::string> layers_prefix(const TensorSource& checkpoint) {
   for (const std::string_view prefix : kPrefixes) {
     const std::string first = std::string(prefix) + "0.";
     const auto at = checkpoint.tensors().lower_bound(first);
@@ -162,70 +128,73 @@ std::optional<std::string> layers_prefix(const Checkpoint& checkpoint) {
 
 // The tensor whose name starts with `stem` and whose type is an integer: what quantised checkpoints store in place of
 // `<stem>weight`.
-std::optional<std::string> quantised_tensor(const Checkpoint& checkpoint, const std::string& stem) {
+std::optional<std::string> quantised_tensor(const TensorSource& checkpoint, const std::string& stem) {
   const auto& tensors = checkpoint.tensors();
   for (auto at = tensors.lower_bound(stem); at != tensors.end() && at->first.starts_with(stem); ++at) {
-    if (!dtype_is_float(at->second.info->dtype)) return at->first;
+    if (!dtype_is_float(at->second.dtype)) return at->first;
   }
   return std::nullopt;
 }
 
-[[noreturn]] void refuse_quantised(const Checkpoint& checkpoint, const std::string& tensor) {
+[[noreturn]] void refuse_quantised(const TensorSource& checkpoint, const std::string& tensor) {
   const std::string& method = checkpoint.config().quantization;
   fail(checkpoint.path().string(), "{} holds quantised integers ({}{}{}); Gyro reads floating-point weights",
-       named(tensor), dtype_name(checkpoint.find(tensor)->info->dtype), method.empty() ? "" : ", ",
-       printable(method, 40));
+       named(tensor), dtype_name(checkpoint.find(tensor)->dtype), method.empty() ? "" : ", ", printable(method, 40));
 }
 
-// The scales of the FP8 tensor `name` of that shape; none for tensors without any.
-BlockScale find_scale(const Checkpoint& checkpoint, const std::string& name, DType dtype, Shape shape) {
+// Where the scales of an FP8 tensor are, and how its elements find theirs; no tensor, no scales.
+struct Scales {
+  std::string tensor;
+  BlockScale layout;  // without the data
+};
+
+// The scales of the tensor `name` of that shape.
+Scales find_scales(const TensorSource& checkpoint, const std::string& name, DType dtype, Shape shape) {
   std::string scale_name = name + "_scale_inv";
-  auto entry = checkpoint.find(scale_name);
-  if (!entry) entry = checkpoint.find(scale_name = name + "_scale");
-  if (!entry) return {};
+  const SourceTensor* entry = checkpoint.find(scale_name);
+  if (entry == nullptr) entry = checkpoint.find(scale_name = name + "_scale");
+  if (entry == nullptr) return {};
   const std::string folder = checkpoint.path().string();
   if (dtype != DType::F8_E4M3 && dtype != DType::F8_E5M2) {
     fail(folder, "{} is {}, yet has scales ({})", named(name), dtype_name(dtype), named(scale_name));
   }
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(info.dtype));
-  const std::byte* data = entry->bytes().data();
-  if (entry->bytes().size() == dtype_size(info.dtype)) return {data, info.dtype, 1, shape.rows, shape.cols};
+  if (!dtype_is_float(entry->dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(entry->dtype));
+  if (entry->byte_size() == dtype_size(entry->dtype)) {
+    return {scale_name, {nullptr, entry->dtype, 1, shape.rows, shape.cols}};
+  }
   using Extents = std::vector<int64_t>;
-  if (info.shape == Extents{shape.rows} || info.shape == Extents{shape.rows, 1}) {
-    return {data, info.dtype, 1, 1, shape.cols};
+  if (entry->shape == Extents{shape.rows} || entry->shape == Extents{shape.rows, 1}) {
+    return {scale_name, {nullptr, entry->dtype, 1, 1, shape.cols}};
   }
   const ModelConfig& config = checkpoint.config();
   const int64_t block_rows = config.fp8_block_rows > 0 ? config.fp8_block_rows : 128;
   const int64_t block_cols = config.fp8_block_cols > 0 ? config.fp8_block_cols : 128;
   const Extents table = {(shape.rows - 1) / block_rows + 1, (shape.cols - 1) / block_cols + 1};
-  if (info.shape == table) return {data, info.dtype, table[1], block_rows, block_cols};
+  if (entry->shape == table) return {scale_name, {nullptr, entry->dtype, table[1], block_rows, block_cols}};
   fail(folder, "{} has the shape [{}]: not one scale, not one for each of {} rows, not [{}] for blocks of {} x {}",
-       named(scale_name), fmt::join(info.shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
+       named(scale_name), fmt::join(entry->shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
 }
 
 // Checks that `name` is there, of a type that can be read, and shaped as config.json says.
-void check_tensor(const Checkpoint& checkpoint, const std::string& name, Shape expected) {
-  const auto entry = checkpoint.find(name);
-  if (!entry) {
+void check_tensor(const TensorSource& checkpoint, const std::string& name, Shape expected) {
+  const SourceTensor* entry = checkpoint.find(name);
+  if (entry == nullptr) {
     const std::string stem = name.substr(0, name.rfind('.') + 1);
     if (const auto quantised = quantised_tensor(checkpoint, stem)) refuse_quantised(checkpoint, *quantised);
     fail(checkpoint.path().string(), "has no {}", named(name));
   }
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, name);
-  if (info.shape != std::vector<int64_t>{expected.rows, expected.cols}) {
+  if (!dtype_is_float(entry->dtype)) refuse_quantised(checkpoint, name);
+  if (entry->shape != std::vector<int64_t>{expected.rows, expected.cols}) {
     fail(checkpoint.path().string(), "{} has the shape [{}] where config.json means [{}, {}]", named(name),
-         fmt::join(info.shape, ", "), expected.rows, expected.cols);
+         fmt::join(entry->shape, ", "), expected.rows, expected.cols);
   }
-  find_scale(checkpoint, name, info.dtype, expected);
+  find_scales(checkpoint, name, entry->dtype, expected);
 }
 
 // An unknown model type passes when the first layer has what Llama's has.
-void check_named_as_llama(const Checkpoint& checkpoint, const std::string& layer_prefix) {
-  for (const MatrixType type : kAllMatrixTypes) {
-    if (type_is_fused(type)) continue;
-    const std::string stem = layer_prefix + std::string(own_name(kLlama, type)) + ".";
+void check_named_as_llama(const TensorSource& checkpoint, const std::string& layer_prefix) {
+  for (const TensorRow& row : kLlama) {
+    const std::string stem = layer_prefix + std::string(row.name) + ".";
     if (!checkpoint.find(stem + "weight") && !quantised_tensor(checkpoint, stem)) {
       fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would",
            printable(checkpoint.config().model_type, 40), named(stem + "weight"));
@@ -233,23 +202,29 @@ void check_named_as_llama(const Checkpoint& checkpoint, const std::string& layer
   }
 }
 
-void add_site(const Checkpoint& checkpoint, const ModelConfig& config, const Names& names,
+// The matrix of that type in a layer: a tensor of its own, a part of a fused one, or all of a fused one.
+void add_site(const TensorSource& checkpoint, const ModelConfig& config, const Rows& rows,
               const std::string& layer_prefix, int64_t layer, MatrixType type, std::vector<MatrixSite>& sites) {
-  const auto tensor_of = [&](MatrixType t) { return layer_prefix + std::string(own_name(names, t)) + ".weight"; };
-  const MatrixType whole = whole_of(type);
-  const bool fused = type_is_fused(whole) && checkpoint.find(tensor_of(whole)).has_value();
-  if (type_is_fused(type) && !fused) return;
-  MatrixSite site{.layer = layer, .type = type, .tensor = tensor_of(fused ? whole : type)};
-  if (fused && type != whole && checkpoint.find(tensor_of(type))) {
-    fail(checkpoint.path().string(), "has both {} and {}", named(tensor_of(whole)), named(tensor_of(type)));
+  const auto tensor_of = [&](const TensorRow& row) { return layer_prefix + std::string(row.name) + ".weight"; };
+  const auto present = [&](const TensorRow* row) {
+    return row != nullptr && checkpoint.find(tensor_of(*row)) != nullptr;
+  };
+  const TensorRow* own = own_row(rows, type);
+  const TensorRow* whole = fused_row(rows, type);
+  if (type_is_fused(type) && !present(own)) return;
+  const bool sliced = present(whole);
+  if (sliced && present(own)) {
+    fail(checkpoint.path().string(), "has both {} and {}", named(tensor_of(*whole)), named(tensor_of(*own)));
   }
-  check_tensor(checkpoint, site.tensor, shape_of(config, fused ? whole : type));
+  const TensorRow& row = sliced ? *whole : *own;
+  MatrixSite site{.layer = layer, .type = type, .tensor = tensor_of(row)};
+  check_tensor(checkpoint, site.tensor, shape_of(config, row.type));
   const Shape shape = shape_of(config, type);
-  site.row_begin = fused ? first_row_of(config, type) : 0;
+  site.row_begin = sliced ? first_row_of(config, row, type) : 0;
   site.row_end = site.row_begin + shape.rows;
   site.d_in = shape.cols;
   site.d_out = shape.rows;
-  site.sliced = fused && type != whole;
+  site.sliced = sliced;
   sites.push_back(std::move(site));
 }
 
@@ -283,7 +258,7 @@ bool type_is_fused(MatrixType type) {
   return type == MatrixType::QKV || type == MatrixType::GateUp;
 }
 
-ModelConfig complete_config(const Checkpoint& checkpoint) {
+ModelConfig complete_config(const TensorSource& checkpoint) {
   ModelConfig config = checkpoint.config();
   const Architecture& row = architecture_of(config);
   const std::string file = (checkpoint.path() / "config.json").string();
@@ -311,7 +286,7 @@ ModelConfig complete_config(const Checkpoint& checkpoint) {
   return config;
 }
 
-ModelMap map_model(const Checkpoint& checkpoint) {
+ModelMap map_model(const TensorSource& checkpoint) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
   const std::optional<std::string> prefix = layers_prefix(checkpoint);
@@ -329,7 +304,7 @@ ModelMap map_model(const Checkpoint& checkpoint) {
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     const std::string layer_prefix = fmt::format("{}{}.", *prefix, layer);
     for (const MatrixType type : kAllMatrixTypes) {
-      add_site(checkpoint, config, row.names, layer_prefix, layer, type, map.sites);
+      add_site(checkpoint, config, row.rows, layer_prefix, layer, type, map.sites);
     }
   }
   const std::string beyond = fmt::format("{}{}.", *prefix, config.num_hidden_layers);
@@ -344,12 +319,12 @@ ModelMap map_model(const Checkpoint& checkpoint) {
 namespace {
 
 // gemma3 and gemma3_text are one architecture, with and without its image tower.
-std::string_view family(const Checkpoint& checkpoint) {
+std::string_view family(const TensorSource& checkpoint) {
   const std::string_view type = checkpoint.config().model_type;
   return type.ends_with("_text") ? type.substr(0, type.size() - 5) : type;
 }
 
-void check_same_family(const Checkpoint& base, const Checkpoint& post) {
+void check_same_family(const TensorSource& base, const TensorSource& post) {
   if (family(base) == family(post)) return;
   fail(post.path().string(), "is of the architecture '{}', and the base {} of '{}'", post.config().model_type,
        base.path().string(), base.config().model_type);
@@ -357,9 +332,9 @@ void check_same_family(const Checkpoint& base, const Checkpoint& post) {
 
 }  // namespace
 
-void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map) {
-  const auto key = [](const MatrixSite& site) { return std::tuple(site.layer, site.type, site.d_out, site.d_in); };
+  const auto key = [](const MatrixSite& site) { return std::tuple(site.key(), site.d_out, site.d_in); };
   const auto [b, p] =
       std::mismatch(base_map.sites.begin(), base_map.sites.end(), post_map.sites.begin(), post_map.sites.end(),
                     [&](const auto& x, const auto& y) { return key(x) == key(y); });
@@ -370,38 +345,50 @@ void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Ch
        post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
 }
 
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site) {
-  return mix64(mix64(mix64(seed) ^ static_cast<uint64_t>(site.layer)) ^ static_cast<uint64_t>(site.type));
+std::string matrix_name(const MatrixKey& key) {
+  const std::string name = fmt::format("{}.{}", key.layer, type_name(key.type));
+  return key.expert < 0 ? name : fmt::format("{}.{}", name, key.expert);
 }
 
-Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site) {
-  const auto entry = checkpoint.find(site.tensor);
-  if (!entry) fail(checkpoint.path().string(), "has no {}", named(site.tensor));
-  const TensorInfo& info = *entry->info;
-  if (!dtype_is_float(info.dtype)) refuse_quantised(checkpoint, site.tensor);
-  if (info.shape.size() != 2 || info.shape[1] != site.d_in || site.row_begin < 0 || site.row_end > info.shape[0] ||
+uint64_t matrix_seed(uint64_t seed, const MatrixKey& key) {
+  const uint64_t mixed = mix64(mix64(mix64(seed) ^ static_cast<uint64_t>(key.layer)) ^ static_cast<uint64_t>(key.type));
+  return key.expert < 0 ? mixed : mix64(mixed ^ static_cast<uint64_t>(key.expert));
+}
+
+Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
+  const SourceTensor* entry = checkpoint.find(site.tensor);
+  if (entry == nullptr) fail(checkpoint.path().string(), "has no {}", named(site.tensor));
+  if (!dtype_is_float(entry->dtype)) refuse_quantised(checkpoint, site.tensor);
+  const std::vector<int64_t>& shape = entry->shape;
+  if (shape.size() != 2 || shape[1] != site.d_in || site.row_begin < 0 || site.row_end > shape[0] ||
       site.row_end - site.row_begin != site.d_out) {
     fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
-         fmt::join(info.shape, ", "), site.row_begin, site.row_end, site.d_in);
+         fmt::join(shape, ", "), site.row_begin, site.row_end, site.d_in);
   }
-  Weight whole{.name = checkpoint.path().string() + ": " + site.tensor,
-               .dtype = info.dtype,
-               .data = entry->bytes().data(),
-               .rows = info.shape[0],
-               .cols = info.shape[1],
-               .scale = find_scale(checkpoint, site.tensor, info.dtype, {info.shape[0], info.shape[1]}),
-               .mapped = true,
-               .first_row = 0};
-  if (!site.sliced) return whole;
-  Weight part = slice_rows(whole, site.row_begin, site.row_end);
-  part.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
-  return part;
+  const TensorLease lease = checkpoint.read_rows(site.tensor, site.row_begin, site.row_end);
+  Weight weight{.name = checkpoint.path().string() + ": " + site.tensor,
+                .dtype = entry->dtype,
+                .data = lease.bytes.data(),
+                .rows = site.d_out,
+                .cols = site.d_in,
+                .scale = {},
+                .mapped = lease.mapped,
+                .first_row = site.row_begin,
+                .owner = lease.owner};
+  if (site.sliced) weight.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
+  const Scales scales = find_scales(checkpoint, site.tensor, entry->dtype, {shape[0], shape[1]});
+  if (scales.tensor.empty()) return weight;
+  const TensorLease table = checkpoint.read(scales.tensor);
+  weight.scale = scales.layout;
+  weight.scale.data = table.bytes.data();
+  weight.owner =
+      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, table.owner);
+  return weight;
 }
 
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site) {
-  const auto key = [](const MatrixSite& s) { return std::pair(s.layer, s.type); };
   return *std::lower_bound(map.sites.begin(), map.sites.end(), site,
-                           [&](const MatrixSite& a, const MatrixSite& b) { return key(a) < key(b); });
+                           [](const MatrixSite& a, const MatrixSite& b) { return a.key() < b.key(); });
 }
 
 }  // namespace gyro

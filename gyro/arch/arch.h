@@ -1,13 +1,14 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/checkpoint/source.h"
 #include "gyro/tensor/weight.h"
 
 namespace gyro {
@@ -24,6 +25,21 @@ std::optional<MatrixType> type_from_name(std::string_view name);
 /// Whether this is a whole fused tensor (W_QKV, W_gate_up).
 bool type_is_fused(MatrixType type);
 
+/// Which matrix of a model it is: what two models of one shape have in common, and what results are kept under.
+/// `expert` is -1 outside mixtures of experts.
+struct MatrixKey {
+  int64_t layer = 0;
+  MatrixType type = MatrixType::Q;
+  int64_t expert = -1;
+  auto operator<=>(const MatrixKey&) const = default;
+};
+
+/// How result arrays, and whoever looks them up, call a matrix: "3.W_Q", with an expert "3.W_up.17".
+std::string matrix_name(const MatrixKey& key);
+
+/// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
+uint64_t matrix_seed(uint64_t seed, const MatrixKey& key);
+
 /// Where one matrix of a model is stored: rows [row_begin, row_end) of `tensor`, shape d_out x d_in as stored.
 struct MatrixSite {
   int64_t layer = 0;
@@ -34,10 +50,12 @@ struct MatrixSite {
   int64_t d_in = 0;     ///< columns of the tensor
   int64_t d_out = 0;    ///< row_end - row_begin
   bool sliced = false;  ///< a part of a fused tensor
+  int64_t expert = -1;  ///< as in MatrixKey
+
+  MatrixKey key() const { return {layer, type, expert}; }
 };
 
-/// Every matrix of a checkpoint, layer by layer in kAllMatrixTypes order (same_site searches by it), and what was odd
-/// about it.
+/// Every matrix of a checkpoint in the order of their keys (same_site searches by it), and what was odd about it.
 struct ModelMap {
   std::vector<MatrixSite> sites;
   std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
@@ -46,22 +64,19 @@ struct ModelMap {
 /// The checkpoint's config with what transformers supplies for its architecture where config.json is silent (gemma3
 /// leaves out heads and head_dim when they have their usual values). Throws Error naming config.json when a size that
 /// the matrices depend on is missing, or sizes contradict each other.
-ModelConfig complete_config(const Checkpoint& checkpoint);
+ModelConfig complete_config(const TensorSource& checkpoint);
 
 /// Finds the matrices by the table of architectures and checks each shape against config.json. Throws Error naming the
 /// tensor that is missing, wrongly shaped, or of a dtype Gyro does not read (quantised integers, by name), or the model
 /// type when it is unknown and its tensors are not named as Llama's are.
-ModelMap map_model(const Checkpoint& checkpoint);
+ModelMap map_model(const TensorSource& checkpoint);
 
-/// Throws Error unless `post` has the same matrices (layer, type, shape) as `base` and is of its architecture.
-void check_same_shape(const Checkpoint& base, const ModelMap& base_map, const Checkpoint& post,
+/// Throws Error unless `post` has the same matrices (key, shape) as `base` and is of its architecture.
+void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map);
 
-/// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
-uint64_t matrix_seed(uint64_t seed, const MatrixSite& site);
-
-/// The stored bytes of a site, with its FP8 scales if it has any. Throws Error naming the tensor.
-Weight load_weight(const Checkpoint& checkpoint, const MatrixSite& site);
+/// The bytes of a site, with its FP8 scales if it has any; the weight keeps them. Throws Error naming the tensor.
+Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site);
 
 /// The site of another checkpoint of the same shape (check_same_shape) that holds the same matrix.
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site);

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/test_util.h"
 
 namespace gyro {
@@ -278,6 +279,28 @@ std::vector<float> counting(int64_t rows, int64_t cols) {
   std::vector<float> out(static_cast<size_t>(rows * cols));
   for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(i);
   return out;
+}
+
+TEST(MatrixKey, NamesAndSeedsWithAnExpertOnlyWhereThereIsOne) {
+  EXPECT_EQ(matrix_name({3, MatrixType::Q}), "3.W_Q");
+  EXPECT_EQ(matrix_name({3, MatrixType::Up, 17}), "3.W_up.17");
+  // Written down: results that were published must come out again.
+  EXPECT_EQ(matrix_seed(0, {3, MatrixType::Q}), 4054333711111971272u);
+  EXPECT_EQ(matrix_seed(7, {0, MatrixType::Down}), 10275868765350013958u);
+  std::set<uint64_t> seeds;
+  for (int64_t expert = -1; expert < 64; ++expert) {
+    for (const MatrixType type : kAllMatrixTypes) seeds.insert(matrix_seed(0, {0, type, expert}));
+  }
+  EXPECT_EQ(seeds.size(), 65 * kAllMatrixTypes.size());
+}
+
+TEST(SameSite, ExpertsApart) {
+  ModelMap map;
+  for (const MatrixType type : {MatrixType::Gate, MatrixType::Up}) {
+    for (int64_t expert = 0; expert < 3; ++expert)
+      map.sites.push_back({.layer = 1, .type = type, .tensor = "", .expert = expert});
+  }
+  for (const MatrixSite& site : map.sites) EXPECT_EQ(&same_site(map, site), &site);
 }
 
 TEST(SameSite, EverySite) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "gyro/base/error.h"
+#include "gyro/base/mapping.h"
 
 namespace gyro {
 namespace {
@@ -34,26 +35,47 @@ size_t open_regular(const std::filesystem::path& path, Descriptor& file) {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) {
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   Descriptor file;
   size_ = open_regular(path, file);
   if (size_ == 0) return;
   void* mapping = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (mapping == MAP_FAILED) fail(path.string(), "cannot map: {}", std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapping);
+  guard_ = guard_mapping(bytes());
+  fd_ = std::exchange(file.fd, -1);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      guard_(std::exchange(other.guard_, nullptr)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(guard_, other.guard_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
+  if (guard_ != nullptr) release_guard(*guard_);
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (fd_ >= 0) close(fd_);
+}
+
+void MappedFile::check() const {
+  if (data_ == nullptr) return;
+  struct stat status {};
+  // The rest of a file's last page reads as zeros without a signal.
+  if (fstat(fd_, &status) == 0 && static_cast<size_t>(status.st_size) < size_) {
+    fail(path_.string(), "became shorter while it was read: {} bytes of {} are left", status.st_size, size_);
+  }
+  if (guard_failed(*guard_)) fail(path_.string(), "could not be read: the file or its disk failed meanwhile");
 }
 
 void release_pages(std::span<const std::byte> bytes) {

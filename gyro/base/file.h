@@ -10,8 +10,14 @@
 
 namespace gyro {
 
+struct GuardedMapping;
+
 /// A regular file mapped read-only. Throws Error naming the path when it is missing, unreadable or not a regular file
 /// (a named pipe never blocks). An empty file maps to an empty span. Movable, unmapped on destruction.
+///
+/// A file that becomes shorter, or whose disk fails, while it is mapped does not end the process by SIGBUS: what can no
+/// longer be read reads as zeros, and check() says so. Whoever has used the bytes asks it before passing on what came
+/// of them (gyro/base/mapping.h says how it works).
 class MappedFile {
  public:
   explicit MappedFile(const std::filesystem::path& path);
@@ -20,10 +26,15 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Throws Error naming the path if some of the bytes may have read as zeros that the file did not hold.
+  void check() const;
 
  private:
+  std::filesystem::path path_;
+  int fd_ = -1;  // for its size: the path may lead to another file by now
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  GuardedMapping* guard_ = nullptr;
 };
 
 /// Tells the kernel that the pages wholly inside `bytes` of a MappedFile are not needed for now, so that they no longer

@@ -1,9 +1,13 @@
 #include "gyro/base/file.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <functional>
+#include <thread>
 #include <utility>
 
 #include "gyro/base/test_util.h"
@@ -33,6 +37,63 @@ TEST(MappedFile, MapsAndMoves) {
   empty = std::move(b);
   EXPECT_EQ(text_of(empty.bytes()), "hello");
 }
+
+// Three pages of 'x', and what is left of them after `change` as threads read them.
+std::pair<std::string, std::string> read_after(const std::function<void(const fs::path&)>& change) {
+  const TempDir dir;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  write_text(dir / "a", std::string(3 * page, 'x'));
+  const MappedFile file(dir / "a");
+  file.check();
+  change(dir / "a");
+  std::string first;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&file, &first, i] {
+      const std::string all = text_of(file.bytes());
+      if (i == 0) first = all;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return {first, error_of([&] { file.check(); })};
+}
+
+TEST(MappedFile, SaysThatItBecameShorter) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  for (const size_t left : {size_t{0}, page, page + 1, 3 * page - 1}) {  // the last raises no signal
+    const auto [text, error] = read_after([&](const fs::path& path) { fs::resize_file(path, left); });
+    EXPECT_EQ(text, std::string(left, 'x') + std::string(3 * page - left, '\0'));
+    EXPECT_TRUE(
+        contains(error, fmt::format("a: became shorter while it was read: {} bytes of {} are left", left, 3 * page)))
+        << error;
+  }
+}
+
+TEST(MappedFile, SaysThatPagesWereLostEvenIfTheFileGrewAgain) {
+  const TempDir dir;
+  write_text(dir / "a", std::string(10000, 'x'));
+  const MappedFile file(dir / "a");
+  fs::resize_file(dir / "a", 0);
+  EXPECT_EQ(file.bytes()[5000], std::byte{0});
+  fs::resize_file(dir / "a", 10000);
+  EXPECT_TRUE(contains(error_of([&] { file.check(); }), "a: could not be read"));
+}
+
+TEST(MappedFile, KeepsWhatAnotherFileOfTheNameReplaces) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto [text, error] = read_after([&](const fs::path& path) { write_file_atomically(path, "new"); });
+  EXPECT_EQ(text, std::string(3 * page, 'x'));
+  EXPECT_EQ(error, "no error");
+}
+
+#ifndef GYRO_SANITIZED  // a sanitizer has a handler of its own
+TEST(MappedFileDeathTest, LeavesOtherBusErrorsAsTheyWere) {
+  const TempDir dir;
+  write_text(dir / "a", "hello");
+  const MappedFile file(dir / "a");
+  EXPECT_EXIT(raise(SIGBUS), testing::KilledBySignal(SIGBUS), "");
+}
+#endif
 
 TEST(MappedFile, RefusesWhatIsNoRegularFile) {
   const TempDir dir;

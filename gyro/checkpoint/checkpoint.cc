@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <functional>
+#include <set>
 #include <system_error>
 
 #include "gyro/base/error.h"
+#include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
 #include "gyro/checkpoint/json.h"
 
@@ -89,6 +92,14 @@ bool is_hub_part(std::string_view part) {
          !edge(part.back()) && part.find("--") == part.npos && part.find("..") == part.npos;
 }
 
+// Sixteen places of a tensor: they tell apart checkpoints of one layout without reading them whole.
+void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit) {
+  for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
+    const size_t at = bytes.size() / 16 * i;
+    visit(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
+  }
+}
+
 void check_shard_name(const std::string& subject, std::string_view tensor, std::string_view shard) {
   const bool control = std::any_of(shard.begin(), shard.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (shard.empty() || shard == "." || shard == ".." || control || shard.find_first_of("/\\") != shard.npos) {
@@ -125,7 +136,7 @@ std::map<std::string, std::string, std::less<>> parse_index(std::string_view sub
   return shards;
 }
 
-Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
+Checkpoint::Checkpoint(const fs::path& folder) : TensorSource(folder) {
   check_folder(folder);
   if (present(folder / kSingle)) {
     open_single(folder / kSingle);
@@ -139,34 +150,37 @@ Checkpoint::Checkpoint(const fs::path& folder) : path_(folder) {
   config_ = parse_config(config.string(), read_file(config, kMaxConfigBytes));
 }
 
+void Checkpoint::add(const std::string& name, const File& file, const TensorInfo& info) {
+  places_[name] = {&file, &info};
+  tensors_[name] = {info.dtype, info.shape};
+}
+
 void Checkpoint::open_single(const fs::path& path) {
-  files_.push_back(std::make_unique<SafetensorsFile>(path));
-  const SafetensorsFile& file = *files_.back();
-  for (const auto& [name, info] : file.header().tensors) tensors_[name] = {&file, &info};
+  files_.push_back(std::make_shared<SafetensorsFile>(path));
+  for (const auto& [name, info] : files_.front()->header().tensors) add(name, files_.front(), info);
 }
 
 void Checkpoint::open_shards(const fs::path& index_path) {
   const auto index = parse_index(index_path.string(), read_file(index_path, kMaxIndexBytes));
-  std::map<std::string, const SafetensorsFile*> shards;
+  std::set<std::string> shards;
   for (const auto& [tensor, shard] : index) {
-    const SafetensorsFile*& file = shards[shard];
-    if (file != nullptr) continue;
+    if (!shards.insert(shard).second) continue;
     const fs::path path = path_ / shard;
     if (!present(path) || is_dangling_link(path)) {
       fail(path.string(), "is missing; {} says that it holds tensor \"{}\"", kIndex, printable(tensor));
     }
-    file = files_.emplace_back(std::make_unique<SafetensorsFile>(path)).get();
+    files_.push_back(std::make_shared<SafetensorsFile>(path));
   }
   std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
-  for (const auto& [shard, file] : shards) {
+  for (const File& file : files_) {
     for (const auto& [name, info] : file->header().tensors) {
       const auto entry = index.find(name);
       if (entry == index.end()) continue;  // no part of this checkpoint
-      if (entry->second != shard) {
+      if (path_ / entry->second != file->path()) {
         fail(file->path().string(), "holds tensor \"{}\", which {} says is in {}", printable(name), kIndex,
              entry->second);
       }
-      tensors_[name] = {file, &info};
+      add(name, file, info);
     }
   }
   for (const auto& [tensor, shard] : index) {
@@ -176,45 +190,19 @@ void Checkpoint::open_shards(const fs::path& index_path) {
   }
 }
 
-std::optional<Checkpoint::Entry> Checkpoint::find(std::string_view name) const {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end()) return std::nullopt;
-  return found->second;
+TensorLease Checkpoint::read_rows(std::string_view name, int64_t begin, int64_t end) const {
+  const Place& place = places_.find(name)->second;
+  const uint64_t row = find(name)->row_bytes();
+  return {stored(place).subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row), *place.file,
+          true};
 }
 
-bool Checkpoint::is_fp8_scale(std::string_view name) const {
-  const auto is_fp8 = [&](std::string_view tensor) {
-    const auto entry = find(tensor);
-    return entry && (entry->info->dtype == DType::F8_E4M3 || entry->info->dtype == DType::F8_E5M2);
-  };
-  for (const std::string_view ending : {"_scale", "_scale_inv"}) {
-    if (!name.ends_with(ending)) continue;
-    const std::string module(name.substr(0, name.rfind('.') + 1));  // with its dot, or empty
-    return is_fp8(name.substr(0, name.size() - ending.size())) || is_fp8(module + "weight");
-  }
-  return false;
+void Checkpoint::prefetch(std::string_view name, int64_t begin, int64_t end) const {
+  prefetch_pages(read_rows(name, begin, end).bytes);
 }
 
-int64_t Checkpoint::parameters() const {
-  int64_t count = 0;
-  for (const auto& [name, entry] : tensors_) {
-    const DType dtype = entry.info->dtype;
-    if (!dtype_is_float(dtype) || is_fp8_scale(name)) continue;
-    count += static_cast<int64_t>((entry.info->end - entry.info->begin) / dtype_size(dtype));
-  }
-  return count;
-}
-
-std::vector<std::string> Checkpoint::dtypes() const {
-  std::map<std::string, uint64_t> bytes;
-  for (const auto& [name, entry] : tensors_) {
-    bytes[std::string(dtype_name(entry.info->dtype))] += entry.info->end - entry.info->begin;
-  }
-  std::vector<std::string> names;
-  for (const auto& [name, total] : bytes) names.push_back(name);
-  std::stable_sort(names.begin(), names.end(),
-                   [&](const std::string& a, const std::string& b) { return bytes[a] > bytes[b]; });
-  return names;
+void Checkpoint::check() const {
+  for (const File& file : files_) file->check();
 }
 
 std::string Checkpoint::sha256() const {
@@ -226,6 +214,28 @@ std::string Checkpoint::sha256() const {
     hash.update(size);
   }
   return hash.hex();
+}
+
+void Checkpoint::hash_samples(Sha256& hash) const {
+  for (const auto& [name, place] : places_) for_each_sample(stored(place), prefetch_pages);
+  for (const auto& [name, place] : places_) {
+    for_each_sample(stored(place), [&](std::span<const std::byte> sample) { hash.update(sample); });
+    release_pages(stored(place));
+  }
+  check();
+}
+
+std::vector<std::string> Checkpoint::companions() const {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+    if (entry.is_regular_file()) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string Checkpoint::companion(std::string_view name, size_t limit) const {
+  return read_file(path_ / name, limit);
 }
 
 std::string Checkpoint::revision() const {

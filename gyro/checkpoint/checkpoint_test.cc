@@ -66,9 +66,9 @@ TEST(Checkpoint, OpensThePicoModels) {
     EXPECT_EQ(checkpoint.config().num_hidden_layers, 3);
     EXPECT_EQ(checkpoint.dtypes(), std::vector<std::string>{"BF16"});
     EXPECT_EQ(checkpoint.sha256().size(), 64u);
-    const auto entry = checkpoint.find("model.norm.weight");
+    const SourceTensor* entry = checkpoint.find("model.norm.weight");
     ASSERT_TRUE(entry);
-    EXPECT_EQ(entry->bytes().size(), 128u);
+    EXPECT_EQ(checkpoint.read("model.norm.weight").bytes.size(), 128u);
     EXPECT_FALSE(checkpoint.find("model.norm"));
   }
 }
@@ -78,7 +78,7 @@ TEST(Checkpoint, OpensShards) {
   write_sharded(dir.path());
   const Checkpoint checkpoint(dir.path());
   EXPECT_EQ(checkpoint.tensors().size(), 3u);
-  EXPECT_EQ(checkpoint.find("c")->bytes().size(), 12u);
+  EXPECT_EQ(checkpoint.read("c").bytes.size(), 12u);
   EXPECT_EQ(checkpoint.parameters(), 9);
   EXPECT_EQ(checkpoint.dtypes(), (std::vector<std::string>{"F32", "BF16"}));
   EXPECT_EQ(checkpoint.id(), dir.path().string());

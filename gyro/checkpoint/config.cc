@@ -1,7 +1,8 @@
+#include "gyro/checkpoint/config.h"
+
 #include <nlohmann/json.hpp>
 
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/json.h"
 
 namespace gyro {

@@ -1,6 +1,7 @@
+#include "gyro/checkpoint/config.h"
+
 #include <gtest/gtest.h>
 
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/test_util.h"
 
 namespace gyro {

@@ -47,6 +47,8 @@ class SafetensorsFile {
   std::span<const std::byte> bytes(const TensorInfo& tensor) const;
   /// The length prefix and the JSON header as stored; the model's fingerprint is taken over these.
   std::span<const std::byte> header_bytes() const;
+  /// As MappedFile's: throws Error naming the file if bytes of it may not have been what they should.
+  void check() const { mapping_.check(); }
   uint64_t size() const { return mapping_.bytes().size(); }
 
  private:

@@ -59,10 +59,10 @@ void expect_whole(const fs::path& folder, const std::vector<PlannedTensor>& plan
   const Checkpoint model(folder);
   EXPECT_EQ(model.tensors().size(), plan.size());
   for (const PlannedTensor& tensor : plan) {
-    const auto entry = model.find(tensor.name);
+    const SourceTensor* entry = model.find(tensor.name);
     ASSERT_TRUE(entry) << tensor.name;
-    EXPECT_EQ(entry->info->shape, tensor.shape);
-    const auto stored = entry->bytes();
+    EXPECT_EQ(entry->shape, tensor.shape);
+    const auto stored = model.read(tensor.name).bytes;
     EXPECT_EQ(std::vector<std::byte>(stored.begin(), stored.end()), content_of(tensor)) << tensor.name;
   }
 }

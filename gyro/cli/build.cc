@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "gyro/base/error.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
@@ -26,6 +27,7 @@ struct BuildArguments {
   uint64_t seed = 0;
   bool align_signs = false;
   RunArguments run;
+  std::shared_ptr<const TensorSource> model;  // BASE: the request's base, unless a sibling takes its place
   BuildRequest request;
 };
 
@@ -38,6 +40,7 @@ std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
   DiffRequest request;
   request.base = arguments.base;
   request.posts = {arguments.post};
+  request.opened = {{arguments.base, arguments.model}, {arguments.post, arguments.request.post}};
   request.null_draws = 0;
   request.run = arguments.request.run;
   request.warn = [](const std::string&) {};
@@ -173,25 +176,26 @@ int run(BuildArguments& arguments) {
     throw CLI::ValidationError("--align-signs", "goes with ablate");
   if (!std::isfinite(arguments.t)) throw CLI::ValidationError("--at", "takes a finite number");
   BuildRequest& request = arguments.request;
-  const Checkpoint model(arguments.base);
-  request.base = arguments.sibling.empty() ? arguments.base : arguments.sibling;
-  request.post = arguments.post;
+  arguments.model = std::make_shared<Checkpoint>(arguments.base);
   request.run = run_options(arguments.run);
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   for (const int64_t layer : parse_layers(arguments.layers)) {
-    const int64_t layers = model.config().num_hidden_layers, index = layer < 0 ? layer + layers : layer;
+    const int64_t layers = arguments.model->config().num_hidden_layers, index = layer < 0 ? layer + layers : layer;
     if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
     request.layers.insert(index);
   }
-  const std::vector<std::filesystem::path> inputs = {arguments.base, arguments.post, request.base};
+  std::vector<std::filesystem::path> inputs = {arguments.base, arguments.post};
+  if (!arguments.sibling.empty()) inputs.emplace_back(arguments.sibling);
   if (arguments.operation != "paper") {
     check_output_folder(arguments.out, inputs, request.force);
   } else {  // the folder stays and takes those of the variants, each of which is checked
     check_not_an_input(arguments.out, inputs);
     if (!request.force) check_new_or_empty(arguments.out);
   }
-  plan_tensors(Checkpoint(arguments.post), request.dtype);  // refuses before a diff is made for --scale auto
+  request.base = arguments.sibling.empty() ? arguments.model : std::make_shared<Checkpoint>(arguments.sibling);
+  request.post = std::make_shared<Checkpoint>(arguments.post);
+  plan_tensors(*request.post, request.dtype);  // refuses before a diff is made for --scale auto
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);
   if (!rows) return report_interruption("nothing was written");

@@ -193,7 +193,7 @@ Json pool_types(const Json& rows) {
   return types;
 }
 
-Json describe_model(const Checkpoint& checkpoint) {
+Json describe_model(const TensorSource& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   return {{"id", checkpoint.id()},
           {"path", checkpoint.path().string()},

@@ -36,6 +36,6 @@ Json pool_types(const Json& rows);
 Json find_findings(const Json& rows, const Json& types);
 
 /// How a model is named in the document.
-Json describe_model(const Checkpoint& checkpoint);
+Json describe_model(const TensorSource& checkpoint);
 
 }  // namespace gyro

@@ -15,6 +15,7 @@
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/journal.h"
@@ -29,12 +30,12 @@ constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, a
 // One model beside the base. A noise control has no checkpoint.
 struct Other {
   std::string role;
-  std::unique_ptr<Checkpoint> checkpoint;
+  std::shared_ptr<const TensorSource> checkpoint;
   ModelMap map;
 };
 
 struct Run {
-  std::unique_ptr<Checkpoint> base;
+  std::shared_ptr<const TensorSource> base;
   ModelMap map;
   std::vector<Other> others;      // posts, then controls
   std::vector<MatrixSite> sites;  // the selected ones: the units of work
@@ -74,10 +75,15 @@ std::vector<std::filesystem::path> inputs_of(const DiffRequest& request) {
   return inputs;
 }
 
+std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const std::string& path) {
+  if (const auto opened = request.opened.find(path); opened != request.opened.end()) return opened->second;
+  return std::make_shared<Checkpoint>(path);
+}
+
 void add_other(Run& run, const DiffRequest& request, const std::string& path, const char* role) {
   Other other{role, nullptr, {}};
   if (!(path == kNoise && other.role == "control")) {
-    other.checkpoint = std::make_unique<Checkpoint>(path);
+    other.checkpoint = open_model(request, path);
     other.map = map_model(*other.checkpoint);
     check_same_shape(*run.base, run.map, *other.checkpoint, other.map);
     warn_of(other.map, path, request);
@@ -87,7 +93,7 @@ void add_other(Run& run, const DiffRequest& request, const std::string& path, co
 
 Run open_run(const DiffRequest& request) {
   Run run;
-  run.base = std::make_unique<Checkpoint>(request.base);
+  run.base = open_model(request, request.base);
   run.map = map_model(*run.base);
   warn_of(run.map, request.base, request);
   for (const std::string& post : request.posts) add_other(run, request, post, "post");
@@ -117,27 +123,11 @@ Json describe_noise(const Run& run) {
   return model;
 }
 
-// Sixteen places of a tensor: they tell apart checkpoints of one layout without reading them whole.
-void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit) {
-  for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
-    const size_t at = bytes.size() / 16 * i;
-    visit(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
-  }
-}
-
-void hash_content(const Checkpoint& checkpoint, Sha256& hash) {
-  for (const auto& [name, entry] : checkpoint.tensors()) for_each_sample(entry.bytes(), prefetch_pages);
-  for (const auto& [name, entry] : checkpoint.tensors()) {
-    for_each_sample(entry.bytes(), [&](std::span<const std::byte> sample) { hash.update(sample); });
-    release_pages(entry.bytes());
-  }
-}
-
 std::string content_of(const Run& run) {
   Sha256 hash;
-  hash_content(*run.base, hash);
+  run.base->hash_samples(hash);
   for (const Other& other : run.others) {
-    if (other.checkpoint) hash_content(*other.checkpoint, hash);
+    if (other.checkpoint) other.checkpoint->hash_samples(hash);
   }
   return hash.hex();
 }
@@ -199,18 +189,27 @@ void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& res
 }
 
 void prefetch(const Run& run, const MatrixSite& site) {
-  const auto read = [](const Weight& weight) { prefetch_pages({weight.data, weight.byte_size()}); };
-  read(load_weight(*run.base, site));
+  run.base->prefetch(site.tensor, site.row_begin, site.row_end);
   for (const Other& other : run.others) {
-    if (other.checkpoint) read(load_weight(*other.checkpoint, same_site(other.map, site)));
+    if (!other.checkpoint) continue;
+    const MatrixSite& same = same_site(other.map, site);
+    other.checkpoint->prefetch(same.tensor, same.row_begin, same.row_end);
   }
+}
+
+std::vector<const TensorSource*> sources_of(const Run& run) {
+  std::vector<const TensorSource*> sources = {run.base.get()};
+  for (const Other& other : run.others) {
+    if (other.checkpoint) sources.push_back(other.checkpoint.get());
+  }
+  return sources;
 }
 
 UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite& site) {
   const Weight base_weight = load_weight(*run.base, site);
   BaseMatrix base(base_weight);
   UnitResult result;
-  const std::string where = fmt::format("{}.{}.", site.layer, type_name(site.type));
+  const std::string where = matrix_name(site.key()) + ".";
   const bool keep_arrays = !request.out.empty();
   if (keep_arrays)
     result.arrays["base." + where + "sigma"] =
@@ -219,7 +218,7 @@ UnitResult run_unit(const Run& run, const DiffRequest& request, const MatrixSite
   if (keep_arrays && (site.layer == run.first_layer || site.layer == run.last_layer)) options.corner = kCorner;
   PairMeasure first;
   for (size_t i = 0; i < run.others.size(); ++i) {
-    options.seed = matrix_seed(request.seed, site);  // one stream for all posts, so that they compare
+    options.seed = matrix_seed(request.seed, site.key());  // one stream for all posts, so that they compare
     PairMeasure measure;
     if (run.others[i].checkpoint) {
       measure = base.compare(load_weight(*run.others[i].checkpoint, same_site(run.others[i].map, site)), options);
@@ -321,7 +320,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
             if (!request.run.cuda || i < ahead) prefetch(run, site);
             if (request.run.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
             workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
-                        [&] { result = run_unit(run, request, site); });
+                        [&] { result = checked(sources_of(run), [&] { return run_unit(run, request, site); }); });
           } catch (const Error&) {
             if (folder) folder->discard();
             throw;

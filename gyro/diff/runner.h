@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,8 +17,10 @@ struct DiffRequest {
   std::string base;
   std::vector<std::string> posts;
   std::vector<std::string> controls;  ///< paths, or "noise": the first post's change replaced by gaussian noise
-  std::vector<int64_t> layers;        ///< empty: all; negative counts from the end
-  std::vector<MatrixType> types;      ///< empty: all
+  /// Of these, models that are open already, by the path that stands for them; the others are opened.
+  std::map<std::string, std::shared_ptr<const TensorSource>> opened;
+  std::vector<int64_t> layers;    ///< empty: all; negative counts from the end
+  std::vector<MatrixType> types;  ///< empty: all
   int64_t null_draws = 1;
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,8 +33,8 @@ std::string variant_name(const Variant& variant);
 
 /// What `gyro build` is asked for: several variants share each matrix's SVD.
 struct BuildRequest {
-  std::filesystem::path base;  ///< the base, or for eq. 12 the sibling whose factors take its place
-  std::filesystem::path post;
+  std::shared_ptr<const TensorSource> base;  ///< the base, or for eq. 12 the sibling whose factors take its place
+  std::shared_ptr<const TensorSource> post;
   std::vector<Variant> variants;
   std::set<int64_t> layers;    ///< empty: all
   std::optional<DType> dtype;  ///< nothing: each tensor keeps post's

@@ -5,13 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "gyro/base/error.h"
-#include "gyro/base/file.h"
 #include "gyro/base/version.h"
 
 namespace gyro {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 constexpr size_t kLargestCompanion = size_t{256} << 20;
 
@@ -88,7 +86,7 @@ Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
   return out;
 }
 
-std::string model_card(const Checkpoint& base, const Checkpoint& post, const BuildRequest& request,
+std::string model_card(const TensorSource& base, const TensorSource& post, const BuildRequest& request,
                        const Variant& variant) {
   std::string card = card_head(post, "tags:\n- gyro\n- counterfactual\n");
   card += "# " + printable(variant_name(variant)) + "\n\n";
@@ -101,13 +99,13 @@ std::string model_card(const Checkpoint& base, const Checkpoint& post, const Bui
 
 }  // namespace
 
-std::string card_head(const Checkpoint& model, std::string_view fields) {
+std::string card_head(const TensorSource& model, std::string_view fields) {
   const std::string id = model.hub_id();
   return fmt::format("---\n{}{}---\n\n", id.empty() ? "" : "base_model: \"" + id + "\"\n", fields);
 }
 
-std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtype) {
-  Json config = Json::parse(read_file(model.path() / "config.json", size_t{64} << 20));
+std::string config_with_dtype(const TensorSource& model, std::optional<DType> dtype) {
+  Json config = Json::parse(model.companion("config.json", size_t{64} << 20));
   if (dtype) {
     config["torch_dtype"] = torch_name(*dtype);
     set_dtype(config, *dtype);
@@ -117,30 +115,31 @@ std::string config_with_dtype(const Checkpoint& model, std::optional<DType> dtyp
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::vector<fs::path> companion_files(const Checkpoint& model) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(model.path())) {
-    if (is_companion(entry.path().filename().string()) && entry.is_regular_file()) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) {
-    const size_t size = MappedFile(file).bytes().size();
-    if (size > kLargestCompanion) fail(file.string(), "has {} bytes, too many for a file beside the weights", size);
+std::string recipe_text(const BuildRequest& request, const Variant& variant) {
+  return recipe_of(request, variant).dump();
+}
+
+std::vector<std::string> companion_files(const TensorSource& model) {
+  std::vector<std::string> files;
+  for (const std::string& name : model.companions()) {
+    if (!is_companion(name)) continue;
+    model.companion(name, kLargestCompanion);
+    files.push_back(name);
   }
   return files;
 }
 
-void copy_companions(const std::vector<fs::path>& files, CheckpointWriter& writer) {
-  for (const fs::path& file : files) writer.add_file(file.filename().string(), read_file(file, kLargestCompanion));
+void copy_companions(const TensorSource& model, const std::vector<std::string>& files, CheckpointWriter& writer) {
+  for (const std::string& name : files) writer.add_file(name, model.companion(name, kLargestCompanion));
 }
 
-void add_companion_files(const Checkpoint& post, const std::vector<fs::path>& companions, const BuildRequest& request,
+void add_companion_files(const std::vector<std::string>& companions, const BuildRequest& request,
                          const Variant& variant, const std::vector<BuildRow>& rows, CheckpointWriter& writer) {
-  const Checkpoint base(request.base);
-  copy_companions(companions, writer);
+  const TensorSource &base = *request.base, &post = *request.post;
+  copy_companions(post, companions, writer);
   writer.add_file("config.json", config_with_dtype(post, request.dtype));
   writer.add_file("README.md", model_card(base, post, request, variant));
-  const auto model = [](const Checkpoint& c) {
+  const auto model = [](const TensorSource& c) {
     return Json{{"id", c.id()}, {"revision", c.revision()}, {"sha256", c.sha256()}};
   };
   const Json json = {{"schema", "gyro.build/1"},

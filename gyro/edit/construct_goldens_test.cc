@@ -8,6 +8,7 @@
 
 #include "gyro/arch/arch.h"
 #include "gyro/base/test_util.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/edit/construct.h"
 #include "gyro/edit/copy.h"
 #include "gyro/linalg/linalg.h"

@@ -23,25 +23,25 @@ DType output_dtype(std::optional<DType> wanted, const std::string& name, DType s
 }
 
 // What is no matrix is read without scales: it may not have any.
-void check_scales(const Checkpoint& model, const std::string& name, const TensorInfo& info) {
+void check_scales(const TensorSource& model, const std::string& name, const SourceTensor& info) {
   if (info.shape.size() == 2) return;
   for (const char* ending : {"_scale", "_scale_inv"}) {
-    if (model.is_fp8_scale(name + ending) && model.find(name + ending))
+    if (model.is_fp8_scale(name + ending) && model.find(name + ending) != nullptr)
       fail(name, "has FP8 scales and {} dimensions; they are read of matrices only", info.shape.size());
   }
 }
 
 // A whole tensor as a weight, with its FP8 scales; what is no matrix as a column.
-Weight whole_tensor(const Checkpoint& model, const std::string& name) {
-  const Checkpoint::Entry entry = *model.find(name);
-  const TensorInfo& info = *entry.info;
+Weight whole_tensor(const TensorSource& model, const std::string& name) {
+  const SourceTensor& info = *model.find(name);
   if (info.shape.size() == 2) {
     return load_weight(model,
                        {.tensor = name, .row_end = info.shape[0], .d_in = info.shape[1], .d_out = info.shape[0]});
   }
-  const std::span<const std::byte> stored = entry.bytes();
-  Weight column{.name = name, .dtype = info.dtype, .data = stored.data(), .cols = 1, .scale = {}};
-  column.rows = static_cast<int64_t>(stored.size() / dtype_size(info.dtype));
+  const TensorLease lease = model.read(name);
+  Weight column{
+      .name = name, .dtype = info.dtype, .data = lease.bytes.data(), .cols = 1, .scale = {}, .owner = lease.owner};
+  column.rows = static_cast<int64_t>(lease.bytes.size() / dtype_size(info.dtype));
   return column;
 }
 
@@ -58,20 +58,21 @@ void narrow_checked(const std::string& name, DType dtype, const std::vector<doub
 
 }  // namespace
 
-std::vector<PlannedTensor> plan_tensors(const Checkpoint& model, std::optional<DType> dtype) {
+std::vector<PlannedTensor> plan_tensors(const TensorSource& model, std::optional<DType> dtype) {
   std::vector<PlannedTensor> plan;
   for (const auto& [name, entry] : model.tensors()) {
     if (model.is_fp8_scale(name)) continue;  // it is multiplied in
-    check_scales(model, name, *entry.info);
-    plan.push_back({name, output_dtype(dtype, name, entry.info->dtype), entry.info->shape});
+    check_scales(model, name, entry);
+    plan.push_back({name, output_dtype(dtype, name, entry.dtype), entry.shape});
   }
   return plan;
 }
 
-Bytes copy_tensor(const Checkpoint& model, const PlannedTensor& planned) {
-  const Checkpoint::Entry entry = *model.find(planned.name);
-  const std::span<const std::byte> stored = entry.bytes();
-  if (planned.dtype == entry.info->dtype) return {stored.begin(), stored.end()};
+Bytes copy_tensor(const TensorSource& model, const PlannedTensor& planned) {
+  if (planned.dtype == model.find(planned.name)->dtype) {
+    const TensorLease lease = model.read(planned.name);
+    return {lease.bytes.begin(), lease.bytes.end()};
+  }
   const Weight weight = whole_tensor(model, planned.name);
   Bytes out(planned.byte_size());
   // By panels: an embedding in FP64 would be the largest thing in memory.

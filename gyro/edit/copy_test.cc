@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/test_util.h"
 
 namespace gyro {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/diff/test_util.h"
 #include "gyro/edit/adapter.h"
 #include "gyro/edit/build.h"
@@ -232,8 +233,8 @@ class RunsOnGpu : public EditOnGpu {
 TEST_F(RunsOnGpu, Build) {
   for (const bool cuda : {false, true}) {
     BuildRequest request;
-    request.base = dir_.path() / "base";
-    request.post = dir_.path() / "post";
+    request.base = std::make_shared<Checkpoint>(dir_.path() / "base");
+    request.post = std::make_shared<Checkpoint>(dir_.path() / "post");
     request.run.cuda = cuda;
     for (const Construction& what : all_constructions()) {
       request.variants.push_back(

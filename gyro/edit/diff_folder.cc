@@ -24,7 +24,7 @@ std::string base_of(const std::filesystem::path& file) {
 
 }  // namespace
 
-DiffFolder::DiffFolder(const std::filesystem::path& folder, const Checkpoint& base)
+DiffFolder::DiffFolder(const std::filesystem::path& folder, const TensorSource& base)
     : arrays_(folder / "arrays.safetensors") {
   const std::filesystem::path result = folder / "result.json";
   if (base_of(result) != base.sha256()) fail(result.string(), "is not a diff of the base {}", base.path().string());
@@ -43,7 +43,7 @@ std::vector<double> DiffFolder::values(const std::string& name, const MatrixSite
 }
 
 std::vector<double> DiffFolder::turn(const MatrixSite& site) const {
-  const std::string where = fmt::format("0.{}.{}.", site.layer, type_name(site.type));
+  const std::string where = fmt::format("0.{}.", matrix_name(site.key()));
   std::vector<double> turn = values(where + "turn_u", site);
   const std::vector<double> other = values(where + "turn_v", site);
   for (size_t j = 0; j < turn.size(); ++j) turn[j] += other[j];
@@ -51,7 +51,7 @@ std::vector<double> DiffFolder::turn(const MatrixSite& site) const {
 }
 
 void DiffFolder::check_sigma(const MatrixSite& site, const std::vector<double>& sigma) const {
-  const std::vector<double> found = values(fmt::format("base.{}.{}.sigma", site.layer, type_name(site.type)), site);
+  const std::vector<double> found = values(fmt::format("base.{}.sigma", matrix_name(site.key())), site);
   for (size_t j = 0; j < sigma.size(); ++j) {
     if (std::abs(found[j] - sigma[j]) <= kSameSigma * sigma[0]) continue;
     fail(arrays_.path().string(),

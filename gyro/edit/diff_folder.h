@@ -11,8 +11,8 @@ namespace gyro {
 /// What `gyro diff` wrote about a base, for the adapters that start where it turned.
 class DiffFolder {
  public:
-  /// Throws Error unless the diff is of a base of the same layout (Checkpoint::sha256) as `base`.
-  DiffFolder(const std::filesystem::path& folder, const Checkpoint& base);
+  /// Throws Error unless the diff is of a base of the same layout (TensorSource::sha256) as `base`.
+  DiffFolder(const std::filesystem::path& folder, const TensorSource& base);
 
   /// turn_u + turn_v of each direction of a matrix, in the first comparison. Throws Error if the diff does not have it.
   std::vector<double> turn(const MatrixSite& site) const;

@@ -7,6 +7,7 @@
 #include "gyro/base/file.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
@@ -35,7 +36,7 @@ struct ModuleResult {
   Bytes bytes;
 };
 
-ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const Checkpoint& base,
+ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const TensorSource& base,
                        const MatrixSite& site, DType dtype) {
   const ResidentWeight resident(load_weight(base, site));
   const Weight& weight = resident.weight();
@@ -65,7 +66,7 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
 // What a residual model is made from.
 struct Source {
   const InitRequest& request;
-  const Checkpoint& base;
+  const TensorSource& base;
   const DiffFolder* diff;  // if there is one
 };
 
@@ -81,17 +82,17 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
   for (const MatrixSite& site : sites) site_of[site.tensor] = &site;
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()),
                     source.request.run.progress);
-  const auto make = [&](int i) {
-    const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
+  const auto make_one = [&](const PlannedTensor& tensor) {
+    const auto it = site_of.find(tensor.name);
+    if (it == site_of.end()) return ModuleResult{{}, {}, copy_tensor(source.base, tensor)};
+    const MatrixSite& site = *it->second;
     ModuleResult result;
-    if (const auto it = site_of.find(tensor.name); it == site_of.end()) {
-      result.bytes = copy_tensor(source.base, tensor);
-    } else {
-      const MatrixSite& site = *it->second;
-      workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
-                  [&] { result = take_band(source.request, source.diff, source.base, site, tensor.dtype); });
-    }
+    workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
+                [&] { result = take_band(source.request, source.diff, source.base, site, tensor.dtype); });
     return result;
+  };
+  const auto make = [&](int i) {
+    return checked({&source.base}, [&] { return make_one(plan[static_cast<size_t>(i)]); });
   };
   const auto write = [&](int, ModuleResult result) {
     writer.append(result.bytes);
@@ -103,7 +104,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
   return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, source.request.run.stop);
 }
 
-std::string init_card(const Checkpoint& base, const InitRequest& request) {
+std::string init_card(const TensorSource& base, const InitRequest& request) {
   return fmt::format(
       "{}# {}\n\n`{}` without a band of {} singular components a matrix, which "
       "the LoRA adapter in `{}` holds:\ntogether they are the base again.\n\n    model = "
@@ -164,11 +165,11 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   check_output_folder(request.out, {request.base, request.diff}, request.force);
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
-  const std::vector<std::filesystem::path> companions = companion_files(base);
+  const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   Modules modules;
   if (!write_residual({request, base, diff}, sites, plan, workers, writer, modules)) return std::nullopt;
-  copy_companions(companions, writer);
+  copy_companions(base, companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md", init_card(base, request));
   add_adapter({request.out.string(),

@@ -4,6 +4,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/init.h"
@@ -12,17 +13,19 @@ namespace gyro {
 namespace {
 
 // Tensors that no adapter can hold and that differ.
-std::vector<std::string> other_changes(const Checkpoint& base, const Checkpoint& post,
+std::vector<std::string> other_changes(const TensorSource& base, const TensorSource& post,
                                        const std::vector<MatrixSite>& sites) {
   std::set<std::string_view> held;
   for (const MatrixSite& site : sites) held.insert(site.tensor);
   std::vector<std::string> names;
   for (const auto& [name, entry] : post.tensors()) {
     if (held.contains(name)) continue;
-    const auto other = base.find(name);
-    const std::span<const std::byte> a = entry.bytes();
-    const bool same = other && other->info->dtype == entry.info->dtype && other->bytes().size() == a.size() &&
-                      std::equal(a.begin(), a.end(), other->bytes().begin());
+    const SourceTensor* other = base.find(name);
+    bool same = other != nullptr && other->dtype == entry.dtype && other->byte_size() == entry.byte_size();
+    if (same) {
+      const TensorLease a = post.read(name), b = base.read(name);
+      same = std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin());
+    }
     if (!same) names.push_back(name);
   }
   return names;
@@ -48,7 +51,9 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
     LowRankChange change;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 2), [&] {
       const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map, site)));
-      change = low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
+      change = checked({&base, &post}, [&] {
+        return low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
+      });
     });
     outcome.rows[static_cast<size_t>(i)] = {module_of(site),      change.change,        change.error,
                                             change.rank_for(0.5), change.rank_for(0.9), change.rank_for(0.99)};
@@ -56,7 +61,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
     progress.advance(1, 1);
   };
   if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.run.stop)) return std::nullopt;
-  outcome.left_out = other_changes(base, post, sites);
+  outcome.left_out = checked({&base, &post}, [&] { return other_changes(base, post, sites); });
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
   add_adapter({request.base.string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);

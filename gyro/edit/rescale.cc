@@ -3,6 +3,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
@@ -28,7 +29,7 @@ Sites scaled_sites(const ModelMap& map, const std::map<MatrixType, double>& by) 
 }
 
 // Lays a site's scaled values over the tensor's bytes.
-void scale_site(const Checkpoint& base, const MatrixSite& site, double factor, DType dtype, Bytes& bytes) {
+void scale_site(const TensorSource& base, const MatrixSite& site, double factor, DType dtype, Bytes& bytes) {
   Matrix values = linalg::widen(load_weight(base, site));
   std::for_each_n(values.data(), values.rows() * values.cols(), [&](double& value) { value *= factor; });
   const Stored stored = store(values, dtype);
@@ -43,24 +44,24 @@ bool run_rescale(const RescaleRequest& request) {
   const Sites sites = scaled_sites(map_model(base), request.by);
   check_output_folder(request.out, {request.base}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
-  const std::vector<std::filesystem::path> companions = companion_files(base);
+  const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
   const device::Workers workers(false, request.run.threads, 0);
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
-  const auto make = [&](int i) {
-    const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
+  const auto make_one = [&](const PlannedTensor& tensor) {
     Bytes bytes = copy_tensor(base, tensor);
     if (const auto it = sites.find(tensor.name); it != sites.end()) {
       for (const MatrixSite& site : it->second) scale_site(base, site, request.by.at(site.type), tensor.dtype, bytes);
     }
     return bytes;
   };
+  const auto make = [&](int i) { return checked({&base}, [&] { return make_one(plan[static_cast<size_t>(i)]); }); };
   const auto write = [&](int, const Bytes& bytes) {
     writer.append(bytes);
     progress.advance(1, 1);
   };
   if (!ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, request.run.stop)) return false;
-  copy_companions(companions, writer);
+  copy_companions(base, companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md",
                   fmt::format("{}`{}` with some weights rescaled: `{}`.\n", card_head(base, "tags:\n- gyro\n"),

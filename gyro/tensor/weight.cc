@@ -54,6 +54,7 @@ ResidentWeight::ResidentWeight(const Weight& weight) : weight_(weight) {
     throw;
   }
   if (weight.mapped) release_pages({weight.data, weight.byte_size()});
+  weight_.owner = nullptr;  // of bytes that are no longer needed
 }
 
 void ResidentWeight::release() {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "gyro/tensor/dtype.h"
@@ -20,7 +21,8 @@ struct BlockScale {
 };
 
 /// A two-dimensional stored weight as Hugging Face lays it out: `rows` = d_out, `cols` = d_in, row-major, rows
-/// contiguous. So the same bytes read column-major are the paper's W, d_in x d_out. Not an owner.
+/// contiguous. So the same bytes read column-major are the paper's W, d_in x d_out. Whoever has no `owner` to give sees
+/// to it that the bytes outlive it.
 struct Weight {
   std::string name;  ///< how messages call it
   DType dtype = DType::F32;
@@ -30,7 +32,8 @@ struct Weight {
   BlockScale scale;
   bool mapped = false;    ///< the bytes are of a mapped file: their pages may be released after use
   int64_t first_row = 0;  ///< row of the whole tensor that row 0 is (a slice of a fused tensor); used to find its scale
-  Space space = Space::Host;  ///< of data and scale
+  Space space = Space::Host;                    ///< of data and scale
+  std::shared_ptr<const void> owner = nullptr;  ///< keeps the bytes of data and scale
 
   size_t byte_size() const { return static_cast<size_t>(rows) * static_cast<size_t>(cols) * dtype_size(dtype); }
   /// Rows of the scale table up to the last that this weight needs.

@@ -64,6 +64,26 @@ def parts(config):
         yield layer, "W_down", name("mlp.down"), 0, None
 
 
+def write_llama(folder, n=448, layers=12, seed=0):
+    """Writes a llama of random square matrices; with these sizes, work on it takes seconds."""
+    os.mkdir(folder)
+    generator = np.random.default_rng(seed)
+    config = dict(model_type="llama", hidden_size=n, intermediate_size=n, num_hidden_layers=layers, num_attention_heads=4,
+                  num_key_value_heads=4)
+    with open(f"{folder}/config.json", "w", encoding="utf-8") as f:
+        json.dump(config, f)
+    header, data = {}, []
+    for layer in range(layers):
+        for part in ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"):
+            begin = len(data) * 4 * n * n
+            header[f"model.layers.{layer}.{part}_proj.weight"] = dict(dtype="F32", shape=[n, n], data_offsets=[begin, begin + 4 * n * n])
+            data.append(generator.standard_normal((n, n), np.float32).tobytes())
+    text = json.dumps(header).encode()
+    with open(f"{folder}/model.safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(data))
+    return folder
+
+
 def svd(w):
     """U, σ, V of the paper's W (d_in x d_out); the largest entry of each short-side vector is positive."""
     u, s, vt = np.linalg.svd(w, full_matrices=False)

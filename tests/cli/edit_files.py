@@ -379,23 +379,7 @@ class Refusals(Files):
 
     def big_model(self):
         """A llama whose matrices take seconds."""
-        folder = os.path.join(self.folder, "big")
-        os.mkdir(folder)
-        n, layers, generator = 448, 12, np.random.default_rng(0)
-        config = dict(model_type="llama", hidden_size=n, intermediate_size=n, num_hidden_layers=layers, num_attention_heads=4,
-                      num_key_value_heads=4)
-        with open(f"{folder}/config.json", "w", encoding="utf-8") as f:
-            json.dump(config, f)
-        header, data = {}, []
-        for layer in range(layers):
-            for part in ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down"):
-                begin = len(data) * 4 * n * n
-                header[f"model.layers.{layer}.{part}_proj.weight"] = dict(dtype="F32", shape=[n, n], data_offsets=[begin, begin + 4 * n * n])
-                data.append(generator.standard_normal((n, n), np.float32).tobytes())
-        text = json.dumps(header).encode()
-        with open(f"{folder}/model.safetensors", "wb") as f:
-            f.write(struct.pack("<Q", len(text)) + text + b"".join(data))
-        return folder
+        return checkpoints.write_llama(os.path.join(self.folder, "big"))
 
     def test_killed(self):
         """What a killed run leaves does not look like a checkpoint of that name."""
@@ -504,7 +488,7 @@ class HostileInput(Files):
             shutil.rmtree(self.out)
         with open(f"{self.post}/vocab.json", "wb") as f:
             f.truncate(2**28 + 1)
-        self.refuse(("build", "restore"), "vocab.json", "too many", post=self.post)
+        self.refuse(("build", "restore"), "vocab.json", "more than the 268435456", post=self.post)
 
     def test_companions_that_are_not_files(self):
         os.mkdir(f"{self.post}/checkpoints")

@@ -1,4 +1,4 @@
-#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/checkpoint/config.h"
 #include "tests/fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "gyro/arch/arch.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/linalg/linalg.h"
 
 __attribute__((visibility("default"))) void print_spectrum(const char* model) {
