@@ -60,6 +60,21 @@ double mean_of(const std::vector<Json>& types, const char* key) {
   return sum / static_cast<double>(types.size());
 }
 
+// The types that have a number there, and those that have none.
+std::vector<Json> with(std::vector<Json> types, const char* key) {
+  std::erase_if(types, [&](const Json& type) { return std::isnan(number(type, key)); });
+  return types;
+}
+std::vector<Json> without(std::vector<Json> types, const char* key) {
+  std::erase_if(types, [&](const Json& type) { return !std::isnan(number(type, key)); });
+  return types;
+}
+
+// What cannot be said, and why not.
+Json undefined_finding(const char* id, double null, double threshold, Json types, std::string why) {
+  return finding(id, "undefined", kNaN, null, threshold, kNaN, std::move(types), std::move(why));
+}
+
 double relative_spread(const Json& type_or_null) {
   return number(type_or_null, "alpha_std") / number(type_or_null, "alpha_mean");
 }
@@ -109,7 +124,11 @@ Json uniform_scaling(const std::vector<Json>& rows, const std::vector<Json>& typ
                  even.empty() ? type_names(types) : std::move(even), text);
 }
 
-Json common_scalar(const std::vector<Json>& types) {
+Json common_scalar(const std::vector<Json>& all_types) {
+  const std::vector<Json> types = with(all_types, "scale_mean");
+  if (types.empty())
+    return undefined_finding("common_scalar", 1, kCommonScalar, type_names(all_types),
+                             "The scale c is undefined, because the base has a matrix of zeros in every type.");
   const double mean = mean_of(types, "scale_mean");
   double departure = 0;
   for (const Json& type : types) departure = std::max(departure, std::abs(number(type, "scale_mean") - mean));
@@ -132,29 +151,39 @@ Json common_scalar(const std::vector<Json>& types) {
           "One scalar c = {:.4f} ± {:.4f} explains the scaling of every type (weight decay would give less than 1).",
           mean, departure);
   }
+  if (types.size() < all_types.size())
+    text += fmt::format(" c is undefined for {}, because the base has a matrix of zeros there.",
+                        joined(type_names(without(all_types, "scale_mean"))));
   return finding("common_scalar", shared ? "yes" : "no", mean, 1, kCommonScalar, kNaN, type_names(types), text);
 }
 
 Json w_o_anomaly(const std::vector<Json>& types) {
   std::vector<Json> others;
-  double w_o = kNaN;
+  const Json* w_o = nullptr;
   for (const Json& type : types) {
     if (type["type"] == "W_O") {
-      w_o = number(type, "alpha_mean");
+      w_o = &type;
     } else {
       others.push_back(type);
     }
   }
-  if (std::isnan(w_o) || others.empty()) return nullptr;
+  if (w_o == nullptr || others.empty()) return nullptr;
+  const double own = number(*w_o, "alpha_mean");
+  others = with(others, "alpha_mean");
+  if (std::isnan(own) || others.empty())
+    return undefined_finding("w_o_anomaly", 0, kWoAnomaly, Json::array({"W_O"}),
+                             fmt::format("Whether W_O stands out is undefined, because α is not defined for {}: the "
+                                         "base lacks leading directions.",
+                                         std::isnan(own) ? "it" : "any other type"));
   const double rest = mean_of(others, "alpha_mean");
-  const bool found = w_o - rest > kWoAnomaly;
+  const bool found = own - rest > kWoAnomaly;
   const std::string text =
       found ? fmt::format(
                   "W_O stands out: its α is {:.4f} where the other types have {:.4f}, as the paper finds for "
                   "reasoning models.",
-                  w_o, rest)
-            : fmt::format("No W_O anomaly: its α is {:.4f}, the other types' {:.4f}.", w_o, rest);
-  return finding("w_o_anomaly", found ? "yes" : "no", w_o - rest, 0, kWoAnomaly, kNaN, Json::array({"W_O"}), text);
+                  own, rest)
+            : fmt::format("No W_O anomaly: its α is {:.4f}, the other types' {:.4f}.", own, rest);
+  return finding("w_o_anomaly", found ? "yes" : "no", own - rest, 0, kWoAnomaly, kNaN, Json::array({"W_O"}), text);
 }
 
 Json co_rotation(const std::vector<Json>& types) {
@@ -196,6 +225,12 @@ Json co_rotation(const std::vector<Json>& types) {
 Json unrelated(const std::vector<Json>& rows, const std::vector<Json>& types) {
   std::vector<double> ratios;
   for (const Json& row : rows) ratios.push_back(number(row, "nf") / number(row, "nf_chance"));
+  std::erase_if(ratios, [](double r) { return std::isnan(r); });
+  if (ratios.empty())
+    return undefined_finding(
+        "unrelated", 1, kUnrelated, type_names(types),
+        "Whether the two models are related is undefined, because NF is not defined for any matrix: each lacks "
+        "directions in one of the two.");
   const auto above = std::count_if(ratios.begin(), ratios.end(), [](double r) { return r > kUnrelated; });
   const double share = static_cast<double>(above) / static_cast<double>(ratios.size());
   const double middle = median(ratios);
@@ -215,15 +250,17 @@ Json low_rank_update(const std::vector<Json>& rows, const std::vector<Json>& typ
     ranks.push_back(number(row, "stable_rank"));
   }
   const double ratio = median(ratios);
+  if (std::isnan(ratio))
+    return undefined_finding("low_rank_update", 1, kLowRank, type_names(types),
+                             "The rank of the update is undefined, because no matrix has changed.");
   const bool found = ratio < kLowRank;
   const std::string text =
-      std::isnan(ratio) ? "No change to take the rank of."
-      : found           ? fmt::format(
-                              "The update is of low rank, as a LoRA leaves it: its median stable rank is {:.1f}, {:.1f} % of "
-                                        "noise's.",
-                              median(ranks), 100 * ratio)
-              : fmt::format("The update is not of low rank: its median stable rank is {:.1f}, {:.0f} % of noise's.",
-                            median(ranks), 100 * ratio);
+      found ? fmt::format(
+                  "The update is of low rank, as a LoRA leaves it: its median stable rank is {:.1f}, {:.1f} % of "
+                  "noise's.",
+                  median(ranks), 100 * ratio)
+            : fmt::format("The update is not of low rank: its median stable rank is {:.1f}, {:.0f} % of noise's.",
+                          median(ranks), 100 * ratio);
   return finding("low_rank_update", found ? "yes" : "no", ratio, 1, kLowRank, kNaN, type_names(types), text);
 }
 

@@ -183,8 +183,44 @@ TEST(Findings, LowRank) {
   c.set_rows("stable_rank", 1.5);
   EXPECT_EQ(c.verdict("low_rank_update"), "yes");
   c.set_rows("stable_rank", nullptr);
-  EXPECT_EQ(c.verdict("low_rank_update"), "no");
+  EXPECT_EQ(c.verdict("low_rank_update"), "undefined");
   EXPECT_TRUE(c.find("low_rank_update")["value"].is_null());
+}
+
+// What no matrix defines is neither found nor refuted, and no text says "nan".
+TEST(Findings, OfWhatIsNotDefined) {
+  Comparison c;
+  for (const char* key : {"nf", "stable_rank"}) c.set_rows(key, nullptr);
+  for (const char* key : {"alpha_mean", "alpha_std", "scale_mean", "counter_over_co"}) c.set_types(key, nullptr);
+  for (const char* id :
+       {"unrelated", "uniform_scaling", "common_scalar", "w_o_anomaly", "co_rotation", "low_rank_update"}) {
+    EXPECT_EQ(c.verdict(id), "undefined") << id;
+    EXPECT_TRUE(c.find(id)["value"].is_null()) << id;
+  }
+  for (const Json& finding : find_findings(c.rows, c.types)) {
+    const auto text = finding["text"].get<std::string>();
+    EXPECT_EQ(text.find("nan"), text.npos) << text;
+  }
+}
+
+// Some matrices that define nothing leave the word to the others.
+TEST(Findings, OfWhatIsDefinedInPart) {
+  Comparison c;
+  for (size_t i = 0; i < 4; ++i) c.rows[i]["nf"] = nullptr;
+  EXPECT_EQ(c.verdict("unrelated"), "no");
+  for (size_t i = 4; i < 6; ++i) c.rows[i]["nf"] = 0.19;  // 2 of the 3 that have an NF
+  EXPECT_EQ(c.verdict("unrelated"), "yes");
+  EXPECT_NEAR(c.find("unrelated")["value"].get<double>(), 0.95, 1e-12);
+  c.types[0]["scale_mean"] = nullptr;
+  EXPECT_EQ(c.verdict("common_scalar"), "yes");
+  EXPECT_TRUE(c.find("common_scalar")["text"].get<std::string>().ends_with(
+      "c is undefined for W_Q, because the base has a matrix of zeros there."));
+  EXPECT_EQ(c.find("common_scalar")["types"].size(), 6u);
+  c.types[1]["alpha_mean"] = nullptr;
+  EXPECT_EQ(c.verdict("w_o_anomaly"), "no");
+  EXPECT_NEAR(c.find("w_o_anomaly")["value"].get<double>(), 0, 1e-12);
+  c.types[3]["alpha_mean"] = nullptr;
+  EXPECT_EQ(c.verdict("w_o_anomaly"), "undefined");
 }
 
 TEST(Findings, Sparse) {

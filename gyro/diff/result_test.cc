@@ -18,44 +18,44 @@ PairMeasure measured(int64_t d_in, int64_t d_out, uint64_t seed, const PairOptio
   return compare(base, combined(0.95, base, 0.05, gaussian(d_in, d_out, seed + 1)), options);
 }
 
-// Every key that design §4 promises, in its order.
+// Every key that design §4 promises, no other, and in its order.
 TEST(MatrixRow, HasTheContractsKeys) {
   const Json row = matrix_row(site_of(3, MatrixType::Gate, 12, 20), measured(12, 20, 1, {.null_nf_draws = 2}));
   std::vector<std::string> keys;
   for (const auto& [key, value] : row.items()) keys.push_back(key);
-  for (const char* key : {"layer",
-                          "type",
-                          "tensor",
-                          "slice",
-                          "fused",
-                          "d_in",
-                          "d_out",
-                          "n",
-                          "k",
-                          "rank",
-                          "method",
-                          "flags",
-                          "alpha_mean",
-                          "alpha_std",
-                          "alpha_error",
-                          "nf",
-                          "nf_error",
-                          "nf_robust",
-                          "nf_robust_error",
-                          "nf_chance",
-                          "nf_robust_chance",
-                          "scale",
-                          "relative_change",
-                          "cosine",
-                          "polar_inner",
-                          "q1_orthogonality",
-                          "q2_orthogonality",
-                          "energy",
-                          "unchanged",
-                          "stable_rank",
-                          "null"}) {
-    EXPECT_TRUE(std::find(keys.begin(), keys.end(), key) != keys.end()) << key;
-  }
+  const std::vector<std::string> expected = {"layer",
+                                             "type",
+                                             "tensor",
+                                             "slice",
+                                             "fused",
+                                             "d_in",
+                                             "d_out",
+                                             "n",
+                                             "k",
+                                             "rank",
+                                             "method",
+                                             "flags",
+                                             "alpha_mean",
+                                             "alpha_std",
+                                             "alpha_error",
+                                             "nf",
+                                             "nf_error",
+                                             "nf_robust",
+                                             "nf_robust_error",
+                                             "nf_chance",
+                                             "nf_robust_chance",
+                                             "scale",
+                                             "relative_change",
+                                             "cosine",
+                                             "polar_inner",
+                                             "q1_orthogonality",
+                                             "q2_orthogonality",
+                                             "energy",
+                                             "unchanged",
+                                             "stable_rank",
+                                             "rounding_over_residual",
+                                             "null"};
+  EXPECT_EQ(keys, expected);
   for (const char* key : {"scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"}) {
     EXPECT_TRUE(row["energy"][key].is_number()) << key;
   }
