@@ -1,6 +1,7 @@
 #include "gyro/diff/journal.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,8 +111,27 @@ OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
     : dir_(std::move(dir)), fingerprint_(std::move(fingerprint)) {
   std::error_code error;
   const fs::file_status status = fs::status(dir_, error);
-  if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
+  if (fs::exists(status) && !fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
+  made_.make(dir_);
+  lock_folder();
+  try {
+    look_into(force);
+  } catch (...) {
+    close(lock_);
+    throw;
+  }
+}
+
+void OutputFolder::lock_folder() {
+  lock_ = open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0) fail(ErrorKind::Io, dir_.string(), "cannot open the folder: {}", std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  close(lock_);
+  fail(ErrorKind::Io, dir_.string(), "another run is writing to this folder");
+}
+
+void OutputFolder::look_into(bool force) {
+  std::error_code error;
   if (force || fs::is_empty(dir_, error)) return;
   if (fs::exists(dir_ / "result.json")) {
     Json document = read_result(dir_ / "result.json");
@@ -124,10 +144,12 @@ OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
 }
 
 OutputFolder::~OutputFolder() {
-  if (fd_ < 0) return;
-  close(fd_);
-  std::error_code ignored;
-  if (records_ == 0 || discarded_) fs::remove(dir_ / kJournalName, ignored);
+  if (fd_ >= 0) {
+    close(fd_);
+    std::error_code ignored;
+    if (records_ == 0 || discarded_) fs::remove(dir_ / kJournalName, ignored);
+  }
+  close(lock_);
 }
 
 void OutputFolder::discard() {
@@ -149,12 +171,12 @@ void OutputFolder::open_journal() {
   const fs::path path = dir_ / kJournalName;
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(journal_end_)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
-    fail(path.string(), "cannot open: {}", std::strerror(errno));
+    fail(ErrorKind::Io, path.string(), "cannot open: {}", std::strerror(errno));
   }
   if (journal_end_ > 0) return;
   const std::string head = std::string(kMagic) + fingerprint_;
   if (!write_all(fd_, std::as_bytes(std::span(head)))) {
-    fail(path.string(), "cannot write: {}", std::strerror(errno));
+    fail(ErrorKind::Io, path.string(), "cannot write: {}", std::strerror(errno));
   }
 }
 
@@ -170,7 +192,7 @@ void OutputFolder::keep(int64_t unit, const UnitResult& result) {
   const std::lock_guard lock(mutex_);
   open_journal();
   if (!write_all(fd_, std::as_bytes(std::span(record)))) {
-    fail((dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
+    fail(ErrorKind::Io, (dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
   }
   ++records_;
 }

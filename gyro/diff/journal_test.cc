@@ -53,10 +53,27 @@ std::string refusal(const fs::path& dir, const std::string& fingerprint = kFinge
   return error_of([&] { OutputFolder(dir, fingerprint, false); });
 }
 
-TEST(OutputFolder, MakesNothingBeforeSomethingIsKept) {
+TEST(OutputFolder, LeavesNothingWhereNothingIsKept) {
   const TempDir temp;
-  { const OutputFolder folder(temp / "new", kFingerprint, false); }
+  { const OutputFolder folder(temp / "new/er", kFingerprint, false); }
   EXPECT_FALSE(fs::exists(temp / "new"));
+}
+
+TEST(OutputFolder, IsOneRunsAlone) {
+  const TempDir temp;
+  {
+    OutputFolder folder(temp / "out", kFingerprint, false);
+    const auto expect_refusal = [&] {
+      for (const bool force : {false, true}) {
+        EXPECT_EQ(error_of([&] { OutputFolder(temp / "out", kFingerprint, force); }),
+                  (temp / "out").string() + ": another run is writing to this folder");
+      }
+    };
+    expect_refusal();
+    folder.keep(0, unit_of(0));
+    expect_refusal();
+  }
+  EXPECT_EQ(kept_in(temp / "out").size(), 1u);
 }
 
 TEST(OutputFolder, KeepsUnitsAcrossRuns) {
@@ -240,8 +257,7 @@ TEST(OutputFolder, DiscardLeavesNothing) {
 TEST(OutputFolder, SaysWhatItCannotWrite) {
   const TempDir temp;
   write_text(temp / "file", "");
-  OutputFolder folder(temp / "file/below", kFingerprint, false);
-  const std::string line = error_of([&] { folder.keep(0, unit_of(0)); });
+  const std::string line = refusal(temp / "file/below");
   EXPECT_TRUE(contains(line, "file/below: cannot create the folder")) << line;
 }
 

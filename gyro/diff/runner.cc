@@ -142,9 +142,21 @@ std::string content_of(const Run& run) {
   return hash.hex();
 }
 
-std::string fingerprint_of(const Json& head, const std::string& content) {
+// What tells one run from another: all that its numbers depend on, and neither how paths are spelled nor where the work
+// is done. Another release may measure otherwise.
+std::string fingerprint_of(const Run& run, const DiffRequest& request, const std::string& content) {
+  Json sites = Json::array(), others = Json::array();
+  for (const MatrixSite& s : run.sites) sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
+  for (const Other& other : run.others)
+    others.push_back({other.role, other.checkpoint ? Json(other.checkpoint->sha256()) : Json(kNoise)});
+  const Json identity = {{"release", version()},
+                         {"options", options_json(request)},
+                         {"base", run.base->sha256()},
+                         {"others", others},
+                         {"sites", sites},
+                         {"content", content}};
   Sha256 hash;
-  const std::string text = head.dump(-1, ' ', false, Json::error_handler_t::replace) + content;
+  const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
   hash.update(std::as_bytes(std::span(text)));
   return hash.hex();
 }
@@ -277,7 +289,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   if (request.run.cuda) libraries.get();
   Json head = document_head(run, request);
-  head["fingerprint"] = fingerprint_of(head, content.get());
+  head["fingerprint"] = fingerprint_of(run, request, content.get());
   std::unique_ptr<OutputFolder> folder;
   std::map<int64_t, UnitResult> units;
   DiffOutcome outcome{nullptr, 0, static_cast<int64_t>(run.sites.size()), false};
@@ -322,8 +334,9 @@ DiffOutcome run_diff(const DiffRequest& request) {
             if (request.run.cuda && i + ahead < count) prefetch(run, site_at(i + ahead));
             workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
                         [&] { result = run_unit(run, request, site); });
-          } catch (const Error&) {
-            if (folder) folder->discard();
+          } catch (const Error& error) {
+            // Memory or a device may be there again when the same command is given once more.
+            if (folder && error.kind() == ErrorKind::Input) folder->discard();
             throw;
           }
           if (folder) folder->keep(unit, result);

@@ -1,10 +1,12 @@
 #include "gyro/diff/runner.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <csignal>
 
 #include "gyro/base/file.h"
 #include "gyro/diff/test_util.h"
@@ -53,6 +55,26 @@ DiffOutcome run_to(DiffRequest request, const fs::path& out, int matrices = 1000
   request.run.stop = [=] { return (*asked)++ >= matrices; };
   return run_diff(request);
 }
+
+/// Files of this process cannot grow beyond a size for as long as this lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit = {bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_ = {};
+};
 
 std::string bytes_in(const fs::path& path) {
   return read_file(path, size_t{1} << 26);
@@ -170,6 +192,40 @@ TEST(RunDiff, RefusesAnotherRunsFolder) {
   EXPECT_NE(bytes_in(out / "result.json"), before);
 }
 
+// A model is known by what it holds, whatever path leads there.
+TEST(RunDiff, GoesOnUnderAnotherSpellingOfThePaths) {
+  const Models models;
+  run_to(models.request(), models.dir / "whole");
+  const fs::path out = models.dir / "out";
+  DiffRequest other = models.request({"one/", "./one", "../" + models.dir.path().filename().string() + "/one"});
+  other.base = (models.dir / "base/").string();
+  for (const std::string& post : std::exchange(other.posts, {})) {
+    run_to(models.request(), out, 5);
+    other.posts = {post};
+    EXPECT_EQ(run_to(other, out, 2).done, 7) << post;
+    EXPECT_TRUE(run_to(models.request(), out).resumed);
+    expect_same_files(models.dir / "whole", out);
+    EXPECT_EQ(run_to(other, out, 0).done, 21) << post;
+    fs::remove_all(out);
+  }
+}
+
+// What the machine lacks now it may have later: what is done is kept.
+TEST(RunDiff, KeepsItsJournalWhenItCannotBeWrittenOn) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  {
+    const FileSizeLimit limit(60'000);
+    EXPECT_TRUE(contains(error_of([&] { run_to(models.request(), out); }), ".gyro-journal: cannot write"));
+  }
+  const DiffOutcome outcome = run_to(models.request(), out, 0);
+  EXPECT_GT(outcome.done, 0);
+  EXPECT_TRUE(outcome.resumed);
+  run_to(models.request(), out);
+  run_to(models.request(), models.dir / "whole");
+  expect_same_files(models.dir / "whole", out);
+}
+
 // The same paths, but other weights in them.
 TEST(RunDiff, NoticesChangedWeights) {
   const Models models;
@@ -267,7 +323,7 @@ TEST(RunDiff, SelectsLayersAndTypes) {
   EXPECT_EQ(error_of([&] { run_diff(request); }), "--types: the model has no such matrices");
 }
 
-// A base that is decomposed once for two posts gives what two runs give. (Draws are seeded by the comparison's number.)
+// A base that is decomposed once for two posts gives what two runs give.
 TEST(RunDiff, SharesTheBaseBetweenPosts) {
   const Models models;
   const auto rows = [&](const std::vector<std::string>& posts) {
