@@ -11,7 +11,8 @@
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
-#include "gyro/checkpoint/safetensors.h"
+#include "gyro/diff/result_files.h"
+#include "gyro/diff/result_json.h"
 
 namespace gyro {
 namespace {
@@ -28,42 +29,6 @@ std::string sha256_of(std::span<const std::byte> bytes) {
   return hash.hex();
 }
 
-std::vector<uint8_t> encode(int64_t unit, const UnitResult& result) {
-  Json arrays = Json::object();
-  for (const auto& [name, array] : result.arrays) {
-    const auto* data = reinterpret_cast<const uint8_t*>(array.bytes.data());
-    arrays[name] = {{"dtype", dtype_name(array.dtype)},
-                    {"shape", array.shape},
-                    {"bytes", Json::binary({data, data + array.bytes.size()})}};
-  }
-  return Json::to_cbor({{"unit", unit}, {"rows", result.rows}, {"arrays", arrays}});
-}
-
-ResultArray decode_array(const Json& json) {
-  const auto dtype = dtype_from_name(json.at("dtype").get<std::string>());
-  if (!dtype) fail("array", "is of no known type");
-  const auto& bytes = json.at("bytes").get_binary();
-  const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
-  ResultArray array{*dtype, json.at("shape").get<std::vector<int64_t>>(), {data, data + bytes.size()}};
-  uint64_t size = dtype_size(*dtype);
-  for (const int64_t extent : array.shape) {
-    if (extent < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size))
-      fail("array", "has no such shape");
-  }
-  if (size != bytes.size()) fail("array", "is not of its shape");
-  return array;
-}
-
-// What encode wrote. The hash tells a torn record from a whole one, not who wrote it. Throws Error or Json::exception.
-std::pair<int64_t, UnitResult> decode(std::span<const std::byte> payload) {
-  const Json json = parse_cbor_document("record", payload);
-  UnitResult result{json.at("rows").get<std::vector<Json>>(), {}};
-  for (const auto& [name, array] : json.at("arrays").items()) result.arrays[name] = decode_array(array);
-  const auto unit = json.at("unit").get<int64_t>();
-  if (unit < 0) fail("record", "is of no unit");
-  return {unit, std::move(result)};
-}
-
 // The record at `at`, if it is whole, and where the next begins.
 bool read_record(std::span<const std::byte> bytes, JournalContent& content) {
   const size_t at = content.end;
@@ -74,25 +39,14 @@ bool read_record(std::span<const std::byte> bytes, JournalContent& content) {
   const auto payload = bytes.subspan(at + kRecordHead, length);
   if (std::memcmp(sha256_of(payload).data(), bytes.data() + at + sizeof length, kHashSize) != 0) return false;
   try {
-    auto [unit, result] = decode(payload);
+    auto [unit, result] = decode_unit(payload);
     content.units.insert_or_assign(unit, std::move(result));
-  } catch (const Json::exception&) {
-    return false;
   } catch (const Error&) {
     return false;
   }
   content.end = at + kRecordHead + length;
   ++content.records;
   return true;
-}
-
-Json read_result(const fs::path& path) {
-  const std::string text = read_file(path, size_t{1} << 30);
-  try {
-    return parse_document(path.string(), text);
-  } catch (const Error&) {
-    return nullptr;
-  }
 }
 
 }  // namespace
@@ -133,13 +87,11 @@ void OutputFolder::lock_folder() {
 void OutputFolder::look_into(bool force) {
   std::error_code error;
   if (force || fs::is_empty(dir_, error)) return;
-  if (fs::exists(dir_ / "result.json")) {
-    Json document = read_result(dir_ / "result.json");
-    if (document.is_object() && document.value("fingerprint", "") == fingerprint_) finished_ = std::move(document);
-  }
+  finished_ = find_result(dir_);
+  if (finished_ && finished_->fingerprint != fingerprint_) finished_.reset();
   // A forced run that was interrupted has its journal beside the result of the run that it replaces.
-  if (finished_.is_null() && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
-  if (!finished_.is_null() || journal_end_ > 0) return;
+  if (!finished_ && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
+  if (finished_ || journal_end_ > 0) return;
   fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
 }
 
@@ -181,7 +133,7 @@ void OutputFolder::open_journal() {
 }
 
 void OutputFolder::keep(int64_t unit, const UnitResult& result) {
-  const std::vector<uint8_t> payload = encode(unit, result);
+  const std::vector<uint8_t> payload = encode_unit(unit, result);
   const auto bytes = std::as_bytes(std::span(payload));
   std::string record(kRecordHead, '\0');
   const uint64_t length = payload.size();
@@ -197,12 +149,9 @@ void OutputFolder::keep(int64_t unit, const UnitResult& result) {
   ++records_;
 }
 
-void OutputFolder::finish(const Json& document, const std::map<std::string, ResultArray>& arrays) {
+void OutputFolder::finish(const DiffResult& result) {
   open_journal();
-  std::vector<TensorToWrite> tensors;
-  for (const auto& [name, array] : arrays) tensors.push_back({name, array.dtype, array.shape, array.bytes});
-  write_safetensors(dir_ / "arrays.safetensors", tensors, {{"schema", "gyro.diff.arrays/1"}});
-  write_file_atomically(dir_ / "result.json", document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_result_files(dir_, result);
   close(fd_);
   fd_ = -1;
   std::error_code ignored;

@@ -4,28 +4,16 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "gyro/base/file.h"
 #include "gyro/diff/result.h"
 
 namespace gyro {
-
-/// The arrays of result arrays.safetensors of one matrix, by name.
-struct ResultArray {
-  DType dtype = DType::F64;
-  std::vector<int64_t> shape;
-  std::vector<std::byte> bytes;
-};
-
-/// What one matrix gave: a row for each comparison, and its arrays.
-struct UnitResult {
-  std::vector<Json> rows;
-  std::map<std::string, ResultArray> arrays;
-};
 
 /// What a journal holds.
 struct JournalContent {
@@ -53,8 +41,8 @@ class OutputFolder {
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
 
-  /// The finished result's document, or null.
-  const Json& finished() const { return finished_; }
+  /// The finished result, without its arrays, or nothing. Moves it out.
+  std::optional<DiffResult> take_finished() { return std::exchange(finished_, std::nullopt); }
   /// Units that an earlier run kept, by number. Moves them out.
   std::map<int64_t, UnitResult> take_kept() { return std::move(kept_); }
   /// Keeps a unit. Thread-safe. Throws Error of ErrorKind::Io if it cannot be written.
@@ -62,7 +50,7 @@ class OutputFolder {
   /// Lets the destructor remove what was kept: an input turned out to be bad, so that no run can make use of it.
   void discard();
   /// Writes arrays.safetensors, then result.json (both atomically), and removes the journal.
-  void finish(const Json& document, const std::map<std::string, ResultArray>& arrays);
+  void finish(const DiffResult& result);
 
  private:
   void lock_folder();
@@ -73,7 +61,7 @@ class OutputFolder {
   MadeFolders made_;
   std::filesystem::path dir_;
   std::string fingerprint_;
-  Json finished_;
+  std::optional<DiffResult> finished_;
   std::map<int64_t, UnitResult> kept_;
   uint64_t journal_end_ = 0;  ///< where the last whole record ends
   int64_t records_ = 0;
