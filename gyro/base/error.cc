@@ -13,7 +13,9 @@ std::string printable(std::string_view text, size_t limit) {
   return out;
 }
 
-Error::Error(std::string subject, const std::string& problem)
-    : std::runtime_error(printable(subject, 2000) + ": " + printable(problem, 2000)), subject_(std::move(subject)) {}
+Error::Error(std::string subject, const std::string& problem, ErrorKind kind)
+    : std::runtime_error(printable(subject, 2000) + ": " + printable(problem, 2000)),
+      subject_(std::move(subject)),
+      kind_(kind) {}
 
 }  // namespace gyro

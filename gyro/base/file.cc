@@ -124,11 +124,11 @@ bool write_all(int fd, std::span<const std::byte> bytes) {
 void write_file_atomically(const std::filesystem::path& path, const std::vector<std::span<const std::byte>>& pieces) {
   const std::string temporary = path.string() + ".tmp." + std::to_string(getpid());
   Descriptor file{open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-  if (file.fd < 0) fail(path.string(), "cannot create: {}", std::strerror(errno));
+  if (file.fd < 0) fail(ErrorKind::Io, path.string(), "cannot create: {}", std::strerror(errno));
   auto give_up = [&](const char* action) {
     const std::string reason = std::strerror(errno);
     unlink(temporary.c_str());
-    fail(path.string(), "cannot {}: {}", action, reason);
+    fail(ErrorKind::Io, path.string(), "cannot {}: {}", action, reason);
   };
   for (const std::span<const std::byte> piece : pieces) {
     if (!write_all(file.fd, piece)) give_up("write");
@@ -157,7 +157,7 @@ void MadeFolders::make(const std::filesystem::path& folder) {
     at /= part;
     if (std::filesystem::is_directory(at, error)) continue;
     if (std::filesystem::create_directory(at, error)) made_.push_back(at);
-    if (error) fail(folder.string(), "cannot create the folder: {}", error.message());
+    if (error) fail(ErrorKind::Io, folder.string(), "cannot create the folder: {}", error.message());
   }
 }
 

@@ -70,7 +70,7 @@ TemporaryFolder::TemporaryFolder(const fs::path& target) {
     const fs::path path = above / (beginning + fmt::format("{:08x}", random()));
     if (mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST) continue;
-      fail(target.string(), "cannot create the folder: {}", std::strerror(errno));
+      fail(ErrorKind::Io, target.string(), "cannot create the folder: {}", std::strerror(errno));
     }
     lock_ = open_folder(path);
     // Between the calls another process may have taken it for one left over.

@@ -46,11 +46,10 @@ std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
   request.warn = [](const std::string&) {};
   const DiffOutcome outcome = run_diff(request);
   std::map<MatrixType, double> scales;
-  if (outcome.document.is_null()) return scales;
-  for (const Json& type : outcome.document["comparisons"][0]["types"]) {
-    const double alpha = number(type, "alpha_prime");
-    if (!(alpha > 0)) fail("--scale", "{} has no mean α to take; give a number", type["type"].get<std::string>());
-    scales[*type_from_name(type["type"].get<std::string>())] = alpha;
+  if (!outcome.result) return scales;
+  for (const TypeRow& row : outcome.result->comparisons.front().types) {
+    if (!(row.alpha_prime > 0)) fail("--scale", "{} has no mean α to take; give a number", type_name(row.type));
+    scales[row.type] = row.alpha_prime;
   }
   return scales;
 }

@@ -10,6 +10,7 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/report.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/diff/result_json.h"
 #include "gyro/diff/runner.h"
 
 namespace gyro {
@@ -52,7 +53,7 @@ bool write_page(const DiffArguments& arguments, bool is_new) {
 int run(DiffArguments& arguments) {
   complete_request(arguments);
   const DiffOutcome outcome = run_diff(arguments.request);
-  if (outcome.document.is_null()) {
+  if (!outcome.result) {
     const std::string next =
         arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
     fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
@@ -60,9 +61,9 @@ int run(DiffArguments& arguments) {
   }
   const bool has_page = !arguments.out.empty() && write_page(arguments, !outcome.resumed);
   if (arguments.json) {
-    fmt::print("{}\n", outcome.document.dump(1, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}\n", result_text(*outcome.result));
   } else if (!arguments.run.quiet) {
-    fmt::print("{}", diff_table(outcome.document));
+    fmt::print("{}", diff_table(*outcome.result));
     if (!arguments.out.empty()) {
       fmt::print("\nWrote {0}/result.json{1} {0}/arrays.safetensors{2}\n", arguments.out, has_page ? "," : " and",
                  has_page ? fmt::format(" and {}/report.html", arguments.out) : "");

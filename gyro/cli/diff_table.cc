@@ -16,13 +16,13 @@ using std::string;
 
 constexpr size_t kLabel = 16;
 
-string text_of(const Json& value) {
-  return value.is_string() ? printable(value.get<string>(), 60) : "-";
+string cut(const string& text) {
+  return printable(text, 60);
 }
 
 // Last part of a path or id: what tells the models of a table apart.
-string short_name(const Json& model) {
-  string id = text_of(model["id"]);
+string short_name(const ModelInfo& model) {
+  string id = cut(model.id);
   while (id.size() > 1 && id.back() == '/') id.pop_back();
   const size_t slash = id.find_last_of('/');
   return slash == string::npos ? id : id.substr(slash + 1);
@@ -54,104 +54,95 @@ string percent(double share) {
   return std::isnan(share) ? "-" : fmt::format("{:.1f} %", 100 * share);
 }
 
-const Json* find_type(const Json& comparison, const string& type) {
-  for (const Json& item : comparison["types"]) {
-    if (item["type"] == type) return &item;
-  }
-  return nullptr;
+using Names = std::vector<MatrixType>;
+
+// A line of the table: what `cell` makes of each type, or a dash where the comparison has no such type.
+template <typename Cell>
+string row(const string& name, const Comparison& comparison, const Names& types, size_t width, Cell cell) {
+  const auto text_of = [&](MatrixType type) -> string {
+    for (const TypeRow& one : comparison.types) {
+      if (one.type == type) return cell(one);
+    }
+    return "-";
+  };
+  string line = label(name);
+  for (const MatrixType type : types) line += fmt::format("{:>{}}", text_of(type), width);
+  return line + "\n";
 }
 
-template <typename Cell>
-string row(const string& name, const std::vector<string>& types, size_t width, Cell cell) {
-  string line = label(name);
-  for (const string& type : types) line += fmt::format("{:>{}}", cell(type), width);
+string heading(const Names& types, size_t width) {
+  string line = label("");
+  for (const MatrixType type : types) line += fmt::format("{:>{}}", type_name(type), width);
   return line + "\n";
 }
 
 // Largest error bound of a type's α, for the digits shown.
-double alpha_error(const Json& comparison, const string& type) {
+double alpha_error(const Comparison& comparison, MatrixType type) {
   double worst = 0;
-  for (const Json& item : comparison["matrices"]) {
-    if (item["type"] == type) worst = std::max(worst, number(item, "alpha_error"));
+  for (const MatrixRow& item : comparison.matrices) {
+    if (item.type == type) worst = std::max(worst, item.alpha_error);
   }
   return worst;
 }
 
-string scaling_block(const Json& document, const std::vector<string>& types) {
+string scaling_block(const DiffResult& result, const Names& types) {
   constexpr size_t kWidth = 18;
-  string out = row("", types, kWidth, [](const string& type) { return type; });
-  for (const Json& comparison : document["comparisons"]) {
-    const auto cell = [&](const string& type, auto value) {
-      const Json* item = find_type(comparison, type);
-      return item == nullptr ? string("-") : value(*item);
-    };
-    out += row(short_name(comparison["post"]), types, kWidth, [&](const string& type) {
-      const double error = alpha_error(comparison, type);
-      return cell(type, [&](const Json& t) {
-        return decimals(number(t, "alpha_mean"), 4, error) + " ± " + decimals(number(t, "alpha_std"), 4, error);
-      });
+  string out = heading(types, kWidth);
+  for (const Comparison& comparison : result.comparisons) {
+    const auto line = [&](const string& name, auto cell) { return row(name, comparison, types, kWidth, cell); };
+    out += line(short_name(comparison.post), [&](const TypeRow& t) {
+      const double error = alpha_error(comparison, t.type);
+      return decimals(t.alpha_mean, 4, error) + " ± " + decimals(t.alpha_std, 4, error);
     });
-    out += row("  null", types, kWidth, [&](const string& type) {
-      return cell(type, [](const Json& t) {
-        return decimals(number(t["null"], "alpha_mean"), 4) + " ± " + decimals(number(t["null"], "alpha_std"), 4);
-      });
+    out += line("  null", [](const TypeRow& t) {
+      return decimals(t.null.alpha_mean, 4) + " ± " + decimals(t.null.alpha_std, 4);
     });
-    out += row("  ratio to null", types, kWidth, [&](const string& type) {
-      return cell(type, [](const Json& t) {
-        return times(number(t, "alpha_mean_over_null")) + "  " + times(number(t, "alpha_std_over_null"));
-      });
-    });
+    out += line("  ratio to null",
+                [](const TypeRow& t) { return times(t.alpha_mean_over_null) + "  " + times(t.alpha_std_over_null); });
   }
   return out;
 }
 
-string metrics_block(const Json& comparison, const std::vector<string>& types) {
-  const auto metric = [&](const char* name, auto value) {
-    return row(name, types, types.size() > 8 ? 9 : 10, [&](const string& type) {
-      const Json* item = find_type(comparison, type);
-      return item == nullptr ? string("-") : value(*item);
-    });
-  };
-  const auto plain = [](const char* key) { return [key](const Json& t) { return significant(number(t, key)); }; };
-  const auto ratio = [](const char* key) { return [key](const Json& t) { return times(number(t, key)); }; };
-  string out = metric("", [](const Json& t) { return text_of(t["type"]); });
-  out += metric("α'", [](const Json& t) { return decimals(number(t, "alpha_prime"), 1); });
-  out += metric("NF", plain("nf_mean"));
-  out += metric("  over null", ratio("nf_mean_over_null"));
-  out +=
-      metric("  of chance", [](const Json& t) { return decimals(number(t, "nf_mean") / number(t, "nf_chance"), 3); });
-  out += metric("robust NF", plain("nf_robust_mean"));
-  out += metric("  over null", ratio("nf_robust_mean_over_null"));
-  out += metric("counter/co", [](const Json& t) { return decimals(number(t, "counter_over_co"), 3); });
-  out += metric("  z", [](const Json& t) { return decimals(number(t, "z"), 1); });
-  out += metric("rel. change", plain("relative_change_mean"));
-  out += metric("scale c", plain("scale_mean"));
-  out += metric("unchanged", [](const Json& t) { return percent(number(t, "unchanged")); });
+string metrics_block(const Comparison& comparison, const Names& types) {
+  const size_t width = types.size() > 8 ? 9 : 10;
+  const auto line = [&](const char* name, auto cell) { return row(name, comparison, types, width, cell); };
+  string out = heading(types, width);
+  out += line("α'", [](const TypeRow& t) { return decimals(t.alpha_prime, 1); });
+  out += line("NF", [](const TypeRow& t) { return significant(t.nf_mean); });
+  out += line("  over null", [](const TypeRow& t) { return times(t.nf_mean_over_null); });
+  out += line("  of chance", [](const TypeRow& t) { return decimals(t.nf_mean / t.nf_chance, 3); });
+  out += line("robust NF", [](const TypeRow& t) { return significant(t.nf_robust_mean); });
+  out += line("  over null", [](const TypeRow& t) { return times(t.nf_robust_mean_over_null); });
+  out += line("counter/co", [](const TypeRow& t) { return decimals(t.counter_over_co, 3); });
+  out += line("  z", [](const TypeRow& t) { return decimals(t.z, 1); });
+  out += line("rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
+  out += line("scale c", [](const TypeRow& t) { return significant(t.scale_mean); });
+  out += line("unchanged", [](const TypeRow& t) { return percent(t.unchanged); });
   return out;
 }
 
-string method_line(const Json& comparison) {
+string method_line(const Comparison& comparison) {
   size_t direct = 0;
   double error = 0;
   std::set<string> flags;
-  for (const Json& item : comparison["matrices"]) {
-    direct += item["method"] == "svd" ? 1 : 0;
-    const double relative = number(item, "alpha_error") / number(item, "alpha_mean");
+  for (const MatrixRow& item : comparison.matrices) {
+    direct += item.method == Method::Svd ? 1 : 0;
+    const double relative = item.alpha_error / item.alpha_mean;
     error = std::isnan(relative) ? error : std::max(error, relative);
-    for (const Json& flag : item["flags"]) flags.insert(flag.get<string>());
+    flags.insert(item.flags.begin(), item.flags.end());
   }
-  string line = fmt::format("{} matrices in FP64; α is right to {:.0e} relative", comparison["matrices"].size(), error);
+  string line = fmt::format("{} matrices in FP64; α is right to {:.0e} relative", comparison.matrices.size(), error);
   if (direct > 0) line += fmt::format("; {} by direct SVD", direct);
   if (!flags.empty()) line += fmt::format("; flagged: {}", fmt::join(flags, ", "));
   return line + "\n";
 }
 
-std::vector<string> types_of(const Json& document, bool fused) {
-  std::vector<string> out;
-  for (const Json& item : document["comparisons"][0]["types"]) {
-    if (item["fused"] == fused) out.push_back(item["type"].get<string>());
-  }
-  return out;
+// The types of the table: fused ones last.
+Names types_of(const DiffResult& result) {
+  Names names;
+  for (const TypeRow& item : result.comparisons.front().types) names.push_back(item.type);
+  std::stable_partition(names.begin(), names.end(), [](MatrixType type) { return !type_is_fused(type); });
+  return names;
 }
 
 // Breaks a sentence at spaces; lines after the first are indented.
@@ -175,34 +166,27 @@ string wrapped(const string& text, size_t width, const string& indent) {
   return out + line + "\n";
 }
 
-string findings_block(const Json& comparison) {
+string findings_block(const Comparison& comparison) {
   string out;
-  for (const Json& finding : comparison["findings"]) {
-    out += "  - " + wrapped(finding["text"].get<string>(), 94, "    ");
-  }
+  for (const Finding& finding : comparison.findings) out += "  - " + wrapped(finding.text, 94, "    ");
   return out;
 }
 
 }  // namespace
 
-string diff_table(const Json& document) {
-  std::vector<string> types = types_of(document, false);
-  string out = fmt::format("Base {} ({}, {} layers)\n\n", text_of(document["base"]["id"]),
-                           text_of(document["base"]["model_type"]), document["base"]["layers"].get<int64_t>());
+string diff_table(const DiffResult& result) {
+  string out =
+      fmt::format("Base {} ({}, {} layers)\n\n", cut(result.base.id), cut(result.base.model_type), result.base.layers);
   out += "Scaling of the top 90 % singular values, α mean ± std over layers (the paper's Table 3)\n";
-  const std::vector<string> all = [&] {
-    auto joined = types;
-    for (const string& type : types_of(document, true)) joined.push_back(type);
-    return joined;
-  }();
+  const Names all = types_of(result);
   for (size_t begin = 0; begin < all.size(); begin += 4) {
-    const std::vector<string> part(all.begin() + static_cast<std::ptrdiff_t>(begin),
-                                   all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + 4, all.size())));
-    out += scaling_block(document, part) + "\n";
+    const Names part(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                     all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + 4, all.size())));
+    out += scaling_block(result, part) + "\n";
   }
-  for (const Json& comparison : document["comparisons"]) {
+  for (const Comparison& comparison : result.comparisons) {
     out += fmt::format("{} {} (null: a structureless change of the same size)\n",
-                       comparison["role"] == "control" ? "Control" : "Post", text_of(comparison["post"]["id"]));
+                       comparison.role == Role::Control ? "Control" : "Post", cut(comparison.post.id));
     out += metrics_block(comparison, all);
     out += method_line(comparison) + findings_block(comparison) + "\n";
   }

@@ -6,8 +6,8 @@
 
 namespace gyro {
 
-/// result.json's content as text for a terminal, at most 100 columns: Table 3 of the paper with its null, the other
+/// A result as text for a terminal, at most 100 columns: Table 3 of the paper with its null, the other
 /// pooled figures of each comparison, and the findings.
-std::string diff_table(const Json& document);
+std::string diff_table(const DiffResult& result);
 
 }  // namespace gyro

@@ -1,5 +1,6 @@
+#include "gyro/diff/document.h"
+
 #include "gyro/base/error.h"
-#include "gyro/diff/result.h"
 
 namespace gyro {
 namespace {

@@ -1,7 +1,8 @@
+#include "gyro/diff/document.h"
+
 #include <gtest/gtest.h>
 
 #include "gyro/base/test_util.h"
-#include "gyro/diff/result.h"
 
 namespace gyro {
 namespace {

@@ -1,6 +1,7 @@
 #include "gyro/diff/journal.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,7 +11,8 @@
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
-#include "gyro/checkpoint/safetensors.h"
+#include "gyro/diff/result_files.h"
+#include "gyro/diff/result_json.h"
 
 namespace gyro {
 namespace {
@@ -27,42 +29,6 @@ std::string sha256_of(std::span<const std::byte> bytes) {
   return hash.hex();
 }
 
-std::vector<uint8_t> encode(int64_t unit, const UnitResult& result) {
-  Json arrays = Json::object();
-  for (const auto& [name, array] : result.arrays) {
-    const auto* data = reinterpret_cast<const uint8_t*>(array.bytes.data());
-    arrays[name] = {{"dtype", dtype_name(array.dtype)},
-                    {"shape", array.shape},
-                    {"bytes", Json::binary({data, data + array.bytes.size()})}};
-  }
-  return Json::to_cbor({{"unit", unit}, {"rows", result.rows}, {"arrays", arrays}});
-}
-
-ResultArray decode_array(const Json& json) {
-  const auto dtype = dtype_from_name(json.at("dtype").get<std::string>());
-  if (!dtype) fail("array", "is of no known type");
-  const auto& bytes = json.at("bytes").get_binary();
-  const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
-  ResultArray array{*dtype, json.at("shape").get<std::vector<int64_t>>(), {data, data + bytes.size()}};
-  uint64_t size = dtype_size(*dtype);
-  for (const int64_t extent : array.shape) {
-    if (extent < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size))
-      fail("array", "has no such shape");
-  }
-  if (size != bytes.size()) fail("array", "is not of its shape");
-  return array;
-}
-
-// What encode wrote. The hash tells a torn record from a whole one, not who wrote it. Throws Error or Json::exception.
-std::pair<int64_t, UnitResult> decode(std::span<const std::byte> payload) {
-  const Json json = parse_cbor_document("record", payload);
-  UnitResult result{json.at("rows").get<std::vector<Json>>(), {}};
-  for (const auto& [name, array] : json.at("arrays").items()) result.arrays[name] = decode_array(array);
-  const auto unit = json.at("unit").get<int64_t>();
-  if (unit < 0) fail("record", "is of no unit");
-  return {unit, std::move(result)};
-}
-
 // The record at `at`, if it is whole, and where the next begins.
 bool read_record(std::span<const std::byte> bytes, JournalContent& content) {
   const size_t at = content.end;
@@ -73,25 +39,14 @@ bool read_record(std::span<const std::byte> bytes, JournalContent& content) {
   const auto payload = bytes.subspan(at + kRecordHead, length);
   if (std::memcmp(sha256_of(payload).data(), bytes.data() + at + sizeof length, kHashSize) != 0) return false;
   try {
-    auto [unit, result] = decode(payload);
+    auto [unit, result] = decode_unit(payload);
     content.units.insert_or_assign(unit, std::move(result));
-  } catch (const Json::exception&) {
-    return false;
   } catch (const Error&) {
     return false;
   }
   content.end = at + kRecordHead + length;
   ++content.records;
   return true;
-}
-
-Json read_result(const fs::path& path) {
-  const std::string text = read_file(path, size_t{1} << 30);
-  try {
-    return parse_document(path.string(), text);
-  } catch (const Error&) {
-    return nullptr;
-  }
 }
 
 }  // namespace
@@ -110,24 +65,43 @@ OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
     : dir_(std::move(dir)), fingerprint_(std::move(fingerprint)) {
   std::error_code error;
   const fs::file_status status = fs::status(dir_, error);
-  if (!fs::exists(status)) return;
-  if (!fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
-  if (force || fs::is_empty(dir_, error)) return;
-  if (fs::exists(dir_ / "result.json")) {
-    Json document = read_result(dir_ / "result.json");
-    if (document.is_object() && document.value("fingerprint", "") == fingerprint_) finished_ = std::move(document);
+  if (fs::exists(status) && !fs::is_directory(status)) fail(dir_.string(), "exists and is not a folder");
+  made_.make(dir_);
+  lock_folder();
+  try {
+    look_into(force);
+  } catch (...) {
+    close(lock_);
+    throw;
   }
+}
+
+void OutputFolder::lock_folder() {
+  lock_ = open(dir_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0) fail(ErrorKind::Io, dir_.string(), "cannot open the folder: {}", std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  close(lock_);
+  fail(ErrorKind::Io, dir_.string(), "another run is writing to this folder");
+}
+
+void OutputFolder::look_into(bool force) {
+  std::error_code error;
+  if (force || fs::is_empty(dir_, error)) return;
+  finished_ = find_result(dir_);
+  if (finished_ && finished_->fingerprint != fingerprint_) finished_.reset();
   // A forced run that was interrupted has its journal beside the result of the run that it replaces.
-  if (finished_.is_null() && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
-  if (!finished_.is_null() || journal_end_ > 0) return;
+  if (!finished_ && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
+  if (finished_ || journal_end_ > 0) return;
   fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
 }
 
 OutputFolder::~OutputFolder() {
-  if (fd_ < 0) return;
-  close(fd_);
-  std::error_code ignored;
-  if (records_ == 0 || discarded_) fs::remove(dir_ / kJournalName, ignored);
+  if (fd_ >= 0) {
+    close(fd_);
+    std::error_code ignored;
+    if (records_ == 0 || discarded_) fs::remove(dir_ / kJournalName, ignored);
+  }
+  close(lock_);
 }
 
 void OutputFolder::discard() {
@@ -149,17 +123,17 @@ void OutputFolder::open_journal() {
   const fs::path path = dir_ / kJournalName;
   fd_ = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(journal_end_)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
-    fail(path.string(), "cannot open: {}", std::strerror(errno));
+    fail(ErrorKind::Io, path.string(), "cannot open: {}", std::strerror(errno));
   }
   if (journal_end_ > 0) return;
   const std::string head = std::string(kMagic) + fingerprint_;
   if (!write_all(fd_, std::as_bytes(std::span(head)))) {
-    fail(path.string(), "cannot write: {}", std::strerror(errno));
+    fail(ErrorKind::Io, path.string(), "cannot write: {}", std::strerror(errno));
   }
 }
 
 void OutputFolder::keep(int64_t unit, const UnitResult& result) {
-  const std::vector<uint8_t> payload = encode(unit, result);
+  const std::vector<uint8_t> payload = encode_unit(unit, result);
   const auto bytes = std::as_bytes(std::span(payload));
   std::string record(kRecordHead, '\0');
   const uint64_t length = payload.size();
@@ -170,17 +144,14 @@ void OutputFolder::keep(int64_t unit, const UnitResult& result) {
   const std::lock_guard lock(mutex_);
   open_journal();
   if (!write_all(fd_, std::as_bytes(std::span(record)))) {
-    fail((dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
+    fail(ErrorKind::Io, (dir_ / kJournalName).string(), "cannot write: {}", std::strerror(errno));
   }
   ++records_;
 }
 
-void OutputFolder::finish(const Json& document, const std::map<std::string, ResultArray>& arrays) {
+void OutputFolder::finish(const DiffResult& result) {
   open_journal();
-  std::vector<TensorToWrite> tensors;
-  for (const auto& [name, array] : arrays) tensors.push_back({name, array.dtype, array.shape, array.bytes});
-  write_safetensors(dir_ / "arrays.safetensors", tensors, {{"schema", "gyro.diff.arrays/1"}});
-  write_file_atomically(dir_ / "result.json", document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_result_files(dir_, result);
   close(fd_);
   fd_ = -1;
   std::error_code ignored;

@@ -7,6 +7,8 @@
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
 #include "gyro/checkpoint/test_util.h"
+#include "gyro/diff/result_files.h"
+#include "gyro/diff/result_json.h"
 
 namespace gyro {
 namespace {
@@ -18,15 +20,19 @@ const std::string kOther(64, 'b');
 
 UnitResult unit_of(int64_t i) {
   UnitResult unit;
-  unit.rows = {{{"z", i}, {"a", 0.1 * static_cast<double>(i)}, {"none", nullptr}, {"seed", 0xffffffffffffffffu}},
-               {{"text", "ü"}, {"flags", Json::array({"x"})}}};
+  unit.rows.resize(2);
+  unit.rows[0].layer = i;
+  unit.rows[0].nf = 0.1 * static_cast<double>(i);
+  unit.rows[1].tensor = "ü";
+  unit.rows[1].flags = {"x"};
   unit.arrays[fmt::format("v{}", i)] = {DType::F64, {2}, bytes_of<double>({1.0 / 3, -0.0})};
   unit.arrays[fmt::format("c{}", i)] = {DType::F32, {1, 1}, bytes_of<float>({2.5f})};
   return unit;
 }
 
 void expect_same(const UnitResult& a, const UnitResult& b) {
-  EXPECT_EQ(Json(a.rows).dump(), Json(b.rows).dump());  // dump keeps the order of keys
+  ASSERT_EQ(a.rows.size(), b.rows.size());
+  for (size_t i = 0; i < a.rows.size(); ++i) EXPECT_EQ(to_json(a.rows[i]).dump(), to_json(b.rows[i]).dump());
   ASSERT_EQ(a.arrays.size(), b.arrays.size());
   for (const auto& [name, array] : a.arrays) {
     ASSERT_TRUE(b.arrays.contains(name));
@@ -34,6 +40,14 @@ void expect_same(const UnitResult& a, const UnitResult& b) {
     EXPECT_EQ(array.shape, b.arrays.at(name).shape);
     EXPECT_EQ(array.bytes, b.arrays.at(name).bytes);
   }
+}
+
+DiffResult result_of(const std::string& fingerprint, const UnitResult& unit = {}) {
+  DiffResult result;
+  result.fingerprint = fingerprint;
+  result.comparisons.resize(1);
+  result.arrays = unit.arrays;
+  return result;
 }
 
 void keep_units(const fs::path& dir, int64_t begin, int64_t end) {
@@ -53,10 +67,27 @@ std::string refusal(const fs::path& dir, const std::string& fingerprint = kFinge
   return error_of([&] { OutputFolder(dir, fingerprint, false); });
 }
 
-TEST(OutputFolder, MakesNothingBeforeSomethingIsKept) {
+TEST(OutputFolder, LeavesNothingWhereNothingIsKept) {
   const TempDir temp;
-  { const OutputFolder folder(temp / "new", kFingerprint, false); }
+  { const OutputFolder folder(temp / "new/er", kFingerprint, false); }
   EXPECT_FALSE(fs::exists(temp / "new"));
+}
+
+TEST(OutputFolder, IsOneRunsAlone) {
+  const TempDir temp;
+  {
+    OutputFolder folder(temp / "out", kFingerprint, false);
+    const auto expect_refusal = [&] {
+      for (const bool force : {false, true}) {
+        EXPECT_EQ(error_of([&] { OutputFolder(temp / "out", kFingerprint, force); }),
+                  (temp / "out").string() + ": another run is writing to this folder");
+      }
+    };
+    expect_refusal();
+    folder.keep(0, unit_of(0));
+    expect_refusal();
+  }
+  EXPECT_EQ(kept_in(temp / "out").size(), 1u);
 }
 
 TEST(OutputFolder, KeepsUnitsAcrossRuns) {
@@ -144,16 +175,16 @@ TEST(OutputFolder, FinishesWithResultAndArrays) {
   {
     OutputFolder folder(dir, kFingerprint, false);
     folder.keep(0, unit_of(0));
-    folder.finish({{"schema", "s"}, {"fingerprint", kFingerprint}}, unit_of(0).arrays);
+    folder.finish(result_of(kFingerprint, unit_of(0)));
   }
   EXPECT_FALSE(fs::exists(dir / ".gyro-journal"));
-  const Json document = Json::parse(read_file(dir / "result.json", 1 << 20));
-  EXPECT_EQ(document, (Json{{"schema", "s"}, {"fingerprint", kFingerprint}}));
+  const std::string text = read_file(dir / "result.json", 1 << 20);
+  EXPECT_EQ(text, result_text(result_of(kFingerprint)) + "\n");
   const SafetensorsFile arrays(dir / "arrays.safetensors");
   EXPECT_EQ(arrays.header().tensors.size(), 2u);
   EXPECT_EQ(arrays.header().tensors.find("v0")->second.dtype, DType::F64);
-  const OutputFolder again(dir, kFingerprint, false);
-  EXPECT_EQ(again.finished(), document);
+  EXPECT_EQ(result_text(OutputFolder(dir, kFingerprint, false).take_finished().value()) + "\n", text);
+  EXPECT_EQ(read_arrays(dir).at("v0").bytes, unit_of(0).arrays.at("v0").bytes);
 }
 
 TEST(OutputFolder, RefusesWhatIsNotItsOwn) {
@@ -195,7 +226,7 @@ TEST(OutputFolder, AForcedRunResumes) {
   const TempDir temp;
   {
     OutputFolder folder(temp / "run", kOther, false);
-    folder.finish({{"schema", "s"}}, {});
+    folder.finish(result_of(kOther));
   }
   {
     OutputFolder folder(temp / "run", kFingerprint, true);
@@ -240,8 +271,7 @@ TEST(OutputFolder, DiscardLeavesNothing) {
 TEST(OutputFolder, SaysWhatItCannotWrite) {
   const TempDir temp;
   write_text(temp / "file", "");
-  OutputFolder folder(temp / "file/below", kFingerprint, false);
-  const std::string line = error_of([&] { folder.keep(0, unit_of(0)); });
+  const std::string line = refusal(temp / "file/below");
   EXPECT_TRUE(contains(line, "file/below: cannot create the folder")) << line;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
-#include <span>
+#include <limits>
+#include <map>
+#include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gyro/arch/arch.h"
@@ -11,31 +12,170 @@
 
 namespace gyro {
 
-/// result.json and what is put into it, key order kept. This document is the only form in which results leave the room:
-/// tables, reports and resumed runs read it. Numbers that are not valid are null.
-using Json = nlohmann::ordered_json;
+// What a comparison gives. The members are named as the fields of result.json are, and docs/result.schema.json says
+// what each of them means. A number that is not defined is NaN here and null there; none is infinite.
+// (Members have `= {}` so that designated initializers may leave them out.)
 
-/// A document that may come from anyone: of JSON text, or of CBOR bytes. Throws Error naming `subject` for what is
-/// neither, is nested deeper than 32 levels, or has an object of more than 1,000 keys (looking one up takes a walk over
-/// all).
-Json parse_document(const std::string& subject, std::string_view text);
-Json parse_cbor_document(const std::string& subject, std::span<const std::byte> bytes);
+inline constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-/// A number, NaN for null or a missing key.
-double number(const Json& object, std::string_view key);
-/// A number for the document: null unless finite.
-Json finite_or_null(double value);
+/// ‖E‖² and the shares of it; the ratio of two of them and what chance makes of that.
+struct RowEnergy {
+  double total = kUndefined;
+  double scaling = kUndefined, co_rotation = kUndefined, counter_rotation = kUndefined, leakage = kUndefined;
+  double counter_over_co = kUndefined, z = kUndefined;
+};
 
-/// One matrix's row ("matrices" of design §4).
-Json matrix_row(const MatrixSite& site, const PairMeasure& measure);
+/// Draws of the null model, and standard deviations between them.
+struct RowSample {
+  int64_t draws = 0;
+  uint64_t seed = 0;
+  double alpha_mean = kUndefined, alpha_std = kUndefined, alpha_std_sd = kUndefined;
+  int64_t nf_draws = 0;
+  double nf = kUndefined, nf_sd = kUndefined, nf_robust = kUndefined, nf_robust_sd = kUndefined;
+};
+
+enum class AlphaMethod { ClosedForm, Sampled };
+
+/// What a structureless change of the same size gives.
+struct RowNull {
+  bool valid = false;  ///< nf may be compared with it
+  double alpha_mean = kUndefined, alpha_std = kUndefined;
+  std::optional<AlphaMethod> alpha_method = {};
+  double nf = kUndefined, nf_robust = kUndefined, nf_robust_sd = kUndefined;
+  std::optional<RowSample> sampled = {};
+};
+
+/// One matrix of one comparison.
+struct MatrixRow {
+  int64_t layer = 0;
+  MatrixType type = MatrixType::Q;
+  std::string tensor = {};
+  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor, where it is a part of a fused one
+  int64_t d_in = 0, d_out = 0, n = 0, k = 0, rank = 0;
+  Method method = Method::Gram;
+  std::vector<std::string> flags = {};
+  double alpha_mean = kUndefined, alpha_std = kUndefined, alpha_error = kUndefined;
+  double nf = kUndefined, nf_error = kUndefined, nf_robust = kUndefined, nf_robust_error = kUndefined;
+  double nf_chance = kUndefined, nf_robust_chance = kUndefined;
+  double scale = kUndefined, relative_change = kUndefined, cosine = kUndefined, polar_inner = kUndefined;
+  double q1_orthogonality = kUndefined, q2_orthogonality = kUndefined;
+  RowEnergy energy = {};
+  double unchanged = kUndefined, stable_rank = kUndefined, rounding_over_residual = kUndefined;
+  RowNull null = {};
+};
+
+/// ‖E‖² over the layers of a type, and the shares of it.
+struct TypeEnergy {
+  double total = kUndefined;
+  double scaling = kUndefined, co_rotation = kUndefined, counter_rotation = kUndefined, leakage = kUndefined;
+};
+
+struct TypeNull {
+  double alpha_mean = kUndefined, alpha_std = kUndefined, nf_mean = kUndefined, nf_robust_mean = kUndefined;
+};
+
+/// All layers of one type.
+struct TypeRow {
+  MatrixType type = MatrixType::Q;
+  int64_t layers = 0;
+  double alpha_mean = kUndefined, alpha_std = kUndefined, alpha_prime = kUndefined;
+  double nf_mean = kUndefined, nf_max = kUndefined, nf_chance = kUndefined, nf_robust_mean = kUndefined;
+  double counter_over_co = kUndefined, counter_over_co_sd = kUndefined, z = kUndefined;
+  TypeEnergy energy = {};
+  double scale_mean = kUndefined, relative_change_mean = kUndefined, unchanged = kUndefined;
+  TypeNull null = {};
+  double alpha_mean_over_null = kUndefined, alpha_std_over_null = kUndefined;
+  double nf_mean_over_null = kUndefined, nf_robust_mean_over_null = kUndefined;
+};
+
+enum class FindingId {
+  Unrelated,
+  UniformScaling,
+  CommonScalar,
+  WoAnomaly,
+  CoRotation,
+  LowRankUpdate,
+  SparseUpdate,
+};
+
+enum class Verdict { Yes, No, Undefined, Unclear, AsChance, SomeTypes };
+
+/// A statement about a comparison, with its evidence: the value, what chance gives, and the bound of the verdict.
+struct Finding {
+  FindingId id = FindingId::Unrelated;
+  Verdict verdict = Verdict::Undefined;
+  double value = kUndefined, null = kUndefined, threshold = kUndefined, z = kUndefined;
+  std::vector<MatrixType> types = {};  ///< of which it is said
+  std::string text = {};
+};
+
+/// A model as it was found. A noise control is described as the base, without what is of its files.
+struct ModelInfo {
+  std::string id = {};
+  std::optional<std::string> path = {}, revision = {};
+  std::string architecture = {}, model_type = {};
+  int64_t layers = 0, parameters = 0;
+  std::vector<std::string> dtypes = {};
+  std::optional<std::string> sha256 = {};  ///< of the files' headers and sizes
+};
+
+enum class Role { Post, Control };
+
+struct Comparison {
+  ModelInfo post = {};
+  Role role = Role::Post;
+  std::vector<MatrixRow> matrices = {};
+  std::vector<TypeRow> types = {};
+  std::vector<Finding> findings = {};
+};
+
+/// What was asked for; empty layers or types: all.
+struct DiffOptions {
+  std::vector<int64_t> layers = {};
+  std::vector<MatrixType> types = {};
+  int64_t null_draws = 0, null_nf_draws = 0;
+  uint64_t seed = 0;
+};
+
+/// What computed it: the version, the library that did the work, "cpu" or "cuda".
+struct Program {
+  std::string version = {}, build = {}, device = {};
+};
+
+/// An array of arrays.safetensors: its bytes are little-endian, row-major, as many as dtype and shape say.
+struct ResultArray {
+  DType dtype = DType::F64;
+  std::vector<int64_t> shape = {};
+  std::vector<std::byte> bytes = {};
+};
+using ResultArrays = std::map<std::string, ResultArray>;
+
+/// A comparison of one base with its posts and controls.
+struct DiffResult {
+  Program gyro = {};
+  DiffOptions options = {};
+  ModelInfo base = {};
+  std::vector<Comparison> comparisons = {};  ///< posts, then controls; all of the same matrices in the same order
+  std::string fingerprint = {};
+  ResultArrays arrays = {};  ///< by name; empty unless asked for
+};
+
+/// What one matrix gave: a row for each comparison, and its arrays.
+struct UnitResult {
+  std::vector<MatrixRow> rows = {};
+  ResultArrays arrays = {};
+};
+
+/// One matrix's row.
+MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
-Json pool_types(const Json& rows);
+std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
-/// The findings of a comparison from its matrices and types, in words with their evidence.
-Json find_findings(const Json& rows, const Json& types);
+/// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
+std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
 
-/// How a model is named in the document.
-Json describe_model(const TensorSource& checkpoint);
+/// How a model is named in the result.
+ModelInfo describe_model(const TensorSource& checkpoint);
 
 }  // namespace gyro

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "gyro/diff/result_json.h"
 #include "gyro/diff/test_util.h"
 
 namespace gyro {
@@ -18,44 +19,48 @@ PairMeasure measured(int64_t d_in, int64_t d_out, uint64_t seed, const PairOptio
   return compare(base, combined(0.95, base, 0.05, gaussian(d_in, d_out, seed + 1)), options);
 }
 
-// Every key that design §4 promises, in its order.
+Json json_of(const MatrixSite& site, const PairMeasure& measure) {
+  return to_json(matrix_row(site, measure));
+}
+
+// Every key that design §4 promises, no other, and in its order.
 TEST(MatrixRow, HasTheContractsKeys) {
-  const Json row = matrix_row(site_of(3, MatrixType::Gate, 12, 20), measured(12, 20, 1, {.null_nf_draws = 2}));
+  const Json row = json_of(site_of(3, MatrixType::Gate, 12, 20), measured(12, 20, 1, {.null_nf_draws = 2}));
   std::vector<std::string> keys;
   for (const auto& [key, value] : row.items()) keys.push_back(key);
-  for (const char* key : {"layer",
-                          "type",
-                          "tensor",
-                          "slice",
-                          "fused",
-                          "d_in",
-                          "d_out",
-                          "n",
-                          "k",
-                          "rank",
-                          "method",
-                          "flags",
-                          "alpha_mean",
-                          "alpha_std",
-                          "alpha_error",
-                          "nf",
-                          "nf_error",
-                          "nf_robust",
-                          "nf_robust_error",
-                          "nf_chance",
-                          "nf_robust_chance",
-                          "scale",
-                          "relative_change",
-                          "cosine",
-                          "polar_inner",
-                          "q1_orthogonality",
-                          "q2_orthogonality",
-                          "energy",
-                          "unchanged",
-                          "stable_rank",
-                          "null"}) {
-    EXPECT_TRUE(std::find(keys.begin(), keys.end(), key) != keys.end()) << key;
-  }
+  const std::vector<std::string> expected = {"layer",
+                                             "type",
+                                             "tensor",
+                                             "slice",
+                                             "fused",
+                                             "d_in",
+                                             "d_out",
+                                             "n",
+                                             "k",
+                                             "rank",
+                                             "method",
+                                             "flags",
+                                             "alpha_mean",
+                                             "alpha_std",
+                                             "alpha_error",
+                                             "nf",
+                                             "nf_error",
+                                             "nf_robust",
+                                             "nf_robust_error",
+                                             "nf_chance",
+                                             "nf_robust_chance",
+                                             "scale",
+                                             "relative_change",
+                                             "cosine",
+                                             "polar_inner",
+                                             "q1_orthogonality",
+                                             "q2_orthogonality",
+                                             "energy",
+                                             "unchanged",
+                                             "stable_rank",
+                                             "rounding_over_residual",
+                                             "null"};
+  EXPECT_EQ(keys, expected);
   for (const char* key : {"scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"}) {
     EXPECT_TRUE(row["energy"][key].is_number()) << key;
   }
@@ -74,7 +79,7 @@ TEST(MatrixRow, HasTheContractsKeys) {
 
 TEST(MatrixRow, NumbersAreTheMeasures) {
   const PairMeasure m = measured(12, 20, 2);
-  const Json row = matrix_row(site_of(0, MatrixType::Up, 12, 20), m);
+  const Json row = json_of(site_of(0, MatrixType::Up, 12, 20), m);
   EXPECT_EQ(row["nf"].get<double>(), m.nf);
   EXPECT_EQ(row["alpha_std"].get<double>(), m.alpha_std);
   EXPECT_EQ(row["alpha_error"].get<double>(), m.alpha_error);
@@ -93,9 +98,9 @@ TEST(MatrixRow, SlicesAndFusedTypes) {
   site.sliced = true;
   site.row_begin = 16;
   site.row_end = 20;
-  EXPECT_EQ(matrix_row(site, measured(8, 4, 3))["slice"], (Json{16, 20}));
-  EXPECT_FALSE(matrix_row(site, measured(8, 4, 3))["fused"].get<bool>());
-  EXPECT_TRUE(matrix_row(site_of(0, MatrixType::QKV, 8, 4), measured(8, 4, 3))["fused"].get<bool>());
+  EXPECT_EQ(json_of(site, measured(8, 4, 3))["slice"], (Json{16, 20}));
+  EXPECT_FALSE(json_of(site, measured(8, 4, 3))["fused"].get<bool>());
+  EXPECT_TRUE(json_of(site_of(0, MatrixType::QKV, 8, 4), measured(8, 4, 3))["fused"].get<bool>());
 }
 
 /// No number of the document may be NaN or infinite, not even in memory: it would read back as null.
@@ -114,39 +119,43 @@ TEST(MatrixRow, WhatIsNotValidIsNull) {
   const std::pair<const Matrix*, const Matrix*> pairs[] = {{&zero, &some},     {&some, &zero},  {&zero, &zero},
                                                            {&some, &some},     {&some, &twice}, {&deficient, &some},
                                                            {&some, &deficient}};
-  Json rows = Json::array();
+  std::vector<MatrixRow> rows;
   for (const auto& [base, post] : pairs) {
-    const Json row = matrix_row(site_of(0, MatrixType::V, 6, 4), compare(*base, *post));
-    expect_finite(row, "row");
-    EXPECT_EQ(Json::parse(row.dump()), row);
-    rows.push_back(row);
+    rows.push_back(matrix_row(site_of(0, MatrixType::V, 6, 4), compare(*base, *post)));
+    const Json json = to_json(rows.back());
+    expect_finite(json, "row");
+    EXPECT_EQ(Json::parse(json.dump()), json);
   }
-  EXPECT_TRUE(rows[0]["nf"].is_null() && rows[0]["alpha_mean"].is_null() && rows[0]["scale"].is_null());
-  EXPECT_TRUE(rows[0]["null"]["nf"].is_null() && rows[0]["null"]["alpha_method"].is_null());
-  EXPECT_FALSE(rows[0]["null"]["valid"].get<bool>());
-  EXPECT_TRUE(rows[3]["stable_rank"].is_null());
-  EXPECT_TRUE(rows[4]["energy"]["counter_over_co"].is_null() && rows[4]["energy"]["scaling"].is_null());
-  EXPECT_TRUE(rows[5]["nf"].is_null());
-  const Json types = pool_types(rows);
-  expect_finite(types, "types");
-  expect_finite(find_findings(rows, types), "findings");
+  const auto undefined = [](double value) { return std::isnan(value); };
+  EXPECT_TRUE(undefined(rows[0].nf) && undefined(rows[0].alpha_mean) && undefined(rows[0].scale));
+  EXPECT_TRUE(undefined(rows[0].null.nf) && !rows[0].null.alpha_method && !rows[0].null.valid);
+  EXPECT_TRUE(to_json(rows[0])["nf"].is_null() && to_json(rows[0])["null"]["alpha_method"].is_null());
+  EXPECT_TRUE(undefined(rows[3].stable_rank));
+  EXPECT_TRUE(undefined(rows[4].energy.counter_over_co) && undefined(rows[4].energy.scaling));
+  EXPECT_TRUE(undefined(rows[5].nf));
+  const std::vector<TypeRow> types = pool_types(rows);
+  for (const TypeRow& type : types) expect_finite(to_json(type), "type");
+  for (const Finding& finding : find_findings(rows, types)) {
+    expect_finite(to_json(finding), "finding");
+    EXPECT_FALSE(finding.text.find("nan") != finding.text.npos) << finding.text;
+  }
 }
 
 TEST(MatrixRow, NullMethodOfAlpha) {
   PairMeasure m = measured(12, 20, 5);
   m.null.alpha_valid = true;
-  EXPECT_EQ(matrix_row(site_of(0, MatrixType::Up, 12, 20), m)["null"]["alpha_method"], "closed_form");
+  EXPECT_EQ(json_of(site_of(0, MatrixType::Up, 12, 20), m)["null"]["alpha_method"], "closed_form");
   m.null.alpha_valid = false;
-  const Json sampled = matrix_row(site_of(0, MatrixType::Up, 12, 20), m)["null"];
+  const Json sampled = json_of(site_of(0, MatrixType::Up, 12, 20), m)["null"];
   EXPECT_EQ(sampled["alpha_method"], "sampled");
   EXPECT_EQ(sampled["alpha_std"].get<double>(), m.sampled->alpha_std);
   m.sampled.reset();
-  const Json nothing = matrix_row(site_of(0, MatrixType::Up, 12, 20), m)["null"];
+  const Json nothing = json_of(site_of(0, MatrixType::Up, 12, 20), m)["null"];
   EXPECT_TRUE(nothing["alpha_method"].is_null() && nothing["alpha_std"].is_null() && nothing["sampled"].is_null());
 }
 
-Json two_layers() {
-  Json rows = Json::array();
+std::vector<MatrixRow> two_layers() {
+  std::vector<MatrixRow> rows;
   for (int64_t layer = 0; layer < 2; ++layer) {
     const auto seed = static_cast<uint64_t>(10 * layer);
     rows.push_back(matrix_row(site_of(layer, MatrixType::Down, 20, 12), measured(20, 12, seed)));
@@ -157,76 +166,68 @@ Json two_layers() {
 }
 
 TEST(PoolTypes, OneRowATypeInTheTablesOrder) {
-  const Json types = pool_types(two_layers());
+  const std::vector<TypeRow> types = pool_types(two_layers());
   ASSERT_EQ(types.size(), 3u);
-  EXPECT_EQ(types[0]["type"], "W_Q");
-  EXPECT_EQ(types[1]["type"], "W_down");
-  EXPECT_EQ(types[2]["type"], "W_QKV");
-  EXPECT_TRUE(types[2]["fused"].get<bool>());
-  EXPECT_FALSE(types[0]["fused"].get<bool>());
-  for (const Json& type : types) EXPECT_EQ(type["layers"], 2);
+  EXPECT_EQ(types[0].type, MatrixType::Q);
+  EXPECT_EQ(types[1].type, MatrixType::Down);
+  EXPECT_EQ(types[2].type, MatrixType::QKV);
+  EXPECT_TRUE(to_json(types[2])["fused"].get<bool>());
+  EXPECT_FALSE(to_json(types[0])["fused"].get<bool>());
+  for (const TypeRow& type : types) EXPECT_EQ(type.layers, 2);
 }
 
 TEST(PoolTypes, PoolsOverLayers) {
-  const Json rows = two_layers(), type = pool_types(rows)[1];
-  const Json &a = rows[0], &b = rows[3];
-  const auto of = [](const Json& row, const char* key) { return row[key].get<double>(); };
+  const std::vector<MatrixRow> rows = two_layers();
+  const TypeRow type = pool_types(rows)[1];
+  const MatrixRow &a = rows[0], &b = rows[3];
   // k values each: the pooled deviation is √(mean of squares − square of the mean).
-  const double mean = (of(a, "alpha_mean") + of(b, "alpha_mean")) / 2;
+  const double mean = (a.alpha_mean + b.alpha_mean) / 2;
   double square = 0, null_square = 0, null_mean = 0;
-  for (const Json* row : {&a, &b}) {
-    square += (std::pow(of(*row, "alpha_mean"), 2) + std::pow(of(*row, "alpha_std"), 2)) / 2;
-    null_mean += of((*row)["null"], "alpha_mean") / 2;
-    null_square += (std::pow(of((*row)["null"], "alpha_mean"), 2) + std::pow(of((*row)["null"], "alpha_std"), 2)) / 2;
+  for (const MatrixRow* row : {&a, &b}) {
+    square += (std::pow(row->alpha_mean, 2) + std::pow(row->alpha_std, 2)) / 2;
+    null_mean += row->null.alpha_mean / 2;
+    null_square += (std::pow(row->null.alpha_mean, 2) + std::pow(row->null.alpha_std, 2)) / 2;
   }
-  EXPECT_NEAR(of(type, "alpha_mean"), mean, 1e-14);
-  EXPECT_NEAR(of(type, "alpha_std"), std::sqrt(square - mean * mean), 1e-12);
-  EXPECT_DOUBLE_EQ(of(type, "alpha_prime"), std::round(10 * mean) / 10);
-  EXPECT_NEAR(of(type, "nf_mean"), (of(a, "nf") + of(b, "nf")) / 2, 1e-15);
-  EXPECT_EQ(of(type, "nf_max"), std::max(of(a, "nf"), of(b, "nf")));
-  EXPECT_NEAR(of(type, "nf_robust_mean"), (of(a, "nf_robust") + of(b, "nf_robust")) / 2, 1e-15);
-  EXPECT_NEAR(of(type, "scale_mean"), (of(a, "scale") + of(b, "scale")) / 2, 1e-15);
-  EXPECT_NEAR(of(type, "relative_change_mean"), (of(a, "relative_change") + of(b, "relative_change")) / 2, 1e-15);
-  const double null_nf = (of(a["null"], "nf") + of(b["null"], "nf")) / 2;
-  EXPECT_NEAR(of(type["null"], "nf_mean"), null_nf, 1e-15);
-  EXPECT_NEAR(of(type, "nf_mean_over_null"), of(type, "nf_mean") / null_nf, 1e-13);
-  EXPECT_NEAR(of(type["null"], "alpha_std"), std::sqrt(null_square - null_mean * null_mean), 1e-12);
-  EXPECT_NEAR(of(type, "alpha_std_over_null"), of(type, "alpha_std") / of(type["null"], "alpha_std"), 1e-12);
+  EXPECT_NEAR(type.alpha_mean, mean, 1e-14);
+  EXPECT_NEAR(type.alpha_std, std::sqrt(square - mean * mean), 1e-12);
+  EXPECT_DOUBLE_EQ(type.alpha_prime, std::round(10 * mean) / 10);
+  EXPECT_NEAR(type.nf_mean, (a.nf + b.nf) / 2, 1e-15);
+  EXPECT_EQ(type.nf_max, std::max(a.nf, b.nf));
+  EXPECT_NEAR(type.nf_robust_mean, (a.nf_robust + b.nf_robust) / 2, 1e-15);
+  EXPECT_NEAR(type.scale_mean, (a.scale + b.scale) / 2, 1e-15);
+  EXPECT_NEAR(type.relative_change_mean, (a.relative_change + b.relative_change) / 2, 1e-15);
+  const double null_nf = (a.null.nf + b.null.nf) / 2;
+  EXPECT_NEAR(type.null.nf_mean, null_nf, 1e-15);
+  EXPECT_NEAR(type.nf_mean_over_null, type.nf_mean / null_nf, 1e-13);
+  EXPECT_NEAR(type.null.alpha_std, std::sqrt(null_square - null_mean * null_mean), 1e-12);
+  EXPECT_NEAR(type.alpha_std_over_null, type.alpha_std / type.null.alpha_std, 1e-12);
 }
 
 TEST(PoolTypes, CounterOverCoIsARatioOfSummedEnergies) {
-  const Json rows = two_layers(), type = pool_types(rows)[1];
+  const std::vector<MatrixRow> rows = two_layers();
+  const TypeRow type = pool_types(rows)[1];
   double counter = 0, co = 0, total = 0, variance = 0;
-  for (const Json* row : {&rows[0], &rows[3]}) {
-    const Json& e = (*row)["energy"];
-    const double size = e["total"].get<double>(), s = size * e["co_rotation"].get<double>();
-    counter += size * e["counter_rotation"].get<double>();
+  for (const MatrixRow* row : {&rows[0], &rows[3]}) {
+    const RowEnergy& e = row->energy;
+    const double size = e.total, s = size * e.co_rotation;
+    counter += size * e.counter_rotation;
     co += s;
     total += size;
     variance += s * s * 8 / (12.0 * 11);
   }
-  EXPECT_NEAR(type["counter_over_co"].get<double>(), counter / co, 1e-13);
-  EXPECT_NEAR(type["counter_over_co_sd"].get<double>(), std::sqrt(variance) / co, 1e-13);
-  EXPECT_NEAR(type["z"].get<double>(), (counter / co - 1) * co / std::sqrt(variance), 1e-11);
-  EXPECT_NEAR(type["energy"]["co_rotation"].get<double>(), co / total, 1e-13);
+  EXPECT_NEAR(type.counter_over_co, counter / co, 1e-13);
+  EXPECT_NEAR(type.counter_over_co_sd, std::sqrt(variance) / co, 1e-13);
+  EXPECT_NEAR(type.z, (counter / co - 1) * co / std::sqrt(variance), 1e-11);
+  EXPECT_NEAR(type.energy.co_rotation, co / total, 1e-13);
 }
 
 TEST(PoolTypes, AnInvalidLayerMakesTheRatioNull) {
-  Json rows = two_layers();
-  rows[3]["null"]["valid"] = false;
-  const Json type = pool_types(rows)[1];
-  EXPECT_TRUE(type["nf_mean_over_null"].is_null());
-  EXPECT_TRUE(type["nf_robust_mean_over_null"].is_null());
-  EXPECT_TRUE(type["nf_mean"].is_number());
-}
-
-TEST(Number, IsNanForWhatIsNotThere) {
-  const Json object = {{"a", 1}, {"b", nullptr}, {"c", "text"}};
-  EXPECT_EQ(number(object, "a"), 1);
-  for (const char* key : {"b", "c", "d"}) EXPECT_TRUE(std::isnan(number(object, key))) << key;
-  EXPECT_TRUE(finite_or_null(std::nan("")).is_null());
-  EXPECT_TRUE(finite_or_null(-INFINITY).is_null());
-  EXPECT_EQ(finite_or_null(2.5), 2.5);
+  std::vector<MatrixRow> rows = two_layers();
+  rows[3].null.valid = false;
+  const TypeRow type = pool_types(rows)[1];
+  EXPECT_TRUE(std::isnan(type.nf_mean_over_null));
+  EXPECT_TRUE(std::isnan(type.nf_robust_mean_over_null));
+  EXPECT_TRUE(std::isfinite(type.nf_mean));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "gyro/checkpoint/test_util.h"
+#include "gyro/diff/result_json.h"
 #include "gyro/diff/runner.h"
 
 namespace gyro {
@@ -31,7 +32,7 @@ struct FamilyRun {
     request.out = dir / "out";
     request.run.threads = 2;
     request.warn = [](const std::string& text) { ADD_FAILURE() << text; };
-    comparison = run_diff(request).document["comparisons"][0];
+    comparison = to_json(run_diff(request).result.value())["comparisons"][0];
   }
   Json row(const Json& expected) const {
     for (const Json& row : comparison["matrices"]) {

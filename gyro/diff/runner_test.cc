@@ -1,12 +1,16 @@
 #include "gyro/diff/runner.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <csignal>
 
 #include "gyro/base/file.h"
+#include "gyro/diff/result_files.h"
+#include "gyro/diff/result_json.h"
 #include "gyro/diff/test_util.h"
 
 namespace gyro {
@@ -54,6 +58,30 @@ DiffOutcome run_to(DiffRequest request, const fs::path& out, int matrices = 1000
   return run_diff(request);
 }
 
+/// Files of this process cannot grow beyond a size for as long as this lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit = {bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_ = {};
+};
+
+Json document_of(const DiffOutcome& outcome) {
+  return to_json(outcome.result.value());
+}
+
 std::string bytes_in(const fs::path& path) {
   return read_file(path, size_t{1} << 26);
 }
@@ -71,9 +99,9 @@ TEST(RunDiff, CoversEveryMatrixInOrder) {
   EXPECT_EQ(outcome.total, 21);
   EXPECT_EQ(outcome.done, 21);
   EXPECT_FALSE(outcome.resumed);
-  EXPECT_EQ(outcome.document["schema"], "gyro.diff/1");
-  EXPECT_EQ(outcome.document["base"]["layers"], 3);
-  const Json& comparison = outcome.document["comparisons"][0];
+  EXPECT_EQ(document_of(outcome)["schema"], "gyro.diff/1");
+  EXPECT_EQ(document_of(outcome)["base"]["layers"], 3);
+  const Json comparison = document_of(outcome)["comparisons"][0];
   EXPECT_EQ(comparison["role"], "post");
   const char* names[] = {"W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down"};
   ASSERT_EQ(comparison["matrices"].size(), 21u);
@@ -99,13 +127,13 @@ TEST(RunDiff, DoesNotDependOnThreads) {
 TEST(RunDiff, SeedChangesTheDrawsAlone) {
   const Models models;
   DiffRequest request = models.request();
-  const Json zero = run_diff(request).document;
+  const Json zero = document_of(run_diff(request));
   request.seed = 1;
-  const Json one = run_diff(request).document;
+  const Json one = document_of(run_diff(request));
   const Json &a = zero["comparisons"][0]["matrices"][0], &b = one["comparisons"][0]["matrices"][0];
   EXPECT_NE(a["null"]["sampled"], b["null"]["sampled"]);
   EXPECT_EQ(a["nf"], b["nf"]);
-  EXPECT_EQ(run_diff(request).document, one);
+  EXPECT_EQ(document_of(run_diff(request)), one);
 }
 
 TEST(RunDiff, ResumesToTheSameBytes) {
@@ -114,7 +142,7 @@ TEST(RunDiff, ResumesToTheSameBytes) {
   run_to(request, models.dir / "whole");
   const fs::path out = models.dir / "parts";
   DiffOutcome outcome = run_to(request, out, 4);
-  EXPECT_TRUE(outcome.document.is_null());
+  EXPECT_FALSE(outcome.result);
   EXPECT_EQ(outcome.done, 4);
   EXPECT_TRUE(fs::exists(out / ".gyro-journal"));
   EXPECT_FALSE(fs::exists(out / "result.json"));
@@ -151,7 +179,7 @@ TEST(RunDiff, AFinishedRunIsNotComputedAgain) {
   const auto written = fs::last_write_time(out / "result.json");
   const DiffOutcome again = run_to(models.request(), out, 0);  // would stop before any matrix
   EXPECT_TRUE(again.resumed);
-  EXPECT_EQ(again.document["comparisons"], first.document["comparisons"]);
+  EXPECT_EQ(document_of(again)["comparisons"], document_of(first)["comparisons"]);
   EXPECT_EQ(fs::last_write_time(out / "result.json"), written);
 }
 
@@ -168,6 +196,40 @@ TEST(RunDiff, RefusesAnotherRunsFolder) {
   other.force = true;
   EXPECT_EQ(run_to(other, out).done, 21);
   EXPECT_NE(bytes_in(out / "result.json"), before);
+}
+
+// A model is known by what it holds, whatever path leads there.
+TEST(RunDiff, GoesOnUnderAnotherSpellingOfThePaths) {
+  const Models models;
+  run_to(models.request(), models.dir / "whole");
+  const fs::path out = models.dir / "out";
+  DiffRequest other = models.request({"one/", "./one", "../" + models.dir.path().filename().string() + "/one"});
+  other.base = (models.dir / "base/").string();
+  for (const std::string& post : std::exchange(other.posts, {})) {
+    run_to(models.request(), out, 5);
+    other.posts = {post};
+    EXPECT_EQ(run_to(other, out, 2).done, 7) << post;
+    EXPECT_TRUE(run_to(models.request(), out).resumed);
+    expect_same_files(models.dir / "whole", out);
+    EXPECT_EQ(run_to(other, out, 0).done, 21) << post;
+    fs::remove_all(out);
+  }
+}
+
+// What the machine lacks now it may have later: what is done is kept.
+TEST(RunDiff, KeepsItsJournalWhenItCannotBeWrittenOn) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  {
+    const FileSizeLimit limit(60'000);
+    EXPECT_TRUE(contains(error_of([&] { run_to(models.request(), out); }), ".gyro-journal: cannot write"));
+  }
+  const DiffOutcome outcome = run_to(models.request(), out, 0);
+  EXPECT_GT(outcome.done, 0);
+  EXPECT_TRUE(outcome.resumed);
+  run_to(models.request(), out);
+  run_to(models.request(), models.dir / "whole");
+  expect_same_files(models.dir / "whole", out);
 }
 
 // The same paths, but other weights in them.
@@ -247,16 +309,16 @@ TEST(RunDiff, WarnsOfUnknownArchitecturesIfAnyoneListens) {
 TEST(RunDiff, SelectsLayersAndTypes) {
   const Models models;
   DiffRequest request = models.request();
-  const Json all = run_diff(request).document["comparisons"][0]["matrices"];
+  const Json all = document_of(run_diff(request))["comparisons"][0]["matrices"];
   request.layers = {-1, 0, 0};
   request.types = {MatrixType::Down, MatrixType::Q};
   const DiffOutcome outcome = run_diff(request);
   EXPECT_EQ(outcome.total, 4);
-  const Json& rows = outcome.document["comparisons"][0]["matrices"];
+  const Json rows = document_of(outcome)["comparisons"][0]["matrices"];
   ASSERT_EQ(rows.size(), 4u);
   // The same rows as in the whole run, draws and all.
   EXPECT_EQ(rows, (Json{all[0], all[6], all[14], all[20]}));
-  EXPECT_EQ(outcome.document["options"]["types"], (Json{"W_down", "W_Q"}));
+  EXPECT_EQ(document_of(outcome)["options"]["types"], (Json{"W_down", "W_Q"}));
   for (const int64_t layer : {3, -4}) {
     request.layers = {layer};
     EXPECT_EQ(error_of([&] { run_diff(request); }),
@@ -267,13 +329,13 @@ TEST(RunDiff, SelectsLayersAndTypes) {
   EXPECT_EQ(error_of([&] { run_diff(request); }), "--types: the model has no such matrices");
 }
 
-// A base that is decomposed once for two posts gives what two runs give. (Draws are seeded by the comparison's number.)
+// A base that is decomposed once for two posts gives what two runs give.
 TEST(RunDiff, SharesTheBaseBetweenPosts) {
   const Models models;
   const auto rows = [&](const std::vector<std::string>& posts) {
     DiffRequest request = models.request(posts);
     request.null_draws = 0;
-    return run_diff(request).document["comparisons"];
+    return document_of(run_diff(request))["comparisons"];
   };
   const Json both = rows({"one", "two"}), one = rows({"one"}), two = rows({"two"});
   EXPECT_EQ(both[0], one[0]);
@@ -285,7 +347,7 @@ TEST(RunDiff, KeepsArrays) {
   const fs::path out = models.dir / "out";
   DiffRequest request = models.request();
   request.controls = {models.dir / "two"};
-  EXPECT_EQ(run_to(request, out).document["comparisons"][1]["role"], "control");
+  EXPECT_EQ(document_of(run_to(request, out))["comparisons"][1]["role"], "control");
   const SafetensorsFile file(out / "arrays.safetensors");
   const auto& tensors = file.header().tensors;
   // 21 bases' σ; σ and two turns of both comparisons; six corners in the two outer layers.
@@ -298,6 +360,26 @@ TEST(RunDiff, KeepsArrays) {
   EXPECT_FALSE(tensors.contains("0.1.W_Q.sim_u"));
 }
 
+// What is written to a folder is the same as what is held in memory, whether computed now or found there.
+TEST(RunDiff, HoldsArraysInMemoryIfAsked) {
+  const Models models;
+  const fs::path out = models.dir / "out";
+  DiffRequest request = models.request();
+  EXPECT_TRUE(run_diff(request).result->arrays.empty());
+  EXPECT_TRUE(run_to(request, out).result->arrays.empty());
+  request.arrays = true;
+  const ResultArrays written = read_arrays(out), held = run_diff(request).result->arrays,
+                     found = run_to(request, out).result->arrays;
+  EXPECT_EQ(written.size(), 21u + 21 * 3 + 14 * 6);
+  for (const ResultArrays* arrays : {&held, &found}) {
+    ASSERT_EQ(arrays->size(), written.size());
+    for (const auto& [name, array] : written) {
+      EXPECT_EQ(arrays->at(name).shape, array.shape) << name;
+      EXPECT_EQ(arrays->at(name).bytes, array.bytes) << name;
+    }
+  }
+}
+
 double of(const Json& row, const char* key) {
   return row[key].get<double>();
 }
@@ -308,7 +390,7 @@ TEST(RunDiff, NoiseControlHasTheResidualsNorm) {
   const Models models;
   DiffRequest request = models.request({"one", "two"});
   request.controls = {"noise"};
-  const Json comparisons = run_diff(request).document["comparisons"];
+  const Json comparisons = document_of(run_diff(request))["comparisons"];
   ASSERT_EQ(comparisons.size(), 3u);
   EXPECT_EQ(comparisons[2]["role"], "control");
   EXPECT_EQ(comparisons[2]["post"]["id"], "noise");
@@ -335,7 +417,7 @@ TEST(RunDiff, ZeroMatricesInTheBase) {
   });
   DiffRequest request = models.request();
   request.controls = {"noise"};
-  const Json comparisons = run_diff(request).document["comparisons"];
+  const Json comparisons = document_of(run_diff(request))["comparisons"];
   for (const Json& comparison : comparisons) {
     EXPECT_TRUE(comparison["matrices"][7]["nf"].is_null());
     const Json& flags = comparison["matrices"][7]["flags"];
@@ -353,7 +435,7 @@ Json findings_of(const TinyModel& model, const TinyModel::Make& base, const Tiny
   request.base = dir / "base";
   request.posts = {dir / "post"};
   request.run.threads = 2;
-  const Json document = run_diff(request).document;
+  const Json document = document_of(run_diff(request));
   Json findings;
   for (const Json& finding : document["comparisons"][0]["findings"]) {
     findings[finding["id"].get<std::string>()] = finding;

@@ -321,6 +321,11 @@ double array_bytes(const std::vector<Result>& results, const Detail& detail) {
 
 }  // namespace
 
+double number(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_number() ? it->get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
+
 std::string short_name(const Json& model, int parts) {
   const Json json = model.value("id", Json());
   std::string id = json.is_string() ? json.get<std::string>() : "?";

@@ -8,6 +8,9 @@
 
 namespace gyro {
 
+/// A number of a foreign document, NaN for null or a missing key.
+double number(const Json& object, const char* key);
+
 /// How finely arrays go into the page.
 struct Detail {
   int64_t curve = 512;  ///< points of a curve over singular indices

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/report/embedded.h"

@@ -7,7 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/safetensors.h"
-#include "gyro/diff/result.h"
+#include "gyro/diff/document.h"
 
 namespace gyro {
 

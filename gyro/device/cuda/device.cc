@@ -96,7 +96,7 @@ void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // a refused allocation must not be reported again by the next launch
   if (status == cudaErrorMemoryAllocation) throw OutOfMemory();
-  fail("CUDA", "{}: {}", what, cudaGetErrorString(status));
+  fail(ErrorKind::Device, "CUDA", "{}: {}", what, cudaGetErrorString(status));
 }
 
 cudaStream_t stream() {

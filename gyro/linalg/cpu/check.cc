@@ -72,8 +72,8 @@ double error_of_eigenproblem(const Cpu& backend) {
 void check_library(const Cpu& backend) {
   const auto require = [&](double error, const char* what) {
     if (error <= kTolerance) return;
-    fail(backend.library(), "computes wrong results on this processor ({} is off by {:.1e}): use another build of it",
-         what, error);
+    fail(ErrorKind::Internal, backend.library(),
+         "computes wrong results on this processor ({} is off by {:.1e}): use another build of it", what, error);
   };
   require(error_of_products(backend), "a product of two matrices");
   require(error_of_eigenproblem(backend), "an eigenproblem");

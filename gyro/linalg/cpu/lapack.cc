@@ -11,7 +11,7 @@ namespace gyro::linalg {
 namespace {
 
 void check(int info, const char* routine) {
-  if (info > 0) fail("eigh", "{} did not converge (info {})", routine, info);
+  if (info > 0) fail(ErrorKind::Internal, "eigh", "{} did not converge (info {})", routine, info);
   if (info < 0) throw std::logic_error(std::string(routine) + ": bad argument");
 }
 
@@ -60,7 +60,7 @@ Svd Cpu::svd(Matrix&& input) const {
   std::vector<double> work(static_cast<size_t>(size));
   const int info = LAPACKE_dgesdd_work(LAPACK_COL_MAJOR, 'S', m, n, a.data(), m, out.values.data(), out.u.data(), m,
                                        vt.data(), n, work.data(), static_cast<int>(work.size()), iwork.data());
-  if (info != 0) fail("svd", "dgesdd did not converge (info {})", info);
+  if (info != 0) fail(ErrorKind::Internal, "svd", "dgesdd did not converge (info {})", info);
   transpose(vt, out.v);
   return out;
 }
@@ -77,7 +77,7 @@ Matrix orthogonal_power(Matrix&& input, double t) {
   const int info =
       LAPACKE_dgees_work(LAPACK_COL_MAJOR, 'V', 'N', nullptr, n, q.data(), n, &unused, real.data(), imaginary.data(),
                          z.data(), n, work.data(), static_cast<int>(work.size()), nullptr);
-  if (info != 0) fail("orthogonal_power", "dgees did not converge (info {})", info);
+  if (info != 0) fail(ErrorKind::Internal, "orthogonal_power", "dgees did not converge (info {})", info);
   Matrix rotated(n, n, Space::Host);  // Z diag(blocks^t)
   std::vector<int64_t> half_turns;
   for (int64_t j = 0; j < n; ++j) {

@@ -63,12 +63,14 @@ const Solver& solver() {
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_ALLOC_FAILED) throw device::OutOfMemory();
-  if (status != CUBLAS_STATUS_SUCCESS) fail("cuBLAS", "{}: {}", what, cublas().get_status_string(status));
+  if (status != CUBLAS_STATUS_SUCCESS)
+    fail(ErrorKind::Device, "cuBLAS", "{}: {}", what, cublas().get_status_string(status));
 }
 
 void check(cusolverStatus_t status, const char* what) {
   if (status == CUSOLVER_STATUS_ALLOC_FAILED) throw device::OutOfMemory();
-  if (status != CUSOLVER_STATUS_SUCCESS) fail("cuSOLVER", "{}: status {}", what, static_cast<int>(status));
+  if (status != CUSOLVER_STATUS_SUCCESS)
+    fail(ErrorKind::Device, "cuSOLVER", "{}: status {}", what, static_cast<int>(status));
 }
 
 void bring(void* to, const void* from, size_t bytes) {

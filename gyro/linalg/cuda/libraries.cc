@@ -15,12 +15,12 @@ class Library {
  public:
   explicit Library(std::string name) : name_(std::move(name)), handle_(dlopen(name_.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
     if (handle_ == nullptr)
-      fail(name_, "cannot be opened ({}); --device cuda needs it, --device cpu does not", dlerror());
+      fail(ErrorKind::Device, name_, "cannot be opened ({}); --device cuda needs it, --device cpu does not", dlerror());
   }
   template <typename Function>
   void find(const char* name, Function& function) const {
     function = reinterpret_cast<Function>(dlsym(handle_, name));
-    if (function == nullptr) fail(name_, "has no {}", name);
+    if (function == nullptr) fail(ErrorKind::Device, name_, "has no {}", name);
   }
 
  private:

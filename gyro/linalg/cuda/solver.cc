@@ -29,7 +29,8 @@ struct Workspace {
 };
 
 void check_info(const Workspace& work, const char* subject, const char* routine) {
-  if (const int value = work.status()) fail(subject, "{} did not converge (info {})", routine, value);
+  if (const int value = work.status())
+    fail(ErrorKind::Internal, subject, "{} did not converge (info {})", routine, value);
 }
 
 std::vector<double> brought(const Scratch<double>& values, int64_t n) {

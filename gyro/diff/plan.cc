@@ -1,0 +1,267 @@
+#include "gyro/diff/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <future>
+#include <numeric>
+#include <set>
+
+#include "gyro/base/error.h"
+#include "gyro/base/random.h"
+#include "gyro/base/sha256.h"
+#include "gyro/base/version.h"
+#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/device/pool.h"
+#include "gyro/diff/document.h"
+#include "gyro/linalg/linalg.h"
+
+namespace gyro {
+namespace {
+
+constexpr std::string_view kNoise = "noise";
+constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
+
+std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
+  const int64_t layers = plan.base->config().num_hidden_layers;
+  std::set<int64_t> wanted;
+  for (const int64_t layer : request.layers) {
+    const int64_t index = layer < 0 ? layer + layers : layer;
+    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
+    wanted.insert(index);
+  }
+  std::vector<MatrixSite> sites;
+  for (const MatrixSite& site : plan.map.sites) {
+    const bool type_wanted =
+        request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
+    if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
+  }
+  if (sites.empty()) fail("--types", "the model has no such matrices");
+  return sites;
+}
+
+void warn_of(const ModelMap& map, const std::string& path, const DiffRequest& request) {
+  if (!request.warn) return;
+  for (const std::string& warning : map.warnings) request.warn(path + ": " + warning);
+}
+
+std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const std::string& path) {
+  if (const auto opened = request.opened.find(path); opened != request.opened.end()) return opened->second;
+  return std::make_shared<Checkpoint>(path);
+}
+
+void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
+  PlannedModel other{role, nullptr, {}};
+  if (!(path == kNoise && role == Role::Control)) {
+    other.checkpoint = open_model(request, path);
+    other.map = map_model(*other.checkpoint);
+    check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
+    warn_of(other.map, path, request);
+  }
+  plan.others.push_back(std::move(other));
+}
+
+void open_models(DiffPlan& plan, const DiffRequest& request) {
+  plan.base = open_model(request, request.base);
+  plan.map = map_model(*plan.base);
+  warn_of(plan.map, request.base, request);
+  for (const std::string& post : request.posts) add_other(plan, request, post, Role::Post);
+  for (const std::string& control : request.controls) add_other(plan, request, control, Role::Control);
+}
+
+ModelInfo describe_noise(const DiffPlan& plan) {
+  ModelInfo model = describe_model(*plan.base);
+  model.path = model.revision = model.sha256 = std::nullopt;
+  model.id = kNoise;
+  model.dtypes = {"F64"};
+  return model;
+}
+
+std::string content_of(const DiffPlan& plan) {
+  Sha256 hash;
+  plan.base->hash_samples(hash);
+  for (const PlannedModel& other : plan.others) {
+    if (other.checkpoint) other.checkpoint->hash_samples(hash);
+  }
+  return hash.hex();
+}
+
+// What tells one run from another: all that its numbers depend on, and neither how paths are spelled nor where the work
+// is done. Another release may measure otherwise.
+std::string fingerprint_of(const DiffPlan& plan, const std::string& content) {
+  const DiffOptions& o = plan.head.options;
+  Json sites = Json::array(), others = Json::array();
+  for (const MatrixSite& s : plan.units) {
+    sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
+  }
+  for (const PlannedModel& other : plan.others) {
+    others.push_back(
+        {static_cast<int>(other.role), other.checkpoint ? Json(other.checkpoint->sha256()) : Json(kNoise)});
+  }
+  const Json identity = {{"release", version()},        {"options", {o.null_draws, o.null_nf_draws, o.seed}},
+                         {"base", plan.base->sha256()}, {"others", std::move(others)},
+                         {"sites", std::move(sites)},   {"content", content}};
+  Sha256 hash;
+  const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.hex();
+}
+
+// CUDA takes half a second to start on each GPU, and its libraries are large.
+void start_gpus() {
+  std::future<void> libraries = std::async(std::launch::async, linalg::open_gpu_libraries);
+  for (const device::Gpu& gpu : device::require_gpus()) device::available(gpu.ordinal);
+  libraries.get();
+}
+
+// The build is the library that does the work.
+Program describe_program(bool cuda) {
+  Program program{std::string(version()), linalg::library(), "cpu"};
+  if (!cuda) return program;
+  const device::Gpu first = device::require_gpus().front();
+  const device::Scope scope(first.ordinal);
+  program.build = fmt::format("{} on {}", linalg::library(), first.name);
+  program.device = "cuda";
+  return program;
+}
+
+DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
+  DiffResult head;
+  head.gyro = describe_program(request.run.cuda);
+  head.options = {request.layers, request.types, request.null_draws, request.null_nf_draws, request.seed};
+  head.base = describe_model(*plan.base);
+  for (const PlannedModel& other : plan.others) {
+    Comparison& comparison = head.comparisons.emplace_back();
+    comparison.post = other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(plan);
+    comparison.role = other.role;
+  }
+  return head;
+}
+
+template <typename T>
+ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
+}
+
+void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& result) {
+  const auto add = [&](const char* name, const std::vector<double>& v) {
+    result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v);
+  };
+  add("sigma", m.sigma);
+  add("turn_u", m.turn_u);
+  add("turn_v", m.turn_v);
+  const RotationCorner& c = m.corner;
+  if (c.size == 0) return;
+  const auto add_corner = [&](const char* name, const std::vector<float>& v) {
+    result.arrays[prefix + name] = array_of(DType::F32, {c.size, c.size}, v);
+  };
+  add_corner("sim_u", c.sim_u);
+  add_corner("sim_v", c.sim_v);
+  add_corner("sim_diff", c.sim_diff);
+  add_corner("i_orth", c.i_orth);
+  add_corner("delta_q1", c.delta_q1);
+  add_corner("delta_q2", c.delta_q2);
+}
+
+bool is_square(const MatrixSite& site) {
+  return site.d_in == site.d_out;
+}
+
+// The largest first. Square matrices before all: one of them may have a singular value so small that it takes direct
+// SVDs, and should not be what a run waits for at its end.
+bool goes_before(const MatrixSite& a, const MatrixSite& b) {
+  return std::pair(is_square(a), work_of(a)) > std::pair(is_square(b), work_of(b));
+}
+
+std::vector<const TensorSource*> sources_of(const DiffPlan& plan) {
+  std::vector<const TensorSource*> sources = {plan.base.get()};
+  for (const PlannedModel& other : plan.others) {
+    if (other.checkpoint) sources.push_back(other.checkpoint.get());
+  }
+  return sources;
+}
+
+UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
+  const DiffOptions& asked = plan.head.options;
+  const Weight base_weight = load_weight(*plan.base, site);
+  BaseMatrix base(base_weight);
+  UnitResult result;
+  const std::string where = matrix_name(site.key()) + ".";
+  if (plan.arrays) {
+    result.arrays["base." + where + "sigma"] =
+        array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
+  }
+  PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
+  if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
+  PairMeasure first;
+  for (size_t i = 0; i < plan.others.size(); ++i) {
+    const PlannedModel& other = plan.others[i];
+    options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
+    PairMeasure measure;
+    if (other.checkpoint) {
+      measure = base.compare(load_weight(*other.checkpoint, same_site(other.map, site)), options);
+    } else {
+      // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
+      const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
+      const Matrix noise = noise_weight(base.weight(), exists ? first.scale : 0,
+                                        exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
+      measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
+    }
+    result.rows.push_back(matrix_row(site, measure));
+    if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
+    if (i == 0) first = std::move(measure);
+  }
+  return result;
+}
+
+}  // namespace
+
+DiffPlan plan_diff(const DiffRequest& request) {
+  DiffPlan plan;
+  open_models(plan, request);
+  plan.units = select_sites(plan, request);
+  plan.arrays = request.arrays || !request.out.empty();
+  plan.order.resize(plan.units.size());
+  std::iota(plan.order.begin(), plan.order.end(), 0);
+  std::stable_sort(plan.order.begin(), plan.order.end(),
+                   [&](int64_t a, int64_t b) { return goes_before(plan.unit(a), plan.unit(b)); });
+  std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(plan); });
+  if (request.run.cuda) start_gpus();
+  plan.head = head_of(plan, request);
+  plan.head.fingerprint = fingerprint_of(plan, content.get());
+  return plan;
+}
+
+double work_of(const MatrixSite& site) {
+  const auto m = static_cast<double>(std::max(site.d_in, site.d_out)),
+             n = static_cast<double>(std::min(site.d_in, site.d_out));
+  return 4 * m * n * n + 20 * n * n * n;
+}
+
+void prefetch_unit(const DiffPlan& plan, int64_t unit) {
+  const MatrixSite& site = plan.unit(unit);
+  plan.base->prefetch(site.tensor, site.row_begin, site.row_end);
+  for (const PlannedModel& other : plan.others) {
+    if (!other.checkpoint) continue;
+    const MatrixSite& same = same_site(other.map, site);
+    other.checkpoint->prefetch(same.tensor, same.row_begin, same.row_end);
+  }
+}
+
+UnitResult compute_unit(const DiffPlan& plan, int64_t unit) {
+  return checked(sources_of(plan), [&] { return measure_unit(plan, plan.unit(unit)); });
+}
+
+DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult> units) {
+  DiffResult result = plan.head;
+  for (size_t i = 0; i < result.comparisons.size(); ++i) {
+    Comparison& comparison = result.comparisons[i];
+    for (auto& [unit, measured] : units) comparison.matrices.push_back(std::move(measured.rows[i]));
+    comparison.types = pool_types(comparison.matrices);
+    comparison.findings = find_findings(comparison.matrices, comparison.types);
+  }
+  for (auto& [unit, measured] : units) result.arrays.merge(measured.arrays);
+  return result;
+}
+
+}  // namespace gyro

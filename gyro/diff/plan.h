@@ -1,0 +1,73 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gyro/base/run_options.h"
+#include "gyro/checkpoint/source.h"
+#include "gyro/diff/result.h"
+
+namespace gyro {
+
+/// What `gyro diff` is asked for.
+struct DiffRequest {
+  std::string base;
+  std::vector<std::string> posts;
+  std::vector<std::string> controls;  ///< paths, or "noise": the first post's change replaced by gaussian noise
+  /// Of these, models that are open already, by the path that stands for them; the others are opened.
+  std::map<std::string, std::shared_ptr<const TensorSource>> opened;
+  std::vector<int64_t> layers;    ///< empty: all; negative counts from the end
+  std::vector<MatrixType> types;  ///< empty: all
+  int64_t null_draws = 1;
+  int64_t null_nf_draws = 0;
+  uint64_t seed = 0;
+  std::filesystem::path out;  ///< empty: keep nothing
+  bool force = false;
+  bool arrays = false;  ///< the result that is returned has its arrays; what is written to `out` has them anyway
+  RunOptions run;
+  std::function<void(const std::string&)> warn;
+};
+
+/// One model beside the base. A noise control has no checkpoint.
+struct PlannedModel {
+  Role role = Role::Post;
+  std::shared_ptr<const TensorSource> checkpoint;
+  ModelMap map;
+};
+
+/// A run before its work: the models, opened; the units of work, one a matrix of the base; and all of the result that
+/// is known by then.
+struct DiffPlan {
+  std::shared_ptr<const TensorSource> base;
+  ModelMap map;
+  std::vector<PlannedModel> others;  ///< posts, then controls
+  std::vector<MatrixSite> units;     ///< by number, as the result's rows are ordered
+  std::vector<int64_t> order;        ///< all units in the order in which they are best worked on
+  bool arrays = false;               ///< units give arrays
+  DiffResult head;                   ///< the result but for rows, what follows from them, and arrays
+
+  const MatrixSite& unit(int64_t i) const { return units[static_cast<size_t>(i)]; }
+};
+
+/// Opens and checks the models, reads a sample of every tensor, and starts the devices. The fingerprint is of what the
+/// numbers depend on: the models' content and the options, not paths or devices. Throws Error for bad input.
+DiffPlan plan_diff(const DiffRequest& request);
+
+/// How much work a unit is, in no unit of its own.
+double work_of(const MatrixSite& site);
+
+/// Has a unit's matrices read from the disk, without waiting for it.
+void prefetch_unit(const DiffPlan& plan, int64_t unit);
+
+/// One matrix of the base, decomposed once and compared with all others, where the thread works (device::Scope).
+/// Thread-safe. Throws Error naming the tensor for NaN and Inf.
+UnitResult compute_unit(const DiffPlan& plan, int64_t unit);
+
+/// The result of all units: rows in the units' order, types and findings from them, and the units' arrays.
+DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult> units);
+
+}  // namespace gyro

@@ -1,0 +1,453 @@
+#include "gyro/diff/result_json.h"
+
+#include <array>
+#include <cmath>
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+
+#include "gyro/base/error.h"
+
+namespace gyro {
+namespace {
+
+using std::string_view;
+
+template <typename T, typename Struct>
+concept Of = std::same_as<std::remove_const_t<T>, Struct>;
+
+// The names of an enum's values.
+template <typename E>
+constexpr int kNames = 0;
+template <>
+constexpr auto kNames<Method> =
+    std::array{std::pair(Method::Gram, string_view("gram")), std::pair(Method::Svd, string_view("svd"))};
+template <>
+constexpr auto kNames<AlphaMethod> = std::array{std::pair(AlphaMethod::ClosedForm, string_view("closed_form")),
+                                                std::pair(AlphaMethod::Sampled, string_view("sampled"))};
+template <>
+constexpr auto kNames<Role> =
+    std::array{std::pair(Role::Post, string_view("post")), std::pair(Role::Control, string_view("control"))};
+template <>
+constexpr auto kNames<FindingId> = std::array{std::pair(FindingId::Unrelated, string_view("unrelated")),
+                                              std::pair(FindingId::UniformScaling, string_view("uniform_scaling")),
+                                              std::pair(FindingId::CommonScalar, string_view("common_scalar")),
+                                              std::pair(FindingId::WoAnomaly, string_view("w_o_anomaly")),
+                                              std::pair(FindingId::CoRotation, string_view("co_rotation")),
+                                              std::pair(FindingId::LowRankUpdate, string_view("low_rank_update")),
+                                              std::pair(FindingId::SparseUpdate, string_view("sparse_update"))};
+template <>
+constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, string_view("yes")),
+                                            std::pair(Verdict::No, string_view("no")),
+                                            std::pair(Verdict::Undefined, string_view("undefined")),
+                                            std::pair(Verdict::Unclear, string_view("unclear")),
+                                            std::pair(Verdict::AsChance, string_view("as_chance")),
+                                            std::pair(Verdict::SomeTypes, string_view("some_types"))};
+
+template <typename E>
+string_view name_of(E value) {
+  for (const auto& [one, name] : kNames<E>) {
+    if (one == value) return name;
+  }
+  return "";
+}
+
+// Each struct's fields by their names, in their order: the one list, by which they are written and read. A visitor is
+// called with the name and the member. What follows from other members is written (`derived`) and not read.
+
+template <typename Visit>
+void fields(Visit& visit, Of<RowEnergy> auto& energy) {
+  visit("total", energy.total);
+  visit("scaling", energy.scaling);
+  visit("co_rotation", energy.co_rotation);
+  visit("counter_rotation", energy.counter_rotation);
+  visit("leakage", energy.leakage);
+  visit("counter_over_co", energy.counter_over_co);
+  visit("z", energy.z);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<RowSample> auto& sample) {
+  visit("draws", sample.draws);
+  visit("seed", sample.seed);
+  visit("alpha_mean", sample.alpha_mean);
+  visit("alpha_std", sample.alpha_std);
+  visit("alpha_std_sd", sample.alpha_std_sd);
+  visit("nf_draws", sample.nf_draws);
+  visit("nf", sample.nf);
+  visit("nf_sd", sample.nf_sd);
+  visit("nf_robust", sample.nf_robust);
+  visit("nf_robust_sd", sample.nf_robust_sd);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<RowNull> auto& null) {
+  visit("valid", null.valid);
+  visit("alpha_mean", null.alpha_mean);
+  visit("alpha_std", null.alpha_std);
+  visit("alpha_method", null.alpha_method);
+  visit("nf", null.nf);
+  visit("nf_robust", null.nf_robust);
+  visit("nf_robust_sd", null.nf_robust_sd);
+  visit("sampled", null.sampled);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<MatrixRow> auto& row) {
+  visit("layer", row.layer);
+  visit("type", row.type);
+  visit("tensor", row.tensor);
+  visit("slice", row.slice);
+  visit.derived("fused", type_is_fused(row.type));
+  visit("d_in", row.d_in);
+  visit("d_out", row.d_out);
+  visit("n", row.n);
+  visit("k", row.k);
+  visit("rank", row.rank);
+  visit("method", row.method);
+  visit("flags", row.flags);
+  visit("alpha_mean", row.alpha_mean);
+  visit("alpha_std", row.alpha_std);
+  visit("alpha_error", row.alpha_error);
+  visit("nf", row.nf);
+  visit("nf_error", row.nf_error);
+  visit("nf_robust", row.nf_robust);
+  visit("nf_robust_error", row.nf_robust_error);
+  visit("nf_chance", row.nf_chance);
+  visit("nf_robust_chance", row.nf_robust_chance);
+  visit("scale", row.scale);
+  visit("relative_change", row.relative_change);
+  visit("cosine", row.cosine);
+  visit("polar_inner", row.polar_inner);
+  visit("q1_orthogonality", row.q1_orthogonality);
+  visit("q2_orthogonality", row.q2_orthogonality);
+  visit("energy", row.energy);
+  visit("unchanged", row.unchanged);
+  visit("stable_rank", row.stable_rank);
+  visit("rounding_over_residual", row.rounding_over_residual);
+  visit("null", row.null);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TypeEnergy> auto& energy) {
+  visit("total", energy.total);
+  visit("scaling", energy.scaling);
+  visit("co_rotation", energy.co_rotation);
+  visit("counter_rotation", energy.counter_rotation);
+  visit("leakage", energy.leakage);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TypeNull> auto& null) {
+  visit("alpha_mean", null.alpha_mean);
+  visit("alpha_std", null.alpha_std);
+  visit("nf_mean", null.nf_mean);
+  visit("nf_robust_mean", null.nf_robust_mean);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TypeRow> auto& row) {
+  visit("type", row.type);
+  visit("layers", row.layers);
+  visit.derived("fused", type_is_fused(row.type));
+  visit("alpha_mean", row.alpha_mean);
+  visit("alpha_std", row.alpha_std);
+  visit("alpha_prime", row.alpha_prime);
+  visit("nf_mean", row.nf_mean);
+  visit("nf_max", row.nf_max);
+  visit("nf_chance", row.nf_chance);
+  visit("nf_robust_mean", row.nf_robust_mean);
+  visit("counter_over_co", row.counter_over_co);
+  visit("counter_over_co_sd", row.counter_over_co_sd);
+  visit("z", row.z);
+  visit("energy", row.energy);
+  visit("scale_mean", row.scale_mean);
+  visit("relative_change_mean", row.relative_change_mean);
+  visit("unchanged", row.unchanged);
+  visit("null", row.null);
+  visit("alpha_mean_over_null", row.alpha_mean_over_null);
+  visit("alpha_std_over_null", row.alpha_std_over_null);
+  visit("nf_mean_over_null", row.nf_mean_over_null);
+  visit("nf_robust_mean_over_null", row.nf_robust_mean_over_null);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Finding> auto& finding) {
+  visit("id", finding.id);
+  visit("verdict", finding.verdict);
+  visit("value", finding.value);
+  visit("null", finding.null);
+  visit("threshold", finding.threshold);
+  visit("z", finding.z);
+  visit("types", finding.types);
+  visit("text", finding.text);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<ModelInfo> auto& model) {
+  visit("id", model.id);
+  visit("path", model.path);
+  visit("revision", model.revision);
+  visit("architecture", model.architecture);
+  visit("model_type", model.model_type);
+  visit("layers", model.layers);
+  visit("parameters", model.parameters);
+  visit("dtypes", model.dtypes);
+  visit("sha256", model.sha256);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Comparison> auto& comparison) {
+  visit("post", comparison.post);
+  visit("role", comparison.role);
+  visit("matrices", comparison.matrices);
+  visit("types", comparison.types);
+  visit("findings", comparison.findings);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<DiffOptions> auto& options) {
+  visit.selection("layers", options.layers);
+  visit.selection("types", options.types);
+  visit("null_draws", options.null_draws);
+  visit("null_nf_draws", options.null_nf_draws);
+  visit("seed", options.seed);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Program> auto& program) {
+  visit("version", program.version);
+  visit("build", program.build);
+  visit("device", program.device);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<DiffResult> auto& result) {
+  visit.constant("schema", "gyro.diff/1");
+  visit("gyro", result.gyro);
+  visit("options", result.options);
+  visit("base", result.base);
+  visit("comparisons", result.comparisons);
+  visit("fingerprint", result.fingerprint);
+}
+
+class Writer {
+ public:
+  template <typename T>
+  void operator()(const char* key, const T& value) {
+    json_[key] = encoded(value);
+  }
+  void derived(const char* key, bool value) { json_[key] = value; }
+  void constant(const char* key, const char* value) { json_[key] = value; }
+  // What nothing was chosen of is all.
+  template <typename T>
+  void selection(const char* key, const std::vector<T>& chosen) {
+    json_[key] = chosen.empty() ? Json("all") : encoded(chosen);
+  }
+
+  template <typename T>
+  static Json written(const T& value) {
+    Writer writer;
+    fields(writer, value);
+    return std::move(writer.json_);
+  }
+
+ private:
+  static Json encoded(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+  static Json encoded(const std::integral auto& value) { return value; }
+  static Json encoded(const std::string& value) { return value; }
+  static Json encoded(MatrixType value) { return type_name(value); }
+  static Json encoded(const std::pair<int64_t, int64_t>& value) { return {value.first, value.second}; }
+  template <typename T>
+  static Json encoded(const std::optional<T>& value) {
+    return value ? encoded(*value) : Json(nullptr);
+  }
+  template <typename T>
+  static Json encoded(const std::vector<T>& values) {
+    Json json = Json::array();
+    for (const T& value : values) json.push_back(encoded(value));
+    return json;
+  }
+  template <typename T>
+  static Json encoded(const T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      return name_of(value);
+    } else {
+      return written(value);
+    }
+  }
+
+  Json json_ = Json::object();
+};
+
+// Reads the object that stands at `where` in a document.
+class Reader {
+ public:
+  Reader(string_view subject, std::string where, const Json& json)
+      : subject_(subject), where_(std::move(where)), json_(json) {
+    if (!json.is_object()) fail(std::string(subject_), "{} is not an object", where_.empty() ? "the document" : where_);
+  }
+
+  template <typename T>
+  void operator()(const char* key, T& value) {
+    read(path(key), field(key), value);
+  }
+  void derived(const char*, bool) {}
+  void constant(const char* key, const char* value) {
+    if (field(key) != value) fail(std::string(subject_), "{} is not {}", path(key), value);
+  }
+  template <typename T>
+  void selection(const char* key, std::vector<T>& chosen) {
+    if (field(key) != "all") read(path(key), field(key), chosen);
+  }
+
+ private:
+  std::string path(const char* key) const { return where_.empty() ? key : where_ + "." + key; }
+
+  const Json& field(const char* key) const {
+    const auto it = json_.find(key);
+    if (it == json_.end()) fail(std::string(subject_), "{} is missing", path(key));
+    return *it;
+  }
+
+  void expect(bool holds, const std::string& where, string_view what) const {
+    if (!holds) fail(std::string(subject_), "{} is not {}", where, what);
+  }
+
+  void read(const std::string& where, const Json& json, double& value) const {
+    expect(json.is_number() || json.is_null(), where, "a number or null");
+    value = json.is_null() ? kUndefined : json.get<double>();
+  }
+  void read(const std::string& where, const Json& json, int64_t& value) const {
+    expect(json.is_number_integer(), where, "a whole number");
+    value = json.get<int64_t>();
+  }
+  void read(const std::string& where, const Json& json, uint64_t& value) const {
+    expect(json.is_number_unsigned(), where, "a whole number of at least 0");
+    value = json.get<uint64_t>();
+  }
+  void read(const std::string& where, const Json& json, bool& value) const {
+    expect(json.is_boolean(), where, "true or false");
+    value = json.get<bool>();
+  }
+  void read(const std::string& where, const Json& json, std::string& value) const {
+    expect(json.is_string(), where, "a text");
+    value = json.get<std::string>();
+  }
+  void read(const std::string& where, const Json& json, MatrixType& value) const {
+    const auto type = json.is_string() ? type_from_name(json.get<std::string>()) : std::nullopt;
+    expect(type.has_value(), where, "a type of matrix");
+    value = *type;
+  }
+  void read(const std::string& where, const Json& json, std::pair<int64_t, int64_t>& value) const {
+    expect(json.is_array() && json.size() == 2, where, "a pair");
+    read(where + "[0]", json[0], value.first);
+    read(where + "[1]", json[1], value.second);
+  }
+  template <typename T>
+  void read(const std::string& where, const Json& json, std::optional<T>& value) const {
+    value.reset();
+    if (!json.is_null()) read(where, json, value.emplace());
+  }
+  template <typename T>
+  void read(const std::string& where, const Json& json, std::vector<T>& values) const {
+    expect(json.is_array(), where, "a list");
+    values.resize(json.size());
+    for (size_t i = 0; i < values.size(); ++i) read(fmt::format("{}[{}]", where, i), json[i], values[i]);
+  }
+  template <typename T>
+  void read(const std::string& where, const Json& json, T& value) const {
+    if constexpr (std::is_enum_v<T>) {
+      for (const auto& [one, name] : kNames<T>) {
+        if (json == Json(name)) return void(value = one);
+      }
+      fail(std::string(subject_), "{} has a value that is not known", where);
+    } else {
+      Reader reader(subject_, where, json);
+      fields(reader, value);
+    }
+  }
+
+  string_view subject_;
+  std::string where_;
+  const Json& json_;
+};
+
+ResultArray decode_array(const Json& json) {
+  const auto dtype = dtype_from_name(json.at("dtype").get<std::string>());
+  if (!dtype) fail("array", "is of no known type");
+  const auto& bytes = json.at("bytes").get_binary();
+  const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
+  ResultArray array{*dtype, json.at("shape").get<std::vector<int64_t>>(), {data, data + bytes.size()}};
+  uint64_t size = dtype_size(*dtype);
+  for (const int64_t extent : array.shape) {
+    if (extent < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(extent), &size))
+      fail("array", "has no such shape");
+  }
+  if (size != bytes.size()) fail("array", "is not of its shape");
+  return array;
+}
+
+std::pair<int64_t, UnitResult> decoded_unit(const Json& json) {
+  UnitResult result;
+  const Json& rows = json.at("rows");
+  if (!rows.is_array()) fail("record", "rows is not a list");
+  for (const Json& row : rows) {
+    Reader reader("record", "row", row);
+    fields(reader, result.rows.emplace_back());
+  }
+  for (const auto& [name, array] : json.at("arrays").items()) result.arrays[name] = decode_array(array);
+  const auto unit = json.at("unit").get<int64_t>();
+  if (unit < 0) fail("record", "is of no unit");
+  return {unit, std::move(result)};
+}
+
+}  // namespace
+
+Json to_json(const DiffResult& result) {
+  return Writer::written(result);
+}
+Json to_json(const MatrixRow& row) {
+  return Writer::written(row);
+}
+Json to_json(const TypeRow& row) {
+  return Writer::written(row);
+}
+Json to_json(const Finding& finding) {
+  return Writer::written(finding);
+}
+
+std::string result_text(const DiffResult& result) {
+  return to_json(result).dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
+DiffResult read_result(const std::string& subject, const Json& document) {
+  DiffResult result;
+  Reader reader(subject, "", document);
+  fields(reader, result);
+  if (result.comparisons.empty()) fail(subject, "comparisons is empty");
+  return result;
+}
+
+std::vector<uint8_t> encode_unit(int64_t unit, const UnitResult& result) {
+  Json rows = Json::array(), arrays = Json::object();
+  for (const MatrixRow& row : result.rows) rows.push_back(to_json(row));
+  for (const auto& [name, array] : result.arrays) {
+    const auto* data = reinterpret_cast<const uint8_t*>(array.bytes.data());
+    arrays[name] = {{"dtype", dtype_name(array.dtype)},
+                    {"shape", array.shape},
+                    {"bytes", Json::binary({data, data + array.bytes.size()})}};
+  }
+  return Json::to_cbor({{"unit", unit}, {"rows", std::move(rows)}, {"arrays", std::move(arrays)}});
+}
+
+std::pair<int64_t, UnitResult> decode_unit(std::span<const std::byte> bytes) {
+  const Json json = parse_cbor_document("record", bytes);
+  try {
+    return decoded_unit(json);
+  } catch (const Json::exception&) {
+    fail("record", "is not of a unit");
+  }
+}
+
+}  // namespace gyro
