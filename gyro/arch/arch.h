@@ -31,6 +31,7 @@ struct MatrixKey {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
   int64_t expert = -1;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 sees a 0 in what the compiler makes of it
   auto operator<=>(const MatrixKey&) const = default;
 };
 

@@ -41,8 +41,8 @@ void Cpu::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixVie
   const int64_t inner = op_a == Op::None ? a.cols : a.rows;
   const auto columns = [&](int64_t begin, int64_t count) {
     const double* from = op_b == Op::None ? b.col(begin) : b.data + begin;
-    cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), narrow(c.rows), narrow(count), narrow(inner), alpha,
-                a.data, narrow(a.ld), from, narrow(b.ld), beta, c.col(begin), narrow(c.ld));
+    cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), blas_int(c.rows), blas_int(count), blas_int(inner),
+                alpha, a.data, blas_int(a.ld), from, blas_int(b.ld), beta, c.col(begin), blas_int(c.ld));
   };
   const int64_t parts = shared_parts(c.cols, 2.0 * static_cast<double>(c.rows) * static_cast<double>(inner));
   share(static_cast<int>(parts), [&](int part) {
@@ -58,10 +58,10 @@ void Cpu::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c
   const auto rows_of = [&](int64_t begin, int64_t count) {
     return op == Op::None ? a.block(begin, 0, count, inner) : a.block(0, begin, inner, count);
   };
-  share(narrow((n + width - 1) / width), [&](int block) {
+  share(blas_int((n + width - 1) / width), [&](int block) {
     const int64_t begin = block * width, count = std::min(width, n - begin), below = n - begin - count;
-    cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), narrow(count), narrow(inner), alpha,
-                rows_of(begin, count).data, narrow(a.ld), beta, &c(begin, begin), narrow(c.ld));
+    cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), blas_int(count), blas_int(inner), alpha,
+                rows_of(begin, count).data, blas_int(a.ld), beta, &c(begin, begin), blas_int(c.ld));
     if (below == 0) return;
     const Op other = op == Op::None ? Op::Transpose : Op::None;
     gemm(op, other, alpha, rows_of(begin + count, below), rows_of(begin, count), beta,
@@ -76,23 +76,23 @@ void Cpu::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) 
     for (int64_t i = 0; i < a.rows; ++i) c(i, 0) = beta == 0 ? product[i] : product[i] + beta * c(i, 0);
     return;
   }
-  cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, narrow(c.rows), narrow(c.cols), 1, a.data, narrow(a.ld), b.data,
-              narrow(b.ld), beta, c.data, narrow(c.ld));
+  cblas_dsymm(CblasColMajor, CblasLeft, CblasLower, blas_int(c.rows), blas_int(c.cols), 1, a.data, blas_int(a.ld),
+              b.data, blas_int(b.ld), beta, c.data, blas_int(c.ld));
 }
 
 void Cpu::add(double alpha, ConstMatrixView x, MatrixView y) const {
-  for (int64_t j = 0; j < x.cols; ++j) cblas_daxpy(narrow(x.rows), alpha, x.col(j), 1, y.col(j), 1);
+  for (int64_t j = 0; j < x.cols; ++j) cblas_daxpy(blas_int(x.rows), alpha, x.col(j), 1, y.col(j), 1);
 }
 
 double Cpu::dot(ConstMatrixView x, ConstMatrixView y) const {
   double sum = 0;
-  for (int64_t j = 0; j < x.cols; ++j) sum += cblas_ddot(narrow(x.rows), x.col(j), 1, y.col(j), 1);
+  for (int64_t j = 0; j < x.cols; ++j) sum += cblas_ddot(blas_int(x.rows), x.col(j), 1, y.col(j), 1);
   return sum;
 }
 
 std::vector<LanczosStep> Cpu::lanczos(ConstMatrixView a, double beta, MatrixView previous, MatrixView v,
                                       int steps) const {
-  const int n = narrow(a.rows);
+  const int n = blas_int(a.rows);
   std::vector<LanczosStep> out;
   std::vector<double> next(static_cast<size_t>(n));
   for (int step = 0; step < steps; ++step) {

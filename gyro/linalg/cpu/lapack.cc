@@ -24,7 +24,7 @@ void reverse_columns(Matrix& m) {
 Eigh Cpu::eigh(Matrix&& input) const {
   Matrix a = std::move(input);
   const int n = static_cast<int>(a.rows());
-  Tridiagonal t = tridiagonalize(a);
+  TridiagonalForm t = tridiagonalize(a);
   Matrix z(n, n, Space::Host);
   {
     Matrix work(n, n + 5, Space::Host);
@@ -42,7 +42,7 @@ Eigh Cpu::eigh(Matrix&& input) const {
 
 std::vector<double> Cpu::eigvalsh(Matrix&& input) const {
   Matrix a = std::move(input);
-  Tridiagonal t = tridiagonalize(a);
+  TridiagonalForm t = tridiagonalize(a);
   check(LAPACKE_dsterf_work(static_cast<int>(a.rows()), t.diagonal.data(), t.off_diagonal.data()), "dsterf");
   std::reverse(t.diagonal.begin(), t.diagonal.end());
   return std::move(t.diagonal);

@@ -37,7 +37,7 @@
 namespace gyro::linalg {
 
 /// A size as these libraries take it. Throws Error for one that they cannot.
-inline int narrow(int64_t size) {
+inline int blas_int(int64_t size) {
   if (size > INT_MAX) fail("matrix", "has a side of {}, more than {} takes", size, "OpenBLAS");
   return static_cast<int>(size);
 }

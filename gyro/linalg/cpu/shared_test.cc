@@ -90,7 +90,7 @@ TEST(Tridiagonal, IsOrthogonallySimilarToTheMatrix) {
   for (const int64_t n : {1, 2, 3, 15, 16, 17, 18, 33, 130, 400, 800}) {
     const Matrix b = gaussian(n, n, 7), a = product(Op::Transpose, Op::None, b, b);
     Matrix reduced = a.clone(), q = Matrix::zeros(n, n);
-    const Tridiagonal t = tridiagonalize(reduced);
+    const TridiagonalForm t = tridiagonalize(reduced);
     for (int64_t j = 0; j < n; ++j) q(j, j) = 1;
     apply_reflectors(reduced, t.tau, q);
     Matrix qt = q.clone(), rest = a.clone();

@@ -13,7 +13,8 @@ namespace {
 // y += alpha op(A) x.
 void add_product(CBLAS_TRANSPOSE op, double alpha, ConstMatrixView a, const double* x, int64_t step, double* y) {
   if (a.rows == 0 || a.cols == 0) return;
-  cblas_dgemv(CblasColMajor, op, narrow(a.rows), narrow(a.cols), alpha, a.data, narrow(a.ld), x, narrow(step), 1, y, 1);
+  cblas_dgemv(CblasColMajor, op, blas_int(a.rows), blas_int(a.cols), alpha, a.data, blas_int(a.ld), x, blas_int(step),
+              1, y, 1);
 }
 
 // w = A v for the rows and columns after j, A being what reflectors 0 ... j − 1 of the panel (V in a, W) make of it.
@@ -37,13 +38,13 @@ void reduce_panel(MatrixView a, MatrixView w, double* off_diagonal, double* tau)
     add_product(CblasNoTrans, -1, w.block(j, 0, n - j, j), &a(j, 0), a.ld, &a(j, j));
     const int64_t rest = n - j - 1;
     double* v = &a(j + 1, j);
-    LAPACKE_dlarfg_work(narrow(rest), v, v + 1, 1, &tau[j]);
+    LAPACKE_dlarfg_work(blas_int(rest), v, v + 1, 1, &tau[j]);
     off_diagonal[j] = *v;
     *v = 1;
     double* product = &w(j + 1, j);
     multiply_updated(a, w, j, v, product);
-    cblas_dscal(narrow(rest), tau[j], product, 1);
-    cblas_daxpy(narrow(rest), -0.5 * tau[j] * cblas_ddot(narrow(rest), product, 1, v, 1), v, 1, product, 1);
+    cblas_dscal(blas_int(rest), tau[j], product, 1);
+    cblas_daxpy(blas_int(rest), -0.5 * tau[j] * cblas_ddot(blas_int(rest), product, 1, v, 1), v, 1, product, 1);
   }
 }
 
@@ -56,24 +57,24 @@ void subtract_products(ConstMatrixView v, ConstMatrixView w, MatrixView a) {
   copy(w, left.view().block(0, k, n, k));
   copy(w, right.view().block(0, 0, n, k));
   copy(v, right.view().block(0, k, n, k));
-  share(narrow((n + kBlock - 1) / kBlock), [&](int block) {
+  share(blas_int((n + kBlock - 1) / kBlock), [&](int block) {
     const int64_t begin = block * kBlock, count = std::min(kBlock, n - begin), below = n - begin - count;
-    cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, narrow(count), narrow(k), -1, v.data + begin, narrow(v.ld),
-                 w.data + begin, narrow(w.ld), 1, &a(begin, begin), narrow(a.ld));
+    cblas_dsyr2k(CblasColMajor, CblasLower, CblasNoTrans, blas_int(count), blas_int(k), -1, v.data + begin,
+                 blas_int(v.ld), w.data + begin, blas_int(w.ld), 1, &a(begin, begin), blas_int(a.ld));
     if (below == 0) return;
-    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, narrow(below), narrow(count), narrow(2 * k), -1,
-                left.data() + begin + count, narrow(n), right.data() + begin, narrow(n), 1, &a(begin + count, begin),
-                narrow(a.ld));
+    cblas_dgemm(CblasColMajor, CblasNoTrans, CblasTrans, blas_int(below), blas_int(count), blas_int(2 * k), -1,
+                left.data() + begin + count, blas_int(n), right.data() + begin, blas_int(n), 1,
+                &a(begin + count, begin), blas_int(a.ld));
   });
 }
 
 }  // namespace
 
-Tridiagonal tridiagonalize(MatrixView a) {
+TridiagonalForm tridiagonalize(MatrixView a) {
   constexpr int64_t kPanel = 16;  // wider ones make the products with a panel dearer than they save of the update
   const int64_t n = a.rows;
   const auto size = static_cast<size_t>(n);
-  Tridiagonal t{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
+  TridiagonalForm t{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
   std::vector<double> w(size * kPanel);
   for (int64_t j = 0; j < n; j += kPanel) {
     // The last panel ends with the last reflector, which is of one number and turns nothing.
