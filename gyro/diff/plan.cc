@@ -252,7 +252,7 @@ UnitResult compute_unit(const DiffPlan& plan, int64_t unit) {
   return checked(sources_of(plan), [&] { return measure_unit(plan, plan.unit(unit)); });
 }
 
-DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult> units) {
+DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units) {
   DiffResult result = plan.head;
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     Comparison& comparison = result.comparisons[i];

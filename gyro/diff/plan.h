@@ -68,6 +68,6 @@ void prefetch_unit(const DiffPlan& plan, int64_t unit);
 UnitResult compute_unit(const DiffPlan& plan, int64_t unit);
 
 /// The result of all units: rows in the units' order, types and findings from them, and the units' arrays.
-DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult> units);
+DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units);
 
 }  // namespace gyro
