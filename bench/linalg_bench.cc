@@ -4,8 +4,8 @@
 #include <benchmark/benchmark.h>
 
 #include "gyro/base/random.h"
-#include "gyro/spectra/null_model.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/null_model.h"
 
 namespace gyro {
 namespace {
