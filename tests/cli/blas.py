@@ -27,11 +27,11 @@ def wrong():
         commands = [["diff", BASE, POST, "--out", out], ["build", "noise", BASE, POST, "--out", out],
                     ["build", "replace", BASE, POST, "--scale", "1", "--out", out],
                     ["init", "pissa", BASE, "--rank", "2", "--out", out], ["lora", BASE, POST, "--rank", "2", "--out", out]]
-        for command in commands:
-            done = gyro(*command, LD_PRELOAD=os.environ["WRONG_BLAS"])
+        for command, entry in [(command, "0") for command in commands] + [(commands[0], "nan")]:
+            done = gyro(*command, LD_PRELOAD=os.environ["WRONG_BLAS"], WRONG_ENTRY=entry)
             lines = done.stderr.splitlines()
             expect(done.returncode == 1 and len(lines) == 1 and lines[0].startswith("gyro: error: OpenBLAS ")
-                   and "computes wrong results on this processor" in lines[0], f"{command[0]} with a wrong BLAS", done)
+                   and "computes wrong results on this processor" in lines[0], f"{command[0]} with a BLAS that gives {entry}", done)
             expect(not os.path.exists(out), f"{command[0]} left an output", done)
 
 

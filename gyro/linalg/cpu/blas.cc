@@ -14,7 +14,7 @@ CBLAS_TRANSPOSE cblas_op(Op op) {
 }
 
 // Columns of C go to threads in multiples of this many: a multiple of what any kernel works on at once, so that every
-// entry is summed in the same order, and has the same bits, however many threads there are (linalg_test looks).
+// entry is summed in the same order, and has the same bits, however many threads there are (shared_test looks).
 constexpr int64_t kColumnUnit = 96;
 
 // Into how many parts to cut `columns` columns that take `flops` each: one where nobody waits for work.
