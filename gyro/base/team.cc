@@ -61,10 +61,6 @@ void Team::notify() {
 }
 
 void Team::share(int parts, const std::function<void(int)>& part) {
-  if (parts <= 1 || idle() == 0) {
-    for (int i = 0; i < parts; ++i) part(i);
-    return;
-  }
   Task task{part, parts, 0, parts, 0, nullptr, {}};
   std::list<Task*>::iterator place;
   {
@@ -100,11 +96,8 @@ int threads_to_share() {
 }
 
 void share(int parts, const std::function<void(int)>& part) {
-  if (team_of_thread != nullptr) {
-    team_of_thread->share(parts, part);
-  } else {
-    for (int i = 0; i < parts; ++i) part(i);
-  }
+  if (parts > 1 && threads_to_share() > 1) return team_of_thread->share(parts, part);
+  for (int i = 0; i < parts; ++i) part(i);
 }
 
 }  // namespace gyro

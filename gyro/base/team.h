@@ -66,7 +66,7 @@ Team* current_team();
 
 /// Threads that would take parts of a share now, the calling one included: at least 1.
 int threads_to_share();
-/// Team::share of the calling thread's team; without one, the parts one after the other.
+/// Team::share of the calling thread's team; where nobody waits, the parts one after the other.
 void share(int parts, const std::function<void(int)>& part);
 
 }  // namespace gyro
