@@ -1,7 +1,5 @@
 #include "gyro/diff/execute.h"
 
-#include <mutex>
-
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
 #include "gyro/device/pool.h"
@@ -16,7 +14,6 @@ bool execute(const DiffPlan& plan, const std::vector<int64_t>& units, const RunO
   double total_work = 0;
   for (const int64_t unit : units) total_work += work_of(plan.unit(unit));
   Progress progress("matrices", count, total_work, run.progress);
-  std::mutex mutex;
   const auto job = [&](int i) {
     const int64_t unit = unit_at(i);
     const MatrixSite& site = plan.unit(unit);
@@ -27,7 +24,6 @@ bool execute(const DiffPlan& plan, const std::vector<int64_t>& units, const RunO
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
                 [&] { result = compute_unit(plan, unit); });
     sink(unit, std::move(result));
-    const std::lock_guard lock(mutex);
     progress.advance(1, work_of(site));
   };
   return parallel_for(count, ahead, job, run.stop);

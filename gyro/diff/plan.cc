@@ -18,7 +18,6 @@
 namespace gyro {
 namespace {
 
-constexpr std::string_view kNoise = "noise";
 constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
@@ -76,30 +75,29 @@ ModelInfo describe_noise(const DiffPlan& plan) {
   return model;
 }
 
-std::string content_of(const DiffPlan& plan) {
-  Sha256 hash;
-  plan.base->hash_samples(hash);
+// Of base, posts and controls, in this order.
+std::vector<std::string> identities_of(const DiffPlan& plan) {
+  std::vector<std::string> identities = {plan.base->identity()};
   for (const PlannedModel& other : plan.others) {
-    if (other.checkpoint) other.checkpoint->hash_samples(hash);
+    identities.push_back(other.checkpoint ? other.checkpoint->identity() : std::string(kNoise));
   }
-  return hash.hex();
+  return identities;
 }
 
 // What tells one run from another: all that its numbers depend on, and neither how paths are spelled nor where the work
 // is done. Another release may measure otherwise.
-std::string fingerprint_of(const DiffPlan& plan, const std::string& content) {
+std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>& identities) {
   const DiffOptions& o = plan.head.options;
-  Json sites = Json::array(), others = Json::array();
+  Json sites = Json::array(), roles = Json::array();
   for (const MatrixSite& s : plan.units) {
     sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
   }
-  for (const PlannedModel& other : plan.others) {
-    others.push_back(
-        {static_cast<int>(other.role), other.checkpoint ? Json(other.checkpoint->sha256()) : Json(kNoise)});
-  }
-  const Json identity = {{"release", version()},        {"options", {o.null_draws, o.null_nf_draws, o.seed}},
-                         {"base", plan.base->sha256()}, {"others", std::move(others)},
-                         {"sites", std::move(sites)},   {"content", content}};
+  for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
+  const Json identity = {{"release", version()},
+                         {"options", {o.null_draws, o.null_nf_draws, o.seed}},
+                         {"models", identities},
+                         {"roles", std::move(roles)},
+                         {"sites", std::move(sites)}};
   Sha256 hash;
   const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
   hash.update(std::as_bytes(std::span(text)));
@@ -225,10 +223,11 @@ DiffPlan plan_diff(const DiffRequest& request) {
   std::iota(plan.order.begin(), plan.order.end(), 0);
   std::stable_sort(plan.order.begin(), plan.order.end(),
                    [&](int64_t a, int64_t b) { return goes_before(plan.unit(a), plan.unit(b)); });
-  std::future<std::string> content = std::async(std::launch::async, [&] { return content_of(plan); });
+  std::future<std::vector<std::string>> identities =
+      std::async(std::launch::async, [&] { return identities_of(plan); });
   if (request.run.cuda) start_gpus();
   plan.head = head_of(plan, request);
-  plan.head.fingerprint = fingerprint_of(plan, content.get());
+  plan.head.fingerprint = fingerprint_of(plan, identities.get());
   return plan;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gyro/base/run_options.h"
@@ -13,11 +14,14 @@
 
 namespace gyro {
 
+/// Among the controls, the first post's change replaced by gaussian noise; no model is read.
+inline constexpr std::string_view kNoise = "noise";
+
 /// What `gyro diff` is asked for.
 struct DiffRequest {
   std::string base;
   std::vector<std::string> posts;
-  std::vector<std::string> controls;  ///< paths, or "noise": the first post's change replaced by gaussian noise
+  std::vector<std::string> controls;  ///< paths, or kNoise
   /// Of these, models that are open already, by the path that stands for them; the others are opened.
   std::map<std::string, std::shared_ptr<const TensorSource>> opened;
   std::vector<int64_t> layers;    ///< empty: all; negative counts from the end

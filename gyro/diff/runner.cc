@@ -19,7 +19,7 @@ std::vector<std::filesystem::path> inputs_of(const DiffRequest& request) {
   std::vector<std::filesystem::path> inputs = {request.base};
   inputs.insert(inputs.end(), request.posts.begin(), request.posts.end());
   for (const std::string& control : request.controls) {
-    if (control != "noise") inputs.emplace_back(control);
+    if (control != kNoise) inputs.emplace_back(control);
   }
   return inputs;
 }
