@@ -46,12 +46,16 @@ bool run_rescale(const RescaleRequest& request) {
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
-  const device::Workers workers(false, request.run.threads, 0);
+  device::Workers workers(false, request.run.threads, request.run.memory);
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
   const auto make_one = [&](const PlannedTensor& tensor) {
     Bytes bytes = copy_tensor(base, tensor);
     if (const auto it = sites.find(tensor.name); it != sites.end()) {
-      for (const MatrixSite& site : it->second) scale_site(base, site, request.by.at(site.type), tensor.dtype, bytes);
+      for (const MatrixSite& site : it->second) {
+        const auto values = sizeof(double) * static_cast<size_t>(site.d_in * site.d_out);
+        workers.run(site.tensor, values,
+                    [&] { scale_site(base, site, request.by.at(site.type), tensor.dtype, bytes); });
+      }
     }
     return bytes;
   };
