@@ -68,7 +68,7 @@ class Install(unittest.TestCase):
             f.writelines(f'#include "{os.path.relpath(path, include)}"\n' for path in sorted(self.files(".h")))
             f.write("int main() {}\n")
         build = os.path.join(self.folder, "build")
-        run(CMAKE, "-S", os.path.join(HERE, "project"), "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+        run(CMAKE, "-G", "Ninja", "-S", os.path.join(HERE, "project"), "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
             f"-DCMAKE_CXX_COMPILER={CXX}", "-DCMAKE_BUILD_TYPE=Release", f"-DHEADERS={headers}")
         run(CMAKE, "--build", build)
         self.check_program(os.path.join(build, "program"))
@@ -86,7 +86,7 @@ class Install(unittest.TestCase):
         with open(path, "w", encoding="utf-8") as f:
             f.write(text.replace("find_package(Gyro 0.1 ", "find_package(Gyro 0.0 "))
         with self.assertRaisesRegex(AssertionError, "requested\\s+version"):
-            run(CMAKE, "-S", project, "-B", project + "-build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+            run(CMAKE, "-G", "Ninja", "-S", project, "-B", project + "-build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
 
     def test_pkg_config(self):
         (pc,) = self.files("gyro.pc")
