@@ -146,6 +146,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 }
 
 MadeFolders::~MadeFolders() {
+  remove_empty();
+}
+
+void MadeFolders::remove_empty() const {
   std::error_code ignored;  // removes no folder that holds something
   for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) std::filesystem::remove(*folder, ignored);
 }

@@ -25,12 +25,16 @@ struct DiffArguments {
   RunArguments run;
 };
 
+std::string what_is_left(const DiffArguments& arguments) {
+  return arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
+}
+
 void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
   request.out = arguments.out;
-  request.run = run_options(arguments.run);
+  request.run = run_options(arguments.run, what_is_left(arguments));
   request.warn = [quiet = arguments.run.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
   };
@@ -54,9 +58,8 @@ int run(DiffArguments& arguments) {
   complete_request(arguments);
   const DiffOutcome outcome = run_diff(arguments.request);
   if (!outcome.result) {
-    const std::string next =
-        arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
-    fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
+    fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total,
+               what_is_left(arguments));
     return kInterrupted;
   }
   const bool has_page = !arguments.out.empty() && write_page(arguments, !outcome.resumed);

@@ -35,7 +35,7 @@ int run_rescaling(const InitArguments& arguments) {
   request.force = arguments.force;
   request.run = run_options(arguments.run);
   request.command = command_line();
-  if (!run_rescale(request)) return report_interruption("nothing was written");
+  if (!run_rescale(request)) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) fmt::print("Wrote {}\n", arguments.out);
   return kDone;
 }
@@ -76,7 +76,7 @@ int run(const InitArguments& arguments) {
   request.run = run_options(arguments.run);
   request.command = command_line();
   const auto rows = run_init(request);
-  if (!rows) return report_interruption("nothing was written");
+  if (!rows) return report_interruption(kNothingWritten);
   if (arguments.run.quiet) return kDone;
   fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
   for (const InitRow& row : *rows) {

@@ -50,7 +50,7 @@ int run(LoraArguments& arguments) {
   request.run = run_options(arguments.run);
   request.command = command_line();
   const auto outcome = run_lora(request);
-  if (!outcome) return report_interruption("nothing was written");
+  if (!outcome) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) print_outcome(*outcome, arguments);
   return kDone;
 }
