@@ -18,7 +18,7 @@ constexpr double kHostShare = 0.8;
 
 std::vector<Gpu> require_gpus() {
   std::vector<Gpu> found = gpus();
-  if (found.empty()) fail(ErrorKind::Device, "--device cuda", "{}", why_none());
+  if (found.empty()) fail({ErrorKind::Device, "device"}, "device", "{}", why_none());
   return found;
 }
 
@@ -70,7 +70,7 @@ bool Pool::attempt(size_t bytes, const std::function<void()>& job) {
 
 void Pool::run(const std::string& subject, size_t bytes, const std::function<void()>& job) {
   if (attempt(bytes, job) || attempt(SIZE_MAX, job)) return;
-  fail(ErrorKind::Memory, subject, "does not fit into the GPU's memory (about {:.1f} GB are needed); use --device cpu",
+  fail({ErrorKind::Memory, "device"}, subject, "does not fit into the GPU's memory (about {:.1f} GB are needed)",
        static_cast<double>(bytes) * 1e-9);
 }
 

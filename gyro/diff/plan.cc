@@ -25,7 +25,7 @@ std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& re
   std::set<int64_t> wanted;
   for (const int64_t layer : request.layers) {
     const int64_t index = layer < 0 ? layer + layers : layer;
-    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
+    if (index < 0 || index >= layers) fail_field("layers", "there is no layer {}: the model has {}", layer, layers);
     wanted.insert(index);
   }
   std::vector<MatrixSite> sites;
@@ -34,7 +34,7 @@ std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& re
         request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
     if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
   }
-  if (sites.empty()) fail("--types", "the model has no such matrices");
+  if (sites.empty()) fail_field("types", "the model has no such matrices");
   return sites;
 }
 

@@ -328,11 +328,11 @@ TEST(RunDiff, SelectsLayersAndTypes) {
   for (const int64_t layer : {3, -4}) {
     request.layers = {layer};
     EXPECT_EQ(error_of([&] { run_diff(request); }),
-              fmt::format("--layers: there is no layer {}: the model has 3", layer));
+              fmt::format("layers: there is no layer {}: the model has 3", layer));
   }
   request.layers = {};
   request.types = {MatrixType::QKV};
-  EXPECT_EQ(error_of([&] { run_diff(request); }), "--types: the model has no such matrices");
+  EXPECT_EQ(error_of([&] { run_diff(request); }), "types: the model has no such matrices");
 }
 
 // A base that is decomposed once for two posts gives what two runs give.

@@ -24,8 +24,8 @@ int64_t first_component(const InitRequest& request, const DiffFolder* diff, cons
   if (diff != nullptr) return widest_turn(diff->turn(site), request.rank);
   const int64_t first = request.first.value_or((n - request.rank) / 2);
   if (first < 0 || first + request.rank > n) {
-    fail("--band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
-         module_of(site));
+    fail_field("band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
+               module_of(site));
   }
   return first;
 }
@@ -134,7 +134,7 @@ std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
 void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
   for (const MatrixSite& site : sites) {
     const int64_t n = std::min(site.d_in, site.d_out);
-    if (rank > n) fail("--rank", "{} is more than the {} components of {}", rank, n, module_of(site));
+    if (rank > n) fail_field("rank", "{} is more than the {} components of {}", rank, n, module_of(site));
   }
 }
 
@@ -148,7 +148,7 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
     sites.push_back(site);
   }
   for (const std::string& target : target_modules) {
-    if (!found.contains(target)) fail("--target-modules", "the model has no projection '{}'", target);
+    if (!found.contains(target)) fail_field("target_modules", "the model has no projection '{}'", target);
   }
   return sites;
 }

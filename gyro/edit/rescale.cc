@@ -23,7 +23,7 @@ Sites scaled_sites(const ModelMap& map, const std::map<MatrixType, double>& by) 
     found.insert(site.type);
   }
   for (const auto& [type, factor] : by) {
-    if (!found.contains(type)) fail("--types", "the model has no {}", type_name(type));
+    if (!found.contains(type)) fail_field("types", "the model has no {}", type_name(type));
   }
   return sites;
 }
