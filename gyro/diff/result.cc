@@ -172,6 +172,13 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
   return types;
 }
 
+std::string short_name(const std::string& id) {
+  const size_t end = id.find_last_not_of('/');
+  if (end == id.npos) return id;
+  const size_t slash = id.find_last_of('/', end);
+  return id.substr(slash == id.npos ? 0 : slash + 1, end - (slash == id.npos ? 0 : slash + 1) + 1);
+}
+
 ModelInfo describe_model(const TensorSource& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   ModelInfo info{.id = checkpoint.id(),

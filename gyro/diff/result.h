@@ -109,7 +109,8 @@ struct Finding {
   std::string text = {};
 };
 
-/// A model as it was found. A noise control is described as the base, without what is of its files.
+/// A model as it was found. A noise control is described as the base, without what is of its files; its id names the
+/// post: "noise (instruct)".
 struct ModelInfo {
   std::string id = {};
   std::optional<std::string> path = {}, revision = {};
@@ -124,6 +125,7 @@ enum class Role { Post, Control };
 struct Comparison {
   ModelInfo post = {};
   Role role = Role::Post;
+  std::optional<std::string> noise_of = {};  ///< of a noise control: the id of the post whose change it imitates
   std::vector<MatrixRow> matrices = {};
   std::vector<TypeRow> types = {};
   std::vector<Finding> findings = {};
@@ -174,6 +176,9 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
 /// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
 std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
+
+/// Last part of a path or id, which tells the models of a result apart.
+std::string short_name(const std::string& id);
 
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);

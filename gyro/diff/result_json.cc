@@ -200,6 +200,7 @@ template <typename Visit>
 void fields(Visit& visit, Of<Comparison> auto& comparison) {
   visit("post", comparison.post);
   visit("role", comparison.role);
+  visit("noise_of", comparison.noise_of);
   visit("matrices", comparison.matrices);
   visit("types", comparison.types);
   visit("findings", comparison.findings);
