@@ -5,8 +5,8 @@
   bench/compare.py --device cuda --shape llama-3.1-8b --layers 32 --torch-layers 2 [--python python3]
 
 Makes the synthetic pair in build/compare (bench/make_pair.py), installs torch from PyPI into build/compare/venv (large, the
-first time only), then runs in each round: gyro with everything on (--out, bounds, energy budget, one null draw), the
-plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
+first time only), then runs in each round: gyro with everything on but a control (--out, bounds, energy budget, one null draw),
+the plain script, the tuned script. Wall time and peak memory are the kernel's for each finished process. OPENBLAS_* variables
 are cleared so that OpenBLAS takes the kernels of this processor, whose name is printed. On the CPU the same library's
 dgemm is timed before and after each run of gyro, n = 1536 on as many threads, and the share of its rate that the run
 kept up is printed (flops_of_block says what is counted). --device cuda runs all sides on the GPU; --torch-layers
@@ -162,7 +162,8 @@ def main():
     script = [args.python, os.path.join(ROOT, "bench", "torch_diff.py"), base, post, "--device", args.device,
               "--layers", str(blocks["plain"])] + limit
     sides = {
-        "gyro": [args.gyro, "diff", base, post, "--out", out, "--force", "--quiet", "--device", args.device] + limit,
+        "gyro": [args.gyro, "diff", base, post, "--control", "none", "--out", out, "--force", "--quiet", "--device",
+                 args.device] + limit,
         "plain": script + ["--out", os.path.join(WORK, "plain.json")],
         "tuned": script + ["--tuned", "--out", os.path.join(WORK, "tuned.json")],
     }

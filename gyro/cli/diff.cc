@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gyro/base/error.h"
@@ -16,6 +18,8 @@
 namespace gyro {
 namespace {
 
+constexpr std::string_view kNone = "none";
+
 struct DiffArguments {
   DiffRequest request;
   std::vector<std::string> layers, types;
@@ -29,11 +33,21 @@ std::string what_is_left(const DiffArguments& arguments) {
   return arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
 }
 
+// The controls that a run has: what is written to be looked at has its noise beside it, unless controls were chosen.
+void complete_controls(DiffRequest& request) {
+  std::vector<std::string>& controls = request.controls;
+  if (controls.empty() && !request.out.empty()) controls = {std::string(kNoise)};
+  if (std::count(controls.begin(), controls.end(), kNone) == 0) return;
+  if (controls.size() > 1) throw CLI::ValidationError("--control", "'none' goes with no other control");
+  controls.clear();
+}
+
 void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
   request.out = arguments.out;
+  complete_controls(request);
   request.run = run_options(arguments.run, what_is_left(arguments));
   request.warn = [quiet = arguments.run.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
@@ -87,7 +101,8 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->add_option("POST", request.posts, "Folders of post-trained checkpoints")->required()->type_name("DIR");
   command
       ->add_option("--control", request.controls,
-                   "Controls compared in the same way: another base's folder, or 'noise'")
+                   "Controls compared in the same way: another base's folder; 'noise', gaussian noise of the size of "
+                   "each post's change, which takes as long as a post (with --out the default); or 'none'")
       ->type_name("DIR");
   command
       ->add_option("-o,--out", arguments->out,
@@ -110,7 +125,7 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->footer(
       "Examples:\n"
       "  gyro diff Qwen2.5-1.5B Qwen2.5-1.5B-Instruct\n"
-      "  gyro diff base instruct reasoning --control base2 --out result\n"
+      "  gyro diff base instruct reasoning --control base2 noise --out result\n"
       "  gyro diff base instruct --control noise --layers 0,13,-1 --types W_O\n"
       "  gyro diff base instruct --json | jq '.comparisons[0].findings[].text'");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });

@@ -20,14 +20,6 @@ string cut(const string& text) {
   return printable(text, 60);
 }
 
-// Last part of a path or id: what tells the models of a table apart.
-string short_name(const ModelInfo& model) {
-  string id = cut(model.id);
-  while (id.size() > 1 && id.back() == '/') id.pop_back();
-  const size_t slash = id.find_last_of('/');
-  return slash == string::npos ? id : id.substr(slash + 1);
-}
-
 // A label column cut to its width, in code points.
 string label(string text) {
   if (code_points(text) > kLabel) text = string(first_code_points(text, kLabel - 2)) + "..";
@@ -90,7 +82,7 @@ string scaling_block(const DiffResult& result, const Names& types) {
   string out = heading(types, kWidth);
   for (const Comparison& comparison : result.comparisons) {
     const auto line = [&](const string& name, auto cell) { return row(name, comparison, types, kWidth, cell); };
-    out += line(short_name(comparison.post), [&](const TypeRow& t) {
+    out += line(short_name(cut(comparison.post.id)), [&](const TypeRow& t) {
       const double error = alpha_error(comparison, t.type);
       return decimals(t.alpha_mean, 4, error) + " ± " + decimals(t.alpha_std, 4, error);
     });

@@ -49,14 +49,18 @@ std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const
 }
 
 void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
-  PlannedModel other{role, nullptr, {}};
-  if (!(path == kNoise && role == Role::Control)) {
-    other.checkpoint = open_model(request, path);
-    other.map = map_model(*other.checkpoint);
-    check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
-    warn_of(other.map, path, request);
-  }
+  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}};
+  other.map = map_model(*other.checkpoint);
+  check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
+  warn_of(other.map, path, request);
   plan.others.push_back(std::move(other));
+}
+
+void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& control) {
+  if (control != kNoise) return add_other(plan, request, control, Role::Control);
+  for (size_t post = 0; post < request.posts.size(); ++post) {
+    plan.others.push_back({.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}});
+  }
 }
 
 void open_models(DiffPlan& plan, const DiffRequest& request) {
@@ -64,13 +68,13 @@ void open_models(DiffPlan& plan, const DiffRequest& request) {
   plan.map = map_model(*plan.base);
   warn_of(plan.map, request.base, request);
   for (const std::string& post : request.posts) add_other(plan, request, post, Role::Post);
-  for (const std::string& control : request.controls) add_other(plan, request, control, Role::Control);
+  for (const std::string& control : request.controls) add_control(plan, request, control);
 }
 
-ModelInfo describe_noise(const DiffPlan& plan) {
+ModelInfo describe_noise(const DiffPlan& plan, const ModelInfo& post) {
   ModelInfo model = describe_model(*plan.base);
   model.path = model.revision = model.sha256 = std::nullopt;
-  model.id = kNoise;
+  model.id = fmt::format("{} ({})", kNoise, short_name(post.id));
   model.dtypes = {"F64"};
   return model;
 }
@@ -79,7 +83,8 @@ ModelInfo describe_noise(const DiffPlan& plan) {
 std::vector<std::string> identities_of(const DiffPlan& plan) {
   std::vector<std::string> identities = {plan.base->identity()};
   for (const PlannedModel& other : plan.others) {
-    identities.push_back(other.checkpoint ? other.checkpoint->identity() : std::string(kNoise));
+    identities.push_back(other.checkpoint ? other.checkpoint->identity()
+                                          : fmt::format("{} {}", kNoise, other.noise_of));
   }
   return identities;
 }
@@ -128,9 +133,15 @@ DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
   head.options = {request.layers, request.types, request.null_draws, request.null_nf_draws, request.seed};
   head.base = describe_model(*plan.base);
   for (const PlannedModel& other : plan.others) {
-    Comparison& comparison = head.comparisons.emplace_back();
-    comparison.post = other.checkpoint ? describe_model(*other.checkpoint) : describe_noise(plan);
-    comparison.role = other.role;
+    Comparison comparison{.role = other.role};
+    if (other.checkpoint) {
+      comparison.post = describe_model(*other.checkpoint);
+    } else {
+      const ModelInfo& post = head.comparisons[other.noise_of].post;
+      comparison.post = describe_noise(plan, post);
+      comparison.noise_of = post.id;
+    }
+    head.comparisons.push_back(std::move(comparison));
   }
   return head;
 }
@@ -179,6 +190,17 @@ std::vector<const TensorSource*> sources_of(const DiffPlan& plan) {
   return sources;
 }
 
+// W_p = c W_b + E: c and ‖E‖.
+struct Change {
+  double scale = 0, residual = 0;
+};
+
+// A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
+Change change_of(const PairMeasure& m) {
+  if (!std::isfinite(m.scale) || !std::isfinite(m.energy.total)) return {};
+  return {m.scale, std::sqrt(m.energy.total)};
+}
+
 UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const DiffOptions& asked = plan.head.options;
   const Weight base_weight = load_weight(*plan.base, site);
@@ -191,7 +213,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
   if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
-  PairMeasure first;
+  std::vector<Change> changes;  // of the posts, which come first
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
@@ -199,15 +221,13 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
     if (other.checkpoint) {
       measure = base.compare(load_weight(*other.checkpoint, same_site(other.map, site)), options);
     } else {
-      // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
-      const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
-      const Matrix noise = noise_weight(base.weight(), exists ? first.scale : 0,
-                                        exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
+      const Change& change = changes[other.noise_of];
+      const Matrix noise = noise_weight(base.weight(), change.scale, change.residual, mix64(options.seed));
       measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
     result.rows.push_back(matrix_row(site, measure));
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
-    if (i == 0) first = std::move(measure);
+    if (other.role == Role::Post) changes.push_back(change_of(measure));
   }
   return result;
 }

@@ -14,7 +14,7 @@
 
 namespace gyro {
 
-/// Among the controls, the first post's change replaced by gaussian noise; no model is read.
+/// Among the controls: one for each post, its change replaced by gaussian noise of the same size; no model is read.
 inline constexpr std::string_view kNoise = "noise";
 
 /// What `gyro diff` is asked for.
@@ -39,6 +39,7 @@ struct DiffRequest {
 /// One model beside the base. A noise control has no checkpoint.
 struct PlannedModel {
   Role role = Role::Post;
+  size_t noise_of = 0;  ///< of a noise control: the post whose change it has the size of
   std::shared_ptr<const TensorSource> checkpoint;
   ModelMap map;
 };

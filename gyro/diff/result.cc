@@ -1,5 +1,6 @@
 #include "gyro/diff/result.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gyro/spectra/moments.h"
@@ -44,7 +45,34 @@ RowNull null_of(const PairMeasure& m) {
   return null;
 }
 
-RowEnergy energy_of(const EnergyBudget& e, int64_t n) {
+// What a test of symmetry gives, as shares of its N.
+template <typename Shares>
+void fill_symmetric(const SymmetryTest& test, Shares& out) {
+  out.symmetric_share = finite(test.product / test.energy);
+  out.symmetric_null = finite(test.null);
+  out.symmetric_sd = finite(std::sqrt(test.variance) / test.energy);
+  out.symmetric_z = finite(-(test.product - test.null * test.energy) / std::sqrt(test.variance));
+}
+
+SideShares shares_of(const SideSums& side, double energy) {
+  const auto sd = [&](double variance) { return finite(std::sqrt(variance) / energy); };
+  return {.input = finite(side.input / energy),
+          .input_sd = sd(side.input_variance),
+          .turn = finite(side.turn / energy),
+          .turn_sd = sd(side.turn_variance),
+          .stretch = finite(side.stretch / energy),
+          .stretch_sd = sd(side.stretch_variance)};
+}
+
+// Energy off the diagonal of X that rounding alone gives: chance's share of ‖rounding‖².
+double rounding_energy(const MatrixRow& row) {
+  const double ratio = row.rounding_over_residual;
+  const auto m = static_cast<double>(std::max(row.d_in, row.d_out));
+  return row.energy.total * ratio * ratio * static_cast<double>(row.n - 1) / m;
+}
+
+RowEnergy energy_of(const PairMeasure& m) {
+  const EnergyBudget& e = m.energy;
   RowEnergy out{.total = finite(e.total)};
   if (!(e.total > 0)) return out;
   const double ratio = e.counter_rotation / e.co_rotation;
@@ -53,8 +81,61 @@ RowEnergy energy_of(const EnergyBudget& e, int64_t n) {
   out.counter_rotation = finite(e.counter_rotation / e.total);
   out.leakage = finite(e.leakage() / e.total);
   out.counter_over_co = finite(ratio);
-  out.z = finite((ratio - 1) / counter_over_co_sd(n));
+  out.z = finite((ratio - 1) / counter_over_co_sd(m.n));
+  fill_symmetric(m.symmetry.whole, out);
+  fill_symmetric(m.symmetry.rescaled, out.rescaled);
+  out.rescaled.fitted = finite(m.symmetry.fitted / e.total);
+  out.rescaled.off_diagonal = finite(m.symmetry.rescaled.energy / e.total);
+  out.side = shares_of(m.symmetry.side, m.symmetry.whole.energy);
   return out;
+}
+
+double square(double x) {
+  return x * x;
+}
+
+// Sums of tests of symmetry.
+struct SymmetryPool {
+  SymmetryTest sum{0, 0, 0, 0};  // null: of ρ₀ N
+  bool any = false;
+
+  template <typename Shares>
+  void add(const Shares& row, double energy) {
+    if (std::isnan(row.symmetric_sd) || std::isnan(row.symmetric_null)) return;
+    any = true;
+    sum.energy += energy;
+    sum.product += row.symmetric_share * energy;
+    sum.null += row.symmetric_null * energy;
+    sum.variance += square(row.symmetric_sd * energy);
+  }
+  template <typename Shares>
+  void fill(Shares& out) const {
+    if (any) fill_symmetric({sum.product, sum.energy, sum.null / sum.energy, sum.variance}, out);
+  }
+};
+
+struct SidePool {
+  SideSums sum{0, 0, 0, 0, 0, 0};
+  double energy = 0;
+
+  void add(const SideShares& row, double row_energy) {
+    if (std::isnan(row.turn_sd) || std::isnan(row.input_sd)) return;
+    energy += row_energy;
+    sum.input += row.input * row_energy;
+    sum.turn += row.turn * row_energy;
+    sum.stretch += row.stretch * row_energy;
+    sum.input_variance += square(row.input_sd * row_energy);
+    sum.turn_variance += square(row.turn_sd * row_energy);
+    sum.stretch_variance += square(row.stretch_sd * row_energy);
+  }
+};
+
+double median(std::vector<double> values) {
+  std::erase_if(values, [](double x) { return std::isnan(x); });
+  if (values.empty()) return kUndefined;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 // Sums over the layers of one type.
@@ -62,9 +143,17 @@ struct TypePool {
   Moments alpha, null_alpha, chance, nf, nf_robust, null_nf, null_nf_robust, scale, relative_change, unchanged;
   double nf_max = kUndefined;
   double co = 0, counter = 0, variance = 0, total = 0, scaling = 0, leakage = 0;
+  SymmetryPool symmetry, rescaled;
+  SidePool side;
+  double off_diagonal = 0, rounding = 0;   // Σ N, and of it what rounding gives
+  double asked = 0, fitted = 0, kept = 0;  // Σ ‖E‖² where `rescaled` is defined, and shares of it
+  double scale_variance = 0, noise = 0, noise_squares = 0;  // Σ var c, Σ (s/σ)², Σ (s/σ)⁴
+  Moments sparse_expected;
+  std::vector<double> update_ranks;
   bool null_valid = true;
 
   void add(const MatrixRow& row);
+  void add_symmetry(const MatrixRow& row);
   TypeRow row(MatrixType type) const;
 };
 
@@ -81,6 +170,13 @@ void TypePool::add(const MatrixRow& row) {
   unchanged.add(row.unchanged);
   nf_max = std::fmax(nf_max, row.nf);
   null_valid = null_valid && row.null.valid;
+  scale_variance += square(row.scale_sd);
+  sparse_expected.add(row.sparse_expected);
+  update_ranks.push_back(row.update_rank);
+  const double spread = static_cast<double>(row.k) * row.first_order_variance;
+  noise += spread;
+  noise_squares += spread * spread / row.k_eff;
+  add_symmetry(row);
   const double e = row.energy.total;
   if (!(e > 0) || std::isnan(row.energy.counter_over_co)) return;
   const double s = e * row.energy.co_rotation;
@@ -92,39 +188,64 @@ void TypePool::add(const MatrixRow& row) {
   variance += s * s * counter_over_co_sd(row.n) * counter_over_co_sd(row.n);
 }
 
+void TypePool::add_symmetry(const MatrixRow& row) {
+  const RowEnergy& e = row.energy;
+  const double energy = e.total * (e.co_rotation + e.counter_rotation);
+  if (!(energy > 0)) return;
+  off_diagonal += energy;
+  rounding += rounding_energy(row);
+  symmetry.add(e, energy);
+  side.add(e.side, energy);
+  if (std::isnan(e.rescaled.symmetric_sd) || std::isnan(e.rescaled.symmetric_null)) return;
+  rescaled.add(e.rescaled, e.total * e.rescaled.off_diagonal);
+  asked += e.total;
+  fitted += e.total * e.rescaled.fitted;
+  kept += e.total * e.rescaled.off_diagonal;
+}
+
 TypeRow TypePool::row(MatrixType type) const {
   const auto ratio = [](double a, double b) { return b > 0 ? finite(a / b) : kUndefined; };
   const double counter_over_co = co > 0 ? counter / co : kUndefined;
   const double sd = co > 0 ? std::sqrt(variance) / co : kUndefined;
   const double valid = null_valid ? 1 : kUndefined;
-  return {.type = type,
-          .layers = nf.count(),
-          .alpha_mean = finite(alpha.mean()),
-          .alpha_std = finite(alpha.deviation()),
-          .alpha_prime = finite(std::round(alpha.mean() * 10) / 10),
-          .nf_mean = finite(nf.mean()),
-          .nf_max = finite(nf_max),
-          .nf_chance = finite(chance.mean()),
-          .nf_robust_mean = finite(nf_robust.mean()),
-          .counter_over_co = finite(counter_over_co),
-          .counter_over_co_sd = finite(sd),
-          .z = finite((counter_over_co - 1) / sd),
-          .energy = {.total = total,
-                     .scaling = ratio(scaling, total),
-                     .co_rotation = ratio(co, total),
-                     .counter_rotation = ratio(counter, total),
-                     .leakage = ratio(leakage, total)},
-          .scale_mean = finite(scale.mean()),
-          .relative_change_mean = finite(relative_change.mean()),
-          .unchanged = finite(unchanged.mean()),
-          .null = {.alpha_mean = finite(null_alpha.mean()),
-                   .alpha_std = finite(null_alpha.deviation()),
-                   .nf_mean = finite(null_nf.mean()),
-                   .nf_robust_mean = finite(null_nf_robust.mean())},
-          .alpha_mean_over_null = ratio(alpha.mean(), null_alpha.mean()),
-          .alpha_std_over_null = ratio(alpha.deviation(), null_alpha.deviation()),
-          .nf_mean_over_null = ratio(valid * nf.mean(), null_nf.mean()),
-          .nf_robust_mean_over_null = ratio(valid * nf_robust.mean(), null_nf_robust.mean())};
+  TypeRow row{.type = type,
+              .layers = nf.count(),
+              .alpha_mean = finite(alpha.mean()),
+              .alpha_std = finite(alpha.deviation()),
+              .alpha_prime = finite(std::round(alpha.mean() * 10) / 10),
+              .nf_mean = finite(nf.mean()),
+              .nf_max = finite(nf_max),
+              .nf_chance = finite(chance.mean()),
+              .nf_robust_mean = finite(nf_robust.mean()),
+              .counter_over_co = finite(counter_over_co),
+              .counter_over_co_sd = finite(sd),
+              .z = finite((counter_over_co - 1) / sd),
+              .rounding_ratio = ratio(off_diagonal, rounding),
+              .rescaled = {.fitted = ratio(fitted, asked), .off_diagonal = ratio(kept, asked)},
+              .side = shares_of(side.sum, side.energy),
+              .energy = {.total = total,
+                         .scaling = ratio(scaling, total),
+                         .co_rotation = ratio(co, total),
+                         .counter_rotation = ratio(counter, total),
+                         .leakage = ratio(leakage, total)},
+              .scale_mean = finite(scale.mean()),
+              .scale_sd = finite(std::sqrt(scale_variance) / static_cast<double>(scale.count())),
+              .relative_change_mean = finite(relative_change.mean()),
+              .unchanged = finite(unchanged.mean()),
+              .sparse_expected = finite(sparse_expected.mean()),
+              .update_rank = median(update_ranks),
+              .k_eff = ratio(noise * noise, noise_squares),
+              .null = {.alpha_mean = finite(null_alpha.mean()),
+                       .alpha_std = finite(null_alpha.deviation()),
+                       .nf_mean = finite(null_nf.mean()),
+                       .nf_robust_mean = finite(null_nf_robust.mean())},
+              .alpha_mean_over_null = ratio(alpha.mean(), null_alpha.mean()),
+              .alpha_std_over_null = ratio(alpha.deviation(), null_alpha.deviation()),
+              .nf_mean_over_null = ratio(valid * nf.mean(), null_nf.mean()),
+              .nf_robust_mean_over_null = ratio(valid * nf_robust.mean(), null_nf_robust.mean())};
+  symmetry.fill(row);
+  rescaled.fill(row.rescaled);
+  return row;
 }
 
 }  // namespace
@@ -155,11 +276,18 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .polar_inner = finite(m.polar_inner),
                 .q1_orthogonality = finite(m.q1_orthogonality),
                 .q2_orthogonality = finite(m.q2_orthogonality),
-                .energy = energy_of(m.energy, m.n),
+                .energy = energy_of(m),
                 .unchanged = finite(m.unchanged),
+                .sparse_expected = finite(m.sparse_expected),
                 .stable_rank = finite(m.stable_rank),
+                .update_rank = finite(m.update_rank),
                 .rounding_over_residual = finite(m.rounding_norm / std::sqrt(m.energy.total)),
+                .scale_sd = finite(m.scale_sd),
+                .k_eff = finite(m.k_eff),
+                .first_order_variance = finite(square(m.null.alpha_std / m.scale)),
                 .null = null_of(m)};
+  row.energy.rounding_ratio =
+      finite(row.energy.total * (row.energy.co_rotation + row.energy.counter_rotation) / rounding_energy(row));
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
   return row;
 }
@@ -170,6 +298,13 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
   std::vector<TypeRow> types;
   for (const auto& [type, pool] : pools) types.push_back(pool.row(type));
   return types;
+}
+
+std::string short_name(const std::string& id) {
+  const size_t end = id.find_last_not_of('/');
+  if (end == id.npos) return id;
+  const size_t slash = id.find_last_of('/', end);
+  return id.substr(slash == id.npos ? 0 : slash + 1, end - (slash == id.npos ? 0 : slash + 1) + 1);
 }
 
 ModelInfo describe_model(const TensorSource& checkpoint) {

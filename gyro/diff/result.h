@@ -18,11 +18,28 @@ namespace gyro {
 
 inline constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-/// ‖E‖² and the shares of it; the ratio of two of them and what chance makes of that.
+/// What is left once row and column factors were fitted out of E.
+struct RescaledShare {
+  double fitted = kUndefined, off_diagonal = kUndefined;
+  double symmetric_share = kUndefined, symmetric_null = kUndefined, symmetric_sd = kUndefined, symmetric_z = kUndefined;
+};
+
+/// Which sides turn, or are stretched.
+struct SideShares {
+  double input = kUndefined, input_sd = kUndefined;
+  double turn = kUndefined, turn_sd = kUndefined;
+  double stretch = kUndefined, stretch_sd = kUndefined;
+};
+
+/// ‖E‖² and the shares of it; how symmetric what is off the diagonal is, and what chance makes of that.
 struct RowEnergy {
   double total = kUndefined;
   double scaling = kUndefined, co_rotation = kUndefined, counter_rotation = kUndefined, leakage = kUndefined;
   double counter_over_co = kUndefined, z = kUndefined;
+  double symmetric_share = kUndefined, symmetric_null = kUndefined, symmetric_sd = kUndefined, symmetric_z = kUndefined;
+  double rounding_ratio = kUndefined;
+  RescaledShare rescaled = {};
+  SideShares side = {};
 };
 
 /// Draws of the null model, and standard deviations between them.
@@ -60,7 +77,9 @@ struct MatrixRow {
   double scale = kUndefined, relative_change = kUndefined, cosine = kUndefined, polar_inner = kUndefined;
   double q1_orthogonality = kUndefined, q2_orthogonality = kUndefined;
   RowEnergy energy = {};
-  double unchanged = kUndefined, stable_rank = kUndefined, rounding_over_residual = kUndefined;
+  double unchanged = kUndefined, sparse_expected = kUndefined;
+  double stable_rank = kUndefined, update_rank = kUndefined, rounding_over_residual = kUndefined;
+  double scale_sd = kUndefined, k_eff = kUndefined, first_order_variance = kUndefined;
   RowNull null = {};
 };
 
@@ -74,6 +93,17 @@ struct TypeNull {
   double alpha_mean = kUndefined, alpha_std = kUndefined, nf_mean = kUndefined, nf_robust_mean = kUndefined;
 };
 
+enum class Verdict { Yes, No, Undefined, Unclear, AsChance, SomeTypes, Slight, Counter, Rounding, NotAsked };
+
+/// What can be said of one type alone.
+struct TypeVerdicts {
+  Verdict uniform_scaling = Verdict::Undefined, co_rotation = Verdict::Undefined;
+};
+/// Bounds that depend on the type.
+struct TypeMargins {
+  double uniform_scaling = kUndefined;
+};
+
 /// All layers of one type.
 struct TypeRow {
   MatrixType type = MatrixType::Q;
@@ -81,11 +111,18 @@ struct TypeRow {
   double alpha_mean = kUndefined, alpha_std = kUndefined, alpha_prime = kUndefined;
   double nf_mean = kUndefined, nf_max = kUndefined, nf_chance = kUndefined, nf_robust_mean = kUndefined;
   double counter_over_co = kUndefined, counter_over_co_sd = kUndefined, z = kUndefined;
+  double symmetric_share = kUndefined, symmetric_null = kUndefined, symmetric_sd = kUndefined, symmetric_z = kUndefined;
+  double rounding_ratio = kUndefined;
+  RescaledShare rescaled = {};
+  SideShares side = {};
   TypeEnergy energy = {};
-  double scale_mean = kUndefined, relative_change_mean = kUndefined, unchanged = kUndefined;
+  double scale_mean = kUndefined, scale_sd = kUndefined, relative_change_mean = kUndefined;
+  double unchanged = kUndefined, sparse_expected = kUndefined, update_rank = kUndefined, k_eff = kUndefined;
   TypeNull null = {};
   double alpha_mean_over_null = kUndefined, alpha_std_over_null = kUndefined;
   double nf_mean_over_null = kUndefined, nf_robust_mean_over_null = kUndefined;
+  TypeVerdicts verdicts = {};
+  TypeMargins margins = {};
 };
 
 enum class FindingId {
@@ -98,8 +135,6 @@ enum class FindingId {
   SparseUpdate,
 };
 
-enum class Verdict { Yes, No, Undefined, Unclear, AsChance, SomeTypes };
-
 /// A statement about a comparison, with its evidence: the value, what chance gives, and the bound of the verdict.
 struct Finding {
   FindingId id = FindingId::Unrelated;
@@ -109,7 +144,8 @@ struct Finding {
   std::string text = {};
 };
 
-/// A model as it was found. A noise control is described as the base, without what is of its files.
+/// A model as it was found. A noise control is described as the base, without what is of its files; its id names the
+/// post: "noise (instruct)".
 struct ModelInfo {
   std::string id = {};
   std::optional<std::string> path = {}, revision = {};
@@ -124,6 +160,7 @@ enum class Role { Post, Control };
 struct Comparison {
   ModelInfo post = {};
   Role role = Role::Post;
+  std::optional<std::string> noise_of = {};  ///< of a noise control: the id of the post whose change it imitates
   std::vector<MatrixRow> matrices = {};
   std::vector<TypeRow> types = {};
   std::vector<Finding> findings = {};
@@ -174,6 +211,9 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
 /// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
 std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
+
+/// Last part of a path or id, which tells the models of a result apart.
+std::string short_name(const std::string& id);
 
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);

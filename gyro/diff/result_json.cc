@@ -42,7 +42,11 @@ constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, string_view(
                                             std::pair(Verdict::Undefined, string_view("undefined")),
                                             std::pair(Verdict::Unclear, string_view("unclear")),
                                             std::pair(Verdict::AsChance, string_view("as_chance")),
-                                            std::pair(Verdict::SomeTypes, string_view("some_types"))};
+                                            std::pair(Verdict::SomeTypes, string_view("some_types")),
+                                            std::pair(Verdict::Slight, string_view("slight")),
+                                            std::pair(Verdict::Counter, string_view("counter")),
+                                            std::pair(Verdict::Rounding, string_view("rounding")),
+                                            std::pair(Verdict::NotAsked, string_view("not_asked"))};
 
 template <typename E>
 string_view name_of(E value) {
@@ -56,6 +60,26 @@ string_view name_of(E value) {
 // called with the name and the member. What follows from other members is written (`derived`) and not read.
 
 template <typename Visit>
+void fields(Visit& visit, Of<RescaledShare> auto& rescaled) {
+  visit("fitted", rescaled.fitted);
+  visit("off_diagonal", rescaled.off_diagonal);
+  visit("symmetric_share", rescaled.symmetric_share);
+  visit("symmetric_null", rescaled.symmetric_null);
+  visit("symmetric_sd", rescaled.symmetric_sd);
+  visit("symmetric_z", rescaled.symmetric_z);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<SideShares> auto& side) {
+  visit("input", side.input);
+  visit("input_sd", side.input_sd);
+  visit("turn", side.turn);
+  visit("turn_sd", side.turn_sd);
+  visit("stretch", side.stretch);
+  visit("stretch_sd", side.stretch_sd);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<RowEnergy> auto& energy) {
   visit("total", energy.total);
   visit("scaling", energy.scaling);
@@ -64,6 +88,13 @@ void fields(Visit& visit, Of<RowEnergy> auto& energy) {
   visit("leakage", energy.leakage);
   visit("counter_over_co", energy.counter_over_co);
   visit("z", energy.z);
+  visit("symmetric_share", energy.symmetric_share);
+  visit("symmetric_null", energy.symmetric_null);
+  visit("symmetric_sd", energy.symmetric_sd);
+  visit("symmetric_z", energy.symmetric_z);
+  visit("rounding_ratio", energy.rounding_ratio);
+  visit("rescaled", energy.rescaled);
+  visit("side", energy.side);
 }
 
 template <typename Visit>
@@ -123,8 +154,13 @@ void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("q2_orthogonality", row.q2_orthogonality);
   visit("energy", row.energy);
   visit("unchanged", row.unchanged);
+  visit("sparse_expected", row.sparse_expected);
   visit("stable_rank", row.stable_rank);
+  visit("update_rank", row.update_rank);
   visit("rounding_over_residual", row.rounding_over_residual);
+  visit("scale_sd", row.scale_sd);
+  visit("k_eff", row.k_eff);
+  visit("first_order_variance", row.first_order_variance);
   visit("null", row.null);
 }
 
@@ -146,6 +182,17 @@ void fields(Visit& visit, Of<TypeNull> auto& null) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<TypeVerdicts> auto& verdicts) {
+  visit("uniform_scaling", verdicts.uniform_scaling);
+  visit("co_rotation", verdicts.co_rotation);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TypeMargins> auto& margins) {
+  visit("uniform_scaling", margins.uniform_scaling);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<TypeRow> auto& row) {
   visit("type", row.type);
   visit("layers", row.layers);
@@ -160,15 +207,28 @@ void fields(Visit& visit, Of<TypeRow> auto& row) {
   visit("counter_over_co", row.counter_over_co);
   visit("counter_over_co_sd", row.counter_over_co_sd);
   visit("z", row.z);
+  visit("symmetric_share", row.symmetric_share);
+  visit("symmetric_null", row.symmetric_null);
+  visit("symmetric_sd", row.symmetric_sd);
+  visit("symmetric_z", row.symmetric_z);
+  visit("rounding_ratio", row.rounding_ratio);
+  visit("rescaled", row.rescaled);
+  visit("side", row.side);
   visit("energy", row.energy);
   visit("scale_mean", row.scale_mean);
+  visit("scale_sd", row.scale_sd);
   visit("relative_change_mean", row.relative_change_mean);
   visit("unchanged", row.unchanged);
+  visit("sparse_expected", row.sparse_expected);
+  visit("update_rank", row.update_rank);
+  visit("k_eff", row.k_eff);
   visit("null", row.null);
   visit("alpha_mean_over_null", row.alpha_mean_over_null);
   visit("alpha_std_over_null", row.alpha_std_over_null);
   visit("nf_mean_over_null", row.nf_mean_over_null);
   visit("nf_robust_mean_over_null", row.nf_robust_mean_over_null);
+  visit("verdicts", row.verdicts);
+  visit("margins", row.margins);
 }
 
 template <typename Visit>
@@ -200,6 +260,7 @@ template <typename Visit>
 void fields(Visit& visit, Of<Comparison> auto& comparison) {
   visit("post", comparison.post);
   visit("role", comparison.role);
+  visit("noise_of", comparison.noise_of);
   visit("matrices", comparison.matrices);
   visit("types", comparison.types);
   visit("findings", comparison.findings);

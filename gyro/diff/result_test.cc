@@ -57,8 +57,13 @@ TEST(MatrixRow, HasTheContractsKeys) {
                                              "q2_orthogonality",
                                              "energy",
                                              "unchanged",
+                                             "sparse_expected",
                                              "stable_rank",
+                                             "update_rank",
                                              "rounding_over_residual",
+                                             "scale_sd",
+                                             "k_eff",
+                                             "first_order_variance",
                                              "null"};
   EXPECT_EQ(keys, expected);
   for (const char* key : {"scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"}) {

@@ -397,11 +397,15 @@ TEST(RunDiff, NoiseControlHasTheResidualsNorm) {
   DiffRequest request = models.request({"one", "two"});
   request.controls = {"noise"};
   const Json comparisons = document_of(run_diff(request))["comparisons"];
-  ASSERT_EQ(comparisons.size(), 3u);
-  EXPECT_EQ(comparisons[2]["role"], "control");
-  EXPECT_EQ(comparisons[2]["post"]["id"], "noise");
-  for (size_t i = 0; i < 21; ++i) {
-    const Json &post = comparisons[0]["matrices"][i], &noise = comparisons[2]["matrices"][i];
+  ASSERT_EQ(comparisons.size(), 4u);
+  EXPECT_EQ(comparisons[2]["post"]["id"], "noise (one)");
+  EXPECT_EQ(comparisons[3]["post"]["id"], "noise (two)");
+  EXPECT_TRUE(comparisons[0]["noise_of"].is_null());
+  for (size_t i = 0; i < 42; ++i) {
+    const Json &of_post = comparisons[i / 21], &of_noise = comparisons[2 + i / 21];
+    EXPECT_EQ(of_noise["role"], "control");
+    EXPECT_EQ(of_noise["noise_of"], of_post["post"]["id"]);
+    const Json &post = of_post["matrices"][i % 21], &noise = of_noise["matrices"][i % 21];
     const double shift = of(post, "scale") - 1;
     const double residual = std::pow(of(post, "relative_change"), 2) - shift * shift;
     const double found =

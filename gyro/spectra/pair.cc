@@ -179,6 +179,17 @@ void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& 
   }
 }
 
+// (Σ σ⁻²)² / Σ σ⁻⁴ over the first k; scaled by σ_k, so that no square overflows.
+double effective_count(const std::vector<double>& sigma, int64_t k) {
+  double second = 0, fourth = 0;
+  for (int64_t j = 0; j < k; ++j) {
+    const double inverse = sigma[static_cast<size_t>(k - 1)] / sigma[static_cast<size_t>(j)];
+    second += inverse * inverse;
+    fourth += inverse * inverse * inverse * inverse;
+  }
+  return second * second / fourth;
+}
+
 bool has_cluster(const Decomposition& d, int64_t k) {
   for (int64_t j = 0; j + 1 < k; ++j) {
     const double a = d.sigma[static_cast<size_t>(j)], b = d.sigma[static_cast<size_t>(j + 1)];
@@ -301,6 +312,8 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
   out = by_gram ? *std::move(by_gram) : direct_path(in, direct(), std::move(out));
 
   const Decomposition& base = out.method == Method::Gram ? gram_ : *direct_;
+  out.scale_sd = std::sqrt(out.energy.total / static_cast<double>(base.m * base.n)) / base.norm;
+  out.k_eff = effective_count(base.sigma, out.k);
   if (has_cluster(base, out.k)) out.flags.push_back("degenerate_cluster");
   fill_null({base.m, base.n, out.k, out.scale, std::sqrt(out.energy.total), base.sigma}, options, out);
   return out;

@@ -9,6 +9,7 @@
 #include "gyro/spectra/decomposition.h"
 #include "gyro/spectra/null_model.h"
 #include "gyro/spectra/rotation.h"
+#include "gyro/spectra/symmetry.h"
 
 namespace gyro {
 
@@ -23,9 +24,14 @@ struct PairMeasure {
   double scale = 0, relative_change = 0, cosine = 0, polar_inner = 0;
   double q1_orthogonality = 0, q2_orthogonality = 0;
   EnergyBudget energy;
-  double unchanged = 0;      ///< share of weights bit-equal to the base's
-  double stable_rank = 0;    ///< ‖ΔW‖_F² / ‖ΔW‖_2²
+  Symmetry symmetry;
+  double unchanged = 0;                                               ///< share of weights bit-equal to the base's
+  double sparse_expected = std::numeric_limits<double>::quiet_NaN();  ///< what `unchanged` is of a dense change
+  double stable_rank = 0;                                             ///< ‖E‖_F² / ‖E‖_2²
+  double update_rank = std::numeric_limits<double>::quiet_NaN();      ///< share of E's singular values above rounding
   double rounding_norm = 0;  ///< what storing W_p in its dtype costs in Frobenius norm, √(Σ ulp² / 12)
+  double scale_sd = 0;       ///< of `scale` under chance, ‖E‖_F / (‖W_b‖_F √(mn))
+  double k_eff = 0;          ///< (Σ σ_j⁻²)² / Σ σ_j⁻⁴ over the base's top k
   NullClosedForm null;
   std::optional<NullSample> sampled;
   uint64_t null_seed = 0;

@@ -424,11 +424,13 @@ class Joined(unittest.TestCase):
     def test_same_base_is_one_result_and_another_base_is_chosen(self):
         other, second = os.path.join(folder.name, "other"), os.path.join(folder.name, "second")
         subprocess.run(
-            [GYRO, "diff", f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "--out", other, "--quiet"],
+            [GYRO, "diff", f"{MODELS}/pico-llama/base", f"{MODELS}/pico-llama/instruct", "--control", "none",
+             "--out", other, "--quiet"],
             check=True,
         )
         subprocess.run(
-            [GYRO, "diff", f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/base", "--out", second, "--quiet"],
+            [GYRO, "diff", f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/base", "--control", "none",
+             "--out", second, "--quiet"],
             check=True,
         )
         out = os.path.join(folder.name, "joined.html")
