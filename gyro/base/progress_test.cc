@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -31,6 +32,24 @@ TEST(Progress, TellsTheStartTheShareAndTheEnd) {
   EXPECT_TRUE(told[2].ended);
   EXPECT_EQ(told[2].done, 4);
   EXPECT_EQ(told[2].share, 1);
+}
+
+TEST(Progress, TellsOnceASecondWhatHasNotChanged) {
+  std::vector<ProgressState> told;
+  std::vector<std::string> items;
+  {
+    Progress progress("matrices", 4, 10, [&](const ProgressState& state) {
+      told.push_back(state);
+      items.emplace_back(state.item);
+    });
+    progress.begin("0.W_Q");
+    std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  }
+  ASSERT_GE(told.size(), 3u);
+  EXPECT_GE(told[1].seconds, 1);
+  EXPECT_EQ(told[1].done, 0);
+  EXPECT_EQ(items[0], "");
+  EXPECT_EQ(items[1], "0.W_Q");
 }
 
 TEST(Progress, WithoutASinkOrWork) {

@@ -173,7 +173,6 @@ int run(BuildArguments& arguments) {
   }
   if (arguments.align_signs && arguments.operation != "ablate")
     throw CLI::ValidationError("--align-signs", "goes with ablate");
-  if (!std::isfinite(arguments.t)) throw CLI::ValidationError("--at", "takes a finite number");
   BuildRequest& request = arguments.request;
   arguments.model = std::make_shared<Checkpoint>(arguments.base);
   request.run = run_options(arguments.run);
@@ -212,7 +211,7 @@ void add_build_command(CLI::App& app, int& exit_code) {
       ->add_option("OP", arguments->operation,
                    "replace, ablate, restore, transplant, interpolate, noise, or paper for all of the paper's variants")
       ->required()
-      ->check(CLI::IsMember({"replace", "ablate", "restore", "transplant", "interpolate", "noise", "paper"}));
+      ->check(one_of({"replace", "ablate", "restore", "transplant", "interpolate", "noise", "paper"}));
   command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required()->type_name("DIR");
   command->add_option("POST", arguments->post, "Folder of the post-trained checkpoint")->required()->type_name("DIR");
   command->add_option("-o,--out", arguments->out, "Folder to write")->required()->type_name("DIR");
@@ -220,10 +219,10 @@ void add_build_command(CLI::App& app, int& exit_code) {
   command
       ->add_option("--side", arguments->side,
                    "Side whose vectors are the base's: out (V, eqs. 10, 11) or in (U, eqs. 15, 16)")
-      ->check(CLI::IsMember({"out", "in"}))
+      ->check(one_of({"out", "in"}))
       ->capture_default_str();
   command->add_option("--on", arguments->on, "Matrices that are built; the others stay the post's")
-      ->check(CLI::IsMember({"attention", "mlp", "all"}))
+      ->check(one_of({"attention", "mlp", "all"}))
       ->capture_default_str();
   command
       ->add_option("--scale", arguments->scale,
@@ -234,14 +233,14 @@ void add_build_command(CLI::App& app, int& exit_code) {
   command->add_flag("--align-signs", arguments->align_signs,
                     "Ablate with the base's pairs flipped to agree with the post's");
   command->add_option("--what", arguments->what, "What transplant puts onto the base: the post's sigma or rotation")
-      ->check(CLI::IsMember({"sigma", "rotation"}))
+      ->check(one_of({"sigma", "rotation"}))
       ->capture_default_str();
   command->add_option("--at", arguments->t, "Where interpolate stands between base (0) and post (1)")
-      ->check(CLI::Range(-1.0, 2.0))
+      ->check(number_from(-1, 2))
       ->capture_default_str();
   command->add_option("--layers", arguments->layers, "Layers to build, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--dtype", arguments->dtype, "Type of the written tensors: keep, f32, bf16 or f16")
-      ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
+      ->check(one_of({"keep", "f32", "bf16", "f16"}))
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
   command->add_option("--seed", arguments->seed, "Seed of noise")->capture_default_str();

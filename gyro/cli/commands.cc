@@ -8,9 +8,16 @@
 namespace gyro {
 namespace {
 
+#if defined(__clang__)
+constexpr const char* kCompiler = "Clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "GCC " __VERSION__;
+#endif
+
 std::string version_text() {
   std::string text = fmt::format("gyro {}", version());
   if (!git_id().empty()) text += fmt::format(" ({})", git_id());
+  text += fmt::format(", built by {}", kCompiler);
   text += fmt::format("\n  cpu   {}", linalg::library());
   if (const std::string warning = linalg::library_warning(); !warning.empty()) text += "\n        " + warning;
   const std::vector<device::Gpu> gpus = device::gpus();
@@ -45,8 +52,11 @@ void keep_command_line(int argc, char** argv) {
 }
 
 void add_commands(CLI::App& app, int& exit_code) {
+  app.name("gyro");
   app.description("gyro: what post-training did to a language model's weights, and what of it is more than chance.");
   app.require_subcommand(1);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("Subcommands", "Commands");
   app.set_version_flag("--version", version_text, "Print the version and what is in this build");
   app.footer("gyro COMMAND --help shows a command's options and examples.");
   add_diff_command(app, exit_code);

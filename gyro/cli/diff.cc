@@ -1,17 +1,22 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
-#include "gyro/cli/diff_table.h"
+#include "gyro/cli/diff_text.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/progress.h"
 #include "gyro/cli/report.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/terminal.h"
 #include "gyro/diff/result_json.h"
 #include "gyro/diff/runner.h"
 
@@ -23,7 +28,7 @@ constexpr std::string_view kNone = "none";
 struct DiffArguments {
   DiffRequest request;
   std::vector<std::string> layers, types;
-  std::string out, plotly = "inline";
+  std::string out, plotly = "inline", format = "table";
   CLI::Option* plotly_option = nullptr;
   bool json = false;
   RunArguments run;
@@ -42,12 +47,29 @@ void complete_controls(DiffRequest& request) {
   controls.clear();
 }
 
+// "NAME=PATH" gives the model at PATH a name; what is there as it stands is a path.
+void take_name(DiffRequest& request, std::string& model) {
+  const size_t equals = model.find('=');
+  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(model)) return;
+  const std::string name = model.substr(0, equals);
+  model.erase(0, equals + 1);
+  request.names[model] = name;
+}
+
+void take_names(DiffRequest& request) {
+  take_name(request, request.base);
+  for (std::string& post : request.posts) take_name(request, post);
+  for (std::string& control : request.controls) take_name(request, control);
+}
+
 void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
   request.out = arguments.out;
   complete_controls(request);
+  take_names(request);
+  request.command = command_line();
   request.run = run_options(arguments.run, what_is_left(arguments));
   request.warn = [quiet = arguments.run.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
@@ -68,7 +90,30 @@ bool write_page(const DiffArguments& arguments, bool is_new) {
   }
 }
 
+std::string formatted(const DiffResult& result, const std::string& format) {
+  if (format == "json") return result_text(result) + "\n";
+  if (format == "csv") return diff_csv(result);
+  if (format == "md") return diff_markdown(result);
+  if (format == "latex") return diff_latex(result);
+  return diff_text(result, terminal_of(STDOUT_FILENO));
+}
+
+// "35 matrices in 6 s, 8 of them kept from an earlier run", and where what was written is.
+std::string closing_line(const DiffArguments& arguments, const DiffOutcome& outcome, double seconds, bool has_page) {
+  std::string line =
+      fmt::format("{} {} in {}", outcome.total, outcome.total == 1 ? "matrix" : "matrices", format_duration(seconds));
+  if (outcome.kept > 0)
+    line += outcome.kept == outcome.total ? ", all of them kept from an earlier run"
+                                          : fmt::format(", {} of them kept from an earlier run", outcome.kept);
+  if (arguments.out.empty()) return line;
+  const std::string& out = arguments.out;
+  return line + fmt::format("; wrote {0}/result.json{1} {0}/arrays.safetensors{2}", out, has_page ? "," : " and",
+                            has_page ? fmt::format(" and {}/report.html", out) : "");
+}
+
 int run(DiffArguments& arguments) {
+  const auto began = std::chrono::steady_clock::now();
+  if (arguments.json) arguments.format = "json";
   complete_request(arguments);
   const DiffOutcome outcome = run_diff(arguments.request);
   if (!outcome.result) {
@@ -76,15 +121,12 @@ int run(DiffArguments& arguments) {
                what_is_left(arguments));
     return kInterrupted;
   }
-  const bool has_page = !arguments.out.empty() && write_page(arguments, !outcome.resumed);
-  if (arguments.json) {
-    fmt::print("{}\n", result_text(*outcome.result));
-  } else if (!arguments.run.quiet) {
-    fmt::print("{}", diff_table(*outcome.result));
-    if (!arguments.out.empty()) {
-      fmt::print("\nWrote {0}/result.json{1} {0}/arrays.safetensors{2}\n", arguments.out, has_page ? "," : " and",
-                 has_page ? fmt::format(" and {}/report.html", arguments.out) : "");
-    }
+  const bool has_page = !arguments.out.empty() && write_page(arguments, outcome.kept == 0);
+  const bool table = arguments.format == "table";
+  if (!table || !arguments.run.quiet) fmt::print("{}", formatted(*outcome.result, arguments.format));
+  if (table && !arguments.run.quiet) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    fmt::print("\n{}\n", closing_line(arguments, outcome, took.count(), has_page));
   }
   return kDone;
 }
@@ -95,10 +137,12 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("diff", "Compare a base checkpoint with its post-trained descendants");
   auto arguments = std::make_shared<DiffArguments>();
   DiffRequest& request = arguments->request;
-  command->add_option("BASE", request.base, "Folder of the base checkpoint (Hugging Face layout)")
+  command->add_option("BASE", request.base, "Folder of the base checkpoint (Hugging Face layout), or NAME=DIR")
       ->required()
       ->type_name("DIR");
-  command->add_option("POST", request.posts, "Folders of post-trained checkpoints")->required()->type_name("DIR");
+  command->add_option("POST", request.posts, "Folders of post-trained checkpoints, or NAME=DIR to call one NAME")
+      ->required()
+      ->type_name("DIR");
   command
       ->add_option("--control", request.controls,
                    "Controls compared in the same way: another base's folder; 'noise', gaussian noise of the size of "
@@ -112,21 +156,27 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');
   command->add_option("--null-draws", request.null_draws, "Samples of the null model a matrix, singular values only")
-      ->check(CLI::Range(0, 10000))
+      ->check(whole_number_from(0, 10000))
       ->capture_default_str();
   command
       ->add_option("--null-nf-draws", request.null_nf_draws, "Samples of the null model with singular vectors, for NF")
-      ->check(CLI::Range(0, 10000))
+      ->check(whole_number_from(0, 10000))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "Seed of every draw")->capture_default_str();
   arguments->plotly_option = add_plotly_option(*command, arguments->plotly);
-  command->add_flag("--json", arguments->json, "Print result.json's content instead of the table");
+  command
+      ->add_option("--format", arguments->format,
+                   "What to print: table, md, latex (the tables), csv (a line a matrix), json")
+      ->check(one_of({"table", "md", "csv", "latex", "json"}))
+      ->capture_default_str();
+  command->add_flag("--json", arguments->json, "As --format json: result.json's content");
   add_run_options(*command, arguments->run);
   command->footer(
       "Examples:\n"
       "  gyro diff Qwen2.5-1.5B Qwen2.5-1.5B-Instruct\n"
       "  gyro diff base instruct reasoning --control base2 noise --out result\n"
       "  gyro diff base instruct --control noise --layers 0,13,-1 --types W_O\n"
+      "  gyro diff base sft=runs/3/final rl=runs/7/final --format md\n"
       "  gyro diff base instruct --json | jq '.comparisons[0].findings[].text'");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }

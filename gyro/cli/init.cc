@@ -59,7 +59,6 @@ int run(const InitArguments& arguments) {
   if (!middle && !(arguments.band.empty() && arguments.diff.empty()))
     throw CLI::ValidationError("--band", "goes with middle");
   if (!std::isfinite(arguments.by)) throw CLI::ValidationError("--by", "takes a finite number");
-  if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   if (arguments.kind == "rescale") return run_rescaling(arguments);
   InitRequest request;
   request.base = arguments.base;
@@ -95,17 +94,17 @@ void add_init_command(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<InitArguments>();
   command->add_option("KIND", arguments->kind, "pissa (largest components), middle, minor (smallest), or rescale")
       ->required()
-      ->check(CLI::IsMember({"pissa", "middle", "minor", "rescale"}));
+      ->check(one_of({"pissa", "middle", "minor", "rescale"}));
   command->add_option("BASE", arguments->base, "Folder of the base checkpoint")->required()->type_name("DIR");
   command->add_option("-o,--out", arguments->out, "Folder to write: the residual model, with the adapter in KIND_init/")
       ->required()
       ->type_name("DIR");
   command->add_flag("--force", arguments->force, "Replace the files of a folder that is not empty");
   command->add_option("-r,--rank", arguments->rank, "Components a matrix")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(whole_number_from(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
       ->delimiter(',');
   command->add_option("--band", arguments->band, "Middle: number of the first component, or auto [centred]");
@@ -116,7 +115,7 @@ void add_init_command(CLI::App& app, int& exit_code) {
   command->add_option("--types", arguments->types, "Rescale: types such as W_O")->delimiter(',');
   command->add_option("--by", arguments->by, "Rescale: the factor")->capture_default_str();
   command->add_option("--dtype", arguments->dtype, "Type of the written model: keep, f32, bf16 or f16")
-      ->check(CLI::IsMember({"keep", "f32", "bf16", "f16"}))
+      ->check(one_of({"keep", "f32", "bf16", "f16"}))
       ->capture_default_str();
   command->add_option("--shard-size", arguments->shard_size, "Largest file")->capture_default_str();
   add_run_options(*command, arguments->run);

@@ -40,7 +40,6 @@ void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
 }
 
 int run(LoraArguments& arguments) {
-  if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   LoraRequest& request = arguments.request;
   request.base = arguments.base;
   request.post = arguments.post;
@@ -68,10 +67,10 @@ void add_lora_command(CLI::App& app, int& exit_code) {
       ->type_name("DIR");
   command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
   command->add_option("-r,--rank", request.rank, "Rank of every module's adapter")
-      ->check(CLI::Range(1, 1 << 20))
+      ->check(whole_number_from(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number());
   command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
       ->delimiter(',');
   add_run_options(*command, arguments->run);

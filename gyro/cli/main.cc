@@ -1,35 +1,48 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/error_line.h"
+#include "gyro/cli/usage.h"
 
 namespace {
+
+int fail_with(std::string_view line) {
+  fmt::print(stderr, "gyro: error: {}\n", line);
+  return gyro::kFailed;
+}
+
+int wrong_usage(const CLI::App& app, std::string_view problem) {
+  fail_with(gyro::printable(problem));
+  const bool of_command = !app.get_subcommands().empty();
+  fmt::print(stderr, "Try 'gyro {}--help'.\n", of_command ? app.get_subcommands().front()->get_name() + " " : "");
+  return gyro::kUsage;
+}
 
 int run(int argc, char** argv) {
   CLI::App app;
   int exit_code = gyro::kDone;
   gyro::keep_command_line(argc, argv);
   gyro::add_commands(app, exit_code);
+  std::vector<std::string> words = gyro::meant_words({argv + 1, argv + argc});
+  if (const auto problem = gyro::wrong_command(app, words)) return wrong_usage(app, *problem);
+  std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    fmt::print(stderr, "gyro: {}\nTry 'gyro {}--help'.\n", gyro::printable(error.what()),
-               app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + " ");
-    return gyro::kUsage;
+    return wrong_usage(app, gyro::usage_problem(app, error));
   }
   return exit_code;
-}
-
-int fail_with(std::string_view line) {
-  fmt::print(stderr, "gyro: error: {}\n", line);
-  return gyro::kFailed;
 }
 
 }  // namespace

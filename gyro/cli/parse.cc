@@ -1,7 +1,13 @@
 #include "gyro/cli/parse.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
+
+#include "gyro/cli/names.h"
 
 namespace gyro {
 namespace {
@@ -13,6 +19,23 @@ int64_t parse_layer(const std::string& text) {
     throw CLI::ValidationError("--layers", "'" + text + "' is not a layer number");
   }
   return layer;
+}
+
+// The whole of `text` as a number, or nothing.
+template <typename Number>
+std::optional<Number> number_in(const std::string& text) {
+  Number value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+CLI::Validator number_check(double least, double most, const std::string& what) {
+  const auto check = [=](const std::string& text) {
+    const auto value = number_in<double>(text);
+    return value && *value >= least && *value <= most ? "" : fmt::format("'{}' is not {}", text, what);
+  };
+  return CLI::Validator(check, "");
 }
 
 }  // namespace
@@ -76,6 +99,33 @@ std::optional<DType> parse_dtype(const std::string& text) {
   if (text == "bf16") return DType::BF16;
   if (text == "f16") return DType::F16;
   throw CLI::ValidationError("--dtype", "'" + text + "' is not one of keep, f32, bf16, f16");
+}
+
+CLI::Validator one_of(const std::vector<std::string>& choices) {
+  const auto check = [choices](const std::string& text) -> std::string {
+    if (std::find(choices.begin(), choices.end(), text) != choices.end()) return "";
+    const std::string meant = did_you_mean(text, choices);
+    return fmt::format("'{}' is none of {}{}", text, fmt::join(choices, ", "),
+                       meant.empty() ? "" : fmt::format("; did you mean '{}'?", meant));
+  };
+  return CLI::Validator(check, fmt::format("{{{}}}", fmt::join(choices, ",")));
+}
+
+CLI::Validator whole_number_from(int64_t least, int64_t most) {
+  const auto check = [=](const std::string& text) {
+    const auto value = number_in<int64_t>(text);
+    if (value && *value >= least && *value <= most) return std::string();
+    return fmt::format("'{}' is not a whole number from {} to {}", text, least, most);
+  };
+  return CLI::Validator(check, "");
+}
+
+CLI::Validator number_from(double least, double most) {
+  return number_check(least, most, fmt::format("a number from {} to {}", least, most));
+}
+
+CLI::Validator positive_number() {
+  return number_check(std::numeric_limits<double>::min(), std::numeric_limits<double>::max(), "a positive number");
 }
 
 }  // namespace gyro

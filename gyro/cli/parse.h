@@ -26,4 +26,10 @@ std::optional<DType> parse_dtype(const std::string& text);
 /// A number, the whole of `text`. Throws CLI::ValidationError naming the option.
 double parse_number(const std::string& option, const std::string& text);
 
+/// Checks of an option's text, whose errors say what it may be.
+CLI::Validator one_of(const std::vector<std::string>& choices);
+CLI::Validator whole_number_from(int64_t least, int64_t most);
+CLI::Validator number_from(double least, double most);
+CLI::Validator positive_number();
+
 }  // namespace gyro

@@ -6,13 +6,13 @@
 
 namespace gyro {
 
-/// A line on stderr that is drawn over and over: a bar, items, rate and time left. Empty where stderr is no terminal.
-ProgressSink terminal_progress();
-
-/// The line's text, without the control characters: "[####....] 3/10 matrices  1.5/s  42 s left".
-std::string progress_line(const ProgressState& state);
-
-/// "42 s", "3 min 05 s", "2 h 10 min".
+/// "41 s", "3 min 07 s", "2 h 05 min".
 std::string format_duration(double seconds);
+
+/// How far a run has come in one line of at most `width` columns: what is worked on, how long so far, how long still.
+std::string progress_line(const ProgressState& state, size_t width);
+
+/// Shows it on stderr: on a terminal in one line that changes, elsewhere (a log) in a line a minute.
+ProgressSink stderr_progress();
 
 }  // namespace gyro

@@ -9,6 +9,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/parse.h"
 
 namespace gyro {
 namespace {
@@ -41,7 +42,7 @@ PlotlyMode plotly_mode(const std::string& name) {
 CLI::Option* add_plotly_option(CLI::App& command, std::string& name) {
   return command
       .add_option("--plotly", name, "plotly.js in the report (inline), or in plotly.min.js beside it (directory)")
-      ->check(CLI::IsMember({"inline", "directory"}))
+      ->check(one_of({"inline", "directory"}))
       ->capture_default_str();
 }
 

@@ -21,12 +21,12 @@ void add_run_options(CLI::App& command, RunArguments& arguments) {
   command
       .add_option("--device", arguments.device,
                   "Where to compute: cpu, cuda (every GPU that CUDA_VISIBLE_DEVICES leaves), auto")
-      ->check(CLI::IsMember({"cpu", "cuda", "auto"}))
+      ->check(one_of({"cpu", "cuda", "auto"}))
       ->capture_default_str();
   command
       .add_option("-t,--threads", arguments.threads,
                   "Threads, each with a matrix of its own while there are enough [all processors]")
-      ->check(CLI::Range(1, 4096));
+      ->check(whole_number_from(1, 4096));
   command.add_option("--memory", arguments.memory,
                      "Memory that matrices may take at once, such as 8GB: fewer are worked on where it is little "
                      "[80 % of what is free]");
@@ -38,7 +38,7 @@ RunOptions run_options(const RunArguments& arguments, const std::string& when_in
   options.cuda = wants_cuda(arguments.device);
   options.threads = arguments.threads;
   if (!arguments.memory.empty()) options.memory = parse_size("--memory", arguments.memory);
-  if (!arguments.quiet) options.progress = terminal_progress();
+  if (!arguments.quiet) options.progress = stderr_progress();
   options.stop = interrupted;
   const std::string warning = linalg::library_warning();
   if (!warning.empty() && !arguments.quiet) fmt::print(stderr, "gyro: warning: {}\n", warning);

@@ -11,6 +11,7 @@ namespace gyro {
 namespace {
 
 using std::string;
+using std::string_view;
 
 constexpr size_t kGap = 2;
 
@@ -38,7 +39,7 @@ size_t columns_that_fit(const std::vector<size_t>& widths, size_t first, size_t 
   return end - first;
 }
 
-string replaced(string text, std::string_view what, std::string_view by) {
+string replaced(string text, string_view what, string_view by) {
   for (size_t at = text.find(what); at != string::npos; at = text.find(what, at + by.size()))
     text.replace(at, what.size(), by);
   return text;
@@ -49,8 +50,8 @@ string markdown_cell(const string& text) {
 }
 
 string markdown_row(const string& label, const std::vector<string>& cells) {
-  string line = "| " + markdown_cell(label) + " |";
-  for (const string& cell : cells) line += " " + markdown_cell(cell) + " |";
+  string line = fmt::format("| {} |", markdown_cell(label));
+  for (const string& cell : cells) line += fmt::format(" {} |", markdown_cell(cell));
   return line + "\n";
 }
 
@@ -62,15 +63,15 @@ string latex_cell(const string& text) {
     out += c == '~' || c == '^' || c == '\\' ? string(1, ' ') : string(1, c);
   }
   if (text.starts_with("W_")) out = fmt::format("$W_{{\\mathrm{{{}}}}}$", replaced(text.substr(2), "_", "\\_"));
-  const std::pair<const char*, const char*> signs[] = {
-      {"±", "$\\pm$"}, {"−", "$-$"}, {"×", "$\\times$"}, {"α", "$\\alpha$"}, {"‖", "$\\|$"}, {"∞", "$\\infty$"}};
+  const std::pair<const char*, const char*> signs[] = {{"±", "$\\pm$"},    {"−", "$-$"},   {"×", "$\\times$"},
+                                                       {"α", "$\\alpha$"}, {"‖", "$\\|$"}, {"∞", "$\\infty$"}};
   for (const auto& [sign, by] : signs) out = replaced(out, sign, by);
   return out;
 }
 
-string latex_row(const string& label, const std::vector<string>& cells) {
-  string line = latex_cell(label);
-  for (const string& cell : cells) line += " & " + latex_cell(cell);
+string latex_row(const string& label, const std::vector<string>& cells, bool detail = false) {
+  string line = fmt::format("{}{}", detail ? "\\quad " : "", latex_cell(label));
+  for (const string& cell : cells) line += fmt::format(" & {}", latex_cell(cell));
   return line + " \\\\\n";
 }
 
@@ -90,14 +91,14 @@ string text_table(const Table& table, size_t width) {
     };
     if (first > 0) out += "\n";
     line("", table.columns);
-    for (const Table::Row& row : table.rows) line((row.detail ? "  " : "") + row.label, row.cells);
+    for (const Table::Row& row : table.rows) line(fmt::format("{}{}", row.detail ? "  " : "", row.label), row.cells);
     first = end;
   }
   return out;
 }
 
 string markdown_table(const Table& table) {
-  string out = table.title.empty() ? "" : "**" + table.title + "**\n\n";
+  string out = table.title.empty() ? "" : fmt::format("**{}**\n\n", table.title);
   out += markdown_row("", table.columns) + "|:---|";
   for (size_t i = 0; i < table.columns.size(); ++i) out += "---:|";
   out += "\n";
@@ -110,7 +111,7 @@ string latex_table(const Table& table) {
   if (!table.title.empty()) out += fmt::format("\\caption{{{}}}\n", latex_cell(table.title));
   out += fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\n", string(table.columns.size(), 'r'));
   out += latex_row("", table.columns) + "\\midrule\n";
-  for (const Table::Row& row : table.rows) out += latex_row((row.detail ? "\\quad " : "") + row.label, row.cells);
+  for (const Table::Row& row : table.rows) out += latex_row(row.label, row.cells, row.detail);
   return out + "\\bottomrule\n\\end{tabular}\n\\end{table}\n";
 }
 

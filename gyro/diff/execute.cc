@@ -20,6 +20,7 @@ bool execute(const DiffPlan& plan, const std::vector<int64_t>& units, const RunO
     // A GPU is faster than a disk. Processors are not, and there may be more of them than memory has room for.
     if (!run.cuda || i < ahead) prefetch_unit(plan, unit);
     if (run.cuda && i + ahead < count) prefetch_unit(plan, unit_at(i + ahead));
+    progress.begin(matrix_name(site.key()));
     UnitResult result;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out),
                 [&] { result = compute_unit(plan, unit); });

@@ -49,7 +49,7 @@ std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const
 }
 
 void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
-  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}};
+  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}, .path = path};
   other.map = map_model(*other.checkpoint);
   check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
   warn_of(other.map, path, request);
@@ -59,7 +59,7 @@ void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& pa
 void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& control) {
   if (control != kNoise) return add_other(plan, request, control, Role::Control);
   for (size_t post = 0; post < request.posts.size(); ++post) {
-    plan.others.push_back({.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}});
+    plan.others.push_back({.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}, .path = {}});
   }
 }
 
@@ -127,15 +127,21 @@ Program describe_program(bool cuda) {
   return program;
 }
 
+ModelInfo describe(const TensorSource& model, const std::string& path, const DiffRequest& request) {
+  ModelInfo info = describe_model(model);
+  if (const auto name = request.names.find(path); name != request.names.end()) info.id = name->second;
+  return info;
+}
+
 DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
   DiffResult head;
   head.gyro = describe_program(request.run.cuda);
   head.options = {request.layers, request.types, request.null_draws, request.null_nf_draws, request.seed};
-  head.base = describe_model(*plan.base);
+  head.base = describe(*plan.base, request.base, request);
   for (const PlannedModel& other : plan.others) {
     Comparison comparison{.role = other.role};
     if (other.checkpoint) {
-      comparison.post = describe_model(*other.checkpoint);
+      comparison.post = describe(*other.checkpoint, other.path, request);
     } else {
       const ModelInfo& post = head.comparisons[other.noise_of].post;
       comparison.post = describe_noise(plan, post);

@@ -33,6 +33,8 @@ struct DiffRequest {
   bool force = false;
   bool arrays = false;  ///< the result that is returned has its arrays; what is written to `out` has them anyway
   RunOptions run;
+  std::map<std::string, std::string> names;  ///< what the result calls a model, by its path, in place of its own name
+  std::string command;                       ///< as typed; the result tells how it came about if there is one
   std::function<void(const std::string&)> warn;
 };
 
@@ -42,6 +44,7 @@ struct PlannedModel {
   size_t noise_of = 0;  ///< of a noise control: the post whose change it has the size of
   std::shared_ptr<const TensorSource> checkpoint;
   ModelMap map;
+  std::string path;  ///< as in the request
 };
 
 /// A run before its work: the models, opened; the units of work, one a matrix of the base; and all of the result that

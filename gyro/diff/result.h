@@ -179,6 +179,14 @@ struct Program {
   std::string version = {}, build = {}, device = {};
 };
 
+/// How a result came about.
+struct RunInfo {
+  std::string command = {};  ///< as typed
+  std::string date = {};     ///< of its beginning: "2026-11-27T07:20:55Z"
+  double seconds = kUndefined;
+  std::string commit = {};  ///< of Gyro; empty where it was not built from a repository
+};
+
 /// An array of arrays.safetensors: its bytes are little-endian, row-major, as many as dtype and shape say.
 struct ResultArray {
   DType dtype = DType::F64;
@@ -194,7 +202,8 @@ struct DiffResult {
   ModelInfo base = {};
   std::vector<Comparison> comparisons = {};  ///< posts, then controls; all of the same matrices in the same order
   std::string fingerprint = {};
-  ResultArrays arrays = {};  ///< by name; empty unless asked for
+  std::optional<RunInfo> run = {};  ///< nothing where no command was given
+  ResultArrays arrays = {};         ///< by name; empty unless asked for
 };
 
 /// What one matrix gave: a row for each comparison, and its arrays.

@@ -57,7 +57,8 @@ string_view name_of(E value) {
 }
 
 // Each struct's fields by their names, in their order: the one list, by which they are written and read. A visitor is
-// called with the name and the member. What follows from other members is written (`derived`) and not read.
+// called with the name and the member (`optional`: left out where there is none). What follows from other members is
+// written (`derived`) and not read.
 
 template <typename Visit>
 void fields(Visit& visit, Of<RescaledShare> auto& rescaled) {
@@ -283,6 +284,14 @@ void fields(Visit& visit, Of<Program> auto& program) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<RunInfo> auto& run) {
+  visit("command", run.command);
+  visit("date", run.date);
+  visit("seconds", run.seconds);
+  visit("commit", run.commit);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<DiffResult> auto& result) {
   visit.constant("schema", "gyro.diff/1");
   visit("gyro", result.gyro);
@@ -290,6 +299,7 @@ void fields(Visit& visit, Of<DiffResult> auto& result) {
   visit("base", result.base);
   visit("comparisons", result.comparisons);
   visit("fingerprint", result.fingerprint);
+  visit.optional("run", result.run);
 }
 
 class Writer {
@@ -297,6 +307,11 @@ class Writer {
   template <typename T>
   void operator()(const char* key, const T& value) {
     json_[key] = encoded(value);
+  }
+  // What is left out where there is none.
+  template <typename T>
+  void optional(const char* key, const std::optional<T>& value) {
+    if (value) (*this)(key, *value);
   }
   void derived(const char* key, bool value) { json_[key] = value; }
   void constant(const char* key, const char* value) { json_[key] = value; }
@@ -352,6 +367,11 @@ class Reader {
   template <typename T>
   void operator()(const char* key, T& value) {
     read(path(key), field(key), value);
+  }
+  template <typename T>
+  void optional(const char* key, std::optional<T>& value) {
+    value.reset();
+    if (json_.contains(key)) (*this)(key, value.emplace());
   }
   void derived(const char*, bool) {}
   void constant(const char* key, const char* value) {

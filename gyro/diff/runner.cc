@@ -1,9 +1,14 @@
 #include "gyro/diff/runner.h"
 
+#include <fmt/chrono.h>
+
+#include <chrono>
+#include <ctime>
 #include <map>
 #include <mutex>
 
 #include "gyro/base/error.h"
+#include "gyro/base/version.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/diff/execute.h"
 #include "gyro/diff/journal.h"
@@ -52,27 +57,35 @@ bool complete_units(const DiffPlan& plan, const RunOptions& run, OutputFolder* f
   }
 }
 
+RunInfo run_info(const std::string& command, std::chrono::system_clock::time_point began) {
+  const std::chrono::duration<double> took = std::chrono::system_clock::now() - began;
+  const std::time_t date = std::chrono::system_clock::to_time_t(began);
+  return {command, fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(date)), took.count(), std::string(git_id())};
+}
+
 }  // namespace
 
 DiffOutcome run_diff(const DiffRequest& request) {
+  const auto began = std::chrono::system_clock::now();
   if (!request.out.empty()) check_not_an_input(request.out, inputs_of(request));
   const DiffPlan plan = plan_diff(request);
-  DiffOutcome outcome{std::nullopt, 0, static_cast<int64_t>(plan.units.size()), false};
+  DiffOutcome outcome{std::nullopt, 0, static_cast<int64_t>(plan.units.size()), 0};
   std::optional<OutputFolder> folder;
   Units units;
   if (!request.out.empty()) {
     folder.emplace(request.out, plan.head.fingerprint, request.force);
     if (auto finished = folder->take_finished()) {
       if (request.arrays) finished->arrays = read_arrays(request.out);
-      return {std::move(finished), outcome.total, outcome.total, true};
+      return {std::move(finished), outcome.total, outcome.total, outcome.total};
     }
     units = kept_units(plan, *folder);
-    outcome.resumed = !units.empty();
+    outcome.kept = static_cast<int64_t>(units.size());
   }
   const bool complete = complete_units(plan, request.run, folder ? &*folder : nullptr, units);
   outcome.done = static_cast<int64_t>(units.size());
   if (!complete) return outcome;
   outcome.result = assemble(plan, std::move(units));
+  if (!request.command.empty()) outcome.result->run = run_info(request.command, began);
   if (folder) folder->finish(*outcome.result);
   if (!request.arrays) outcome.result->arrays.clear();
   return outcome;

@@ -13,7 +13,7 @@ struct DiffOutcome {
   std::optional<DiffResult> result;  ///< nothing if stopped
   int64_t done = 0;                  ///< matrices finished, earlier runs' included
   int64_t total = 0;
-  bool resumed = false;  ///< some or all of it was there already
+  int64_t kept = 0;  ///< of these, finished by earlier runs
 };
 
 /// Runs a comparison (design §1, §4): one base, its posts and controls, each matrix of the base decomposed once,

@@ -41,6 +41,7 @@ bool write_tensors(const BuildRequest& request, const std::shared_ptr<const Cons
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
   const auto read = [&](int i) {
     const PlannedTensor& tensor = plan[static_cast<size_t>(i)];
+    progress.begin(tensor.name);
     Tensors tensors{constructions->hold(tensor), {}};
     for (const auto& source : sources) {
       source->prefetch(tensor.name, 0, source->find(tensor.name)->rows());

@@ -83,6 +83,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()),
                     source.request.run.progress);
   const auto make_one = [&](const PlannedTensor& tensor) {
+    progress.begin(tensor.name);
     const auto it = site_of.find(tensor.name);
     if (it == site_of.end()) return ModuleResult{{}, {}, copy_tensor(source.base, tensor)};
     const MatrixSite& site = *it->second;

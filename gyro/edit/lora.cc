@@ -48,6 +48,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   Progress progress("modules", static_cast<int>(sites.size()), static_cast<double>(sites.size()), request.run.progress);
   const auto job = [&](int i) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
+    progress.begin(module_of(site));
     LowRankChange change;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 2), [&] {
       const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map, site)));

@@ -49,6 +49,7 @@ bool run_rescale(const RescaleRequest& request) {
   device::Workers workers(false, request.run.threads, request.run.memory);
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), request.run.progress);
   const auto make_one = [&](const PlannedTensor& tensor) {
+    progress.begin(tensor.name);
     Bytes bytes = copy_tensor(base, tensor);
     if (const auto it = sites.find(tensor.name); it != sites.end()) {
       for (const MatrixSite& site : it->second) {

@@ -43,7 +43,7 @@ class ManyMatrices(unittest.TestCase):
             self.assertEqual([line for line in run.stderr.splitlines() if "warning" in line],
                              [f"gyro: warning: {out}: report.html is not written: the result is too large for one page of 12 MB"])
             self.assertIn("α mean ± std", run.stdout)
-            self.assertTrue(run.stdout.endswith(f"\nWrote {out}/result.json and {out}/arrays.safetensors\n"), run.stdout[-200:])
+            self.assertTrue(run.stdout.endswith(f" s; wrote {out}/result.json and {out}/arrays.safetensors\n"), run.stdout[-200:])
             self.assertFalse(os.path.exists(page), "the page of another result was left")
             with open(os.path.join(out, "result.json"), encoding="utf-8") as f:
                 self.assertEqual(sum(len(c["matrices"]) for c in json.load(f)["comparisons"]), 7 * LAYERS * POSTS)

@@ -47,7 +47,7 @@ def main():
         os.symlink(os.environ["GYRO"], os.path.join(folder, "bin", "gyro"))
         os.mkdir(os.path.join(folder, "work"))
         env = dict(os.environ, PATH=os.path.join(folder, "bin") + ":" + os.environ["PATH"],
-                   MODELS=os.environ["GYRO_MODELS"], COLUMNS="100")
+                   MODELS=os.environ["GYRO_MODELS"], COLUMNS="80", NO_COLOR="1")
         for block in parse(path):
             done = subprocess.run(["sh", "-c", block["command"]], cwd=os.path.join(folder, "work"), env=env,
                                   capture_output=True, text=True, errors="replace", timeout=240, check=False)

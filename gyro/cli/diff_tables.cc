@@ -1,0 +1,240 @@
+#include "gyro/cli/diff_tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <set>
+
+#include "gyro/cli/names.h"
+
+namespace gyro {
+namespace {
+
+using std::string;
+using Types = std::vector<MatrixType>;
+using CellOf = std::function<string(const TypeRow&)>;
+
+constexpr size_t kNameLimit = 24;
+
+/// `digits` decimals, fewer where the error bound does not carry them.
+string decimals(double value, int digits, double error = 0) {
+  if (std::isnan(value)) return "-";
+  while (digits > 0 && error > 0.5 * std::pow(10.0, -digits)) --digits;
+  return fmt::format("{:.{}f}", value, digits);
+}
+
+string significant(double value) {
+  if (std::isnan(value)) return "-";
+  if (value != 0 && std::abs(value) < 1e-3) return fmt::format("{:.2e}", value);
+  return fmt::format("{:.4f}", value);
+}
+
+string times(double ratio) {
+  return std::isnan(ratio) ? "-" : fmt::format("×{:.2f}", ratio);
+}
+
+string percent(double share) {
+  return std::isnan(share) ? "-" : fmt::format("{:.1f} %", 100 * share);
+}
+
+// The types that occur: fused ones last.
+Types types_of(const Comparison& comparison) {
+  Types types;
+  for (const TypeRow& row : comparison.types) types.push_back(row.type);
+  std::stable_partition(types.begin(), types.end(), [](MatrixType type) { return !type_is_fused(type); });
+  return types;
+}
+
+std::vector<string> heads_of(const Types& types) {
+  std::vector<string> heads;
+  for (const MatrixType type : types) heads.emplace_back(type_name(type));
+  return heads;
+}
+
+// What `cell` makes of each type, or a dash where the comparison has no such type.
+std::vector<string> cells_of(const Comparison& comparison, const Types& types, const CellOf& cell) {
+  std::vector<string> cells;
+  for (const MatrixType type : types) {
+    const auto row = std::find_if(comparison.types.begin(), comparison.types.end(),
+                                  [&](const TypeRow& one) { return one.type == type; });
+    cells.push_back(row == comparison.types.end() ? "-" : cell(*row));
+  }
+  return cells;
+}
+
+// Largest error bound of a type's α, for the digits shown.
+double alpha_error(const Comparison& comparison, MatrixType type) {
+  double worst = 0;
+  for (const MatrixRow& item : comparison.matrices) {
+    if (item.type == type) worst = std::max(worst, item.alpha_error);
+  }
+  return worst;
+}
+
+string finding_name(FindingId id) {
+  switch (id) {
+    case FindingId::Unrelated:
+      return "unrelated";
+    case FindingId::UniformScaling:
+      return "uniform scaling";
+    case FindingId::CommonScalar:
+      return "common scalar";
+    case FindingId::WoAnomaly:
+      return "W_O anomaly";
+    case FindingId::CoRotation:
+      return "co-rotation";
+    case FindingId::LowRankUpdate:
+      return "low-rank update";
+    case FindingId::SparseUpdate:
+      return "sparse update";
+  }
+  return "";
+}
+
+string verdict_word(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Yes:
+      return "yes";
+    case Verdict::No:
+      return "no";
+    case Verdict::Undefined:
+      return "undefined";
+    case Verdict::Unclear:
+      return "unclear";
+    case Verdict::AsChance:
+      return "as chance";
+    case Verdict::SomeTypes:
+      return "some types";
+    case Verdict::Slight:
+      return "slight";
+    case Verdict::Counter:
+      return "counter";
+    case Verdict::Rounding:
+      return "rounding";
+    case Verdict::NotAsked:
+      return "not asked";
+  }
+  return "";
+}
+
+string verdict_cell(const Comparison& comparison, FindingId id) {
+  for (const Finding& finding : comparison.findings) {
+    if (finding.id == id) return verdict_mark(finding.verdict) + " " + verdict_word(finding.verdict);
+  }
+  return "-";
+}
+
+}  // namespace
+
+std::vector<string> model_names(const DiffResult& result) {
+  std::vector<string> ids;
+  for (const Comparison& comparison : result.comparisons) ids.push_back(comparison.post.id);
+  return distinct_names(ids, kNameLimit);
+}
+
+Table scaling_table(const DiffResult& result) {
+  const Types types = types_of(result.comparisons.front());
+  Table table{
+      "Scaling of the top 90 % singular values, α mean ± std over layers (the paper's Table 3)", heads_of(types), {}};
+  const std::vector<string> names = model_names(result);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Comparison& comparison = result.comparisons[i];
+    const auto add = [&](const string& label, bool detail, const CellOf& cell) {
+      table.rows.push_back({label, cells_of(comparison, types, cell), detail});
+    };
+    add(names[i], false, [&](const TypeRow& t) {
+      const double error = alpha_error(comparison, t.type);
+      return decimals(t.alpha_mean, 4, error) + " ± " + decimals(t.alpha_std, 4, error);
+    });
+    add("null", true,
+        [](const TypeRow& t) { return decimals(t.null.alpha_mean, 4) + " ± " + decimals(t.null.alpha_std, 4); });
+    add("over null", true,
+        [](const TypeRow& t) { return times(t.alpha_mean_over_null) + ", " + times(t.alpha_std_over_null); });
+  }
+  return table;
+}
+
+Table measures_table(const Comparison& comparison) {
+  const Types types = types_of(comparison);
+  Table table{"", heads_of(types), {}};
+  const auto add = [&](const string& label, const CellOf& cell, bool detail = false) {
+    Table::Row row{label, cells_of(comparison, types, cell), detail};
+    if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);
+  };
+  add("α'", [](const TypeRow& t) { return decimals(t.alpha_prime, 1); });
+  add("NF", [](const TypeRow& t) { return significant(t.nf_mean); });
+  add(
+      "over null", [](const TypeRow& t) { return times(t.nf_mean_over_null); }, true);
+  add(
+      "of chance", [](const TypeRow& t) { return decimals(t.nf_mean / t.nf_chance, 3); }, true);
+  add("robust NF", [](const TypeRow& t) { return significant(t.nf_robust_mean); });
+  add(
+      "over null", [](const TypeRow& t) { return times(t.nf_robust_mean_over_null); }, true);
+  add("symmetric share", [](const TypeRow& t) { return percent(t.symmetric_share); });
+  add(
+      "null", [](const TypeRow& t) { return percent(t.symmetric_null); }, true);
+  add(
+      "z", [](const TypeRow& t) { return decimals(t.symmetric_z, 1); }, true);
+  add("counter/co", [](const TypeRow& t) { return decimals(t.counter_over_co, 3); });
+  add("rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
+  add("scale c", [](const TypeRow& t) { return significant(t.scale_mean); });
+  add("rank of change", [](const TypeRow& t) { return percent(t.update_rank); });
+  add("unchanged", [](const TypeRow& t) { return percent(t.unchanged); });
+  add(
+      "expected", [](const TypeRow& t) { return percent(t.sparse_expected); }, true);
+  return table;
+}
+
+Table verdict_table(const DiffResult& result) {
+  Table table{"", model_names(result), {}};
+  for (const FindingId id :
+       {FindingId::Unrelated, FindingId::UniformScaling, FindingId::CommonScalar, FindingId::WoAnomaly,
+        FindingId::CoRotation, FindingId::LowRankUpdate, FindingId::SparseUpdate}) {
+    Table::Row row{finding_name(id), {}};
+    for (const Comparison& comparison : result.comparisons) row.cells.push_back(verdict_cell(comparison, id));
+    if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);
+  }
+  return table;
+}
+
+string verdict_mark(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Yes:
+    case Verdict::SomeTypes:
+    case Verdict::Counter:
+      return "✓";
+    case Verdict::Slight:
+      return "≈";
+    case Verdict::No:
+    case Verdict::AsChance:
+    case Verdict::Rounding:
+      return "○";
+    case Verdict::Undefined:
+    case Verdict::Unclear:
+    case Verdict::NotAsked:
+      return "–";
+  }
+  return "";
+}
+
+string precision_line(const Comparison& comparison) {
+  size_t direct = 0;
+  double error = 0;
+  std::set<string> flags;
+  for (const MatrixRow& item : comparison.matrices) {
+    direct += item.method == Method::Svd ? 1 : 0;
+    const double relative = item.alpha_error / item.alpha_mean;
+    error = std::isnan(relative) ? error : std::max(error, relative);
+    flags.insert(item.flags.begin(), item.flags.end());
+  }
+  const size_t count = comparison.matrices.size();
+  string line =
+      fmt::format("{} {} in FP64; α is right to {:.0e} relative", count, count == 1 ? "matrix" : "matrices", error);
+  if (direct > 0) line += fmt::format("; {} by direct SVD", direct);
+  if (!flags.empty()) line += fmt::format("; flagged: {}", fmt::join(flags, ", "));
+  return line;
+}
+
+}  // namespace gyro

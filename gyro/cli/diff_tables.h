@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gyro/cli/table.h"
+#include "gyro/diff/result.h"
+
+namespace gyro {
+
+/// What a result is called by its models in tables: posts and controls in order.
+std::vector<std::string> model_names(const DiffResult& result);
+
+/// Each type's α mean ± std (the paper's Table 3) of every model, with the null's and the ratio to it.
+Table scaling_table(const DiffResult& result);
+/// What else was measured of each type of one comparison.
+Table measures_table(const Comparison& comparison);
+/// Findings by models: a mark and the verdict in a word.
+Table verdict_table(const DiffResult& result);
+
+/// ✓ beyond chance, ≈ beyond chance and small, ○ as chance or not there, – not asked or undefined.
+std::string verdict_mark(Verdict verdict);
+
+/// How many matrices were measured, how precisely, and which flags they have.
+std::string precision_line(const Comparison& comparison);
+
+}  // namespace gyro

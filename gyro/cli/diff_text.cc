@@ -1,0 +1,172 @@
+#include "gyro/cli/diff_text.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "gyro/base/error.h"
+#include "gyro/cli/diff_tables.h"
+#include "gyro/diff/result_json.h"
+
+namespace gyro {
+namespace {
+
+using std::string;
+
+constexpr const char* kMarks =
+    "✓ beyond chance, ≈ beyond chance but small, ○ as chance or not there, – undefined or not asked";
+
+string role_of(const Comparison& comparison) {
+  return comparison.role == Role::Control ? "Control" : "Post";
+}
+
+string base_line(const DiffResult& result) {
+  const ModelInfo& base = result.base;
+  return fmt::format("Base {} ({}, {} {})", printable(base.id), printable(base.model_type, 60), base.layers,
+                     base.layers == 1 ? "layer" : "layers");
+}
+
+string measures_title(const Comparison& comparison, const string& name) {
+  return fmt::format("{} {} (null: a structureless change of the same size)", role_of(comparison), name);
+}
+
+// Marks in their colours; they stand in no other text than verdicts.
+string painted(string text, const Terminal& terminal) {
+  for (const auto& [mark, colour] : {std::pair{"✓", Colour::Green}, {"≈", Colour::Yellow}, {"○", Colour::Dim}}) {
+    const string by = terminal.paint(colour, mark);
+    for (size_t at = text.find(mark); at != string::npos; at = text.find(mark, at + by.size()))
+      text.replace(at, string(mark).size(), by);
+  }
+  return text;
+}
+
+// A heading, its line break outside of the colour.
+string heading(const string& text, const Terminal& terminal) {
+  string lines = wrapped(text, terminal.width, "  ");
+  lines.pop_back();
+  return terminal.paint(Colour::Bold, lines) + "\n";
+}
+
+string finding_line(const Finding& finding, const Terminal& terminal) {
+  const size_t width = terminal.width - 2;
+  return "  " + painted(verdict_mark(finding.verdict), terminal) + " " + wrapped(finding.text, width - 2, "    ");
+}
+
+string findings_text(const DiffResult& result, const std::vector<string>& names, const Terminal& terminal) {
+  string out = heading("Findings", terminal);
+  out += painted(text_table(verdict_table(result), terminal.width), terminal);
+  out += painted(wrapped(kMarks, terminal.width, ""), terminal);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Comparison& comparison = result.comparisons[i];
+    out += "\n" + heading(fmt::format("{} {}", role_of(comparison), names[i]), terminal);
+    for (const Finding& finding : comparison.findings) out += finding_line(finding, terminal);
+  }
+  return out;
+}
+
+// Numbers as JSON has them, which is as precise as they are; lists with spaces.
+string csv_cell(const Json& value) {
+  if (value.is_null()) return "";
+  string text;
+  if (value.is_string()) {
+    text = value.get<string>();
+  } else if (value.is_array()) {
+    for (const Json& item : value) text += (text.empty() ? "" : " ") + csv_cell(item);
+  } else {
+    text = value.dump();
+  }
+  if (text.find_first_of("\",\n\r") == string::npos) return text;
+  string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? string("\"\"") : string(1, c);
+  return quoted + "\"";
+}
+
+using Cells = std::vector<std::pair<string, string>>;
+
+void flatten(const Json& object, const string& prefix, Cells& cells) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_object()) {
+      flatten(value, prefix + key + ".", cells);
+    } else {
+      cells.emplace_back(prefix + key, csv_cell(value));
+    }
+  }
+}
+
+string joined(const std::vector<string>& cells) {
+  return fmt::format("{}\n", fmt::join(cells, ","));
+}
+
+}  // namespace
+
+string diff_text(const DiffResult& result, const Terminal& terminal) {
+  const std::vector<string> names = model_names(result);
+  Table scaling = scaling_table(result);
+  string out = wrapped(base_line(result), terminal.width, "  ") + "\n";
+  out += heading(scaling.title, terminal);
+  scaling.title.clear();
+  out += text_table(scaling, terminal.width);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Comparison& comparison = result.comparisons[i];
+    out += "\n" + heading(measures_title(comparison, names[i]), terminal);
+    out += text_table(measures_table(comparison), terminal.width);
+    out += wrapped(precision_line(comparison), terminal.width, "  ");
+  }
+  return out + "\n" + findings_text(result, names, terminal);
+}
+
+string diff_markdown(const DiffResult& result) {
+  const std::vector<string> names = model_names(result);
+  string out = base_line(result) + "\n\n" + markdown_table(scaling_table(result));
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Comparison& comparison = result.comparisons[i];
+    Table table = measures_table(comparison);
+    table.title = measures_title(comparison, names[i]);
+    out += "\n" + markdown_table(table) + "\n" + precision_line(comparison) + "\n";
+  }
+  Table verdicts = verdict_table(result);
+  verdicts.title = "Findings";
+  out += "\n" + markdown_table(verdicts) + "\n" + kMarks + "\n";
+  for (size_t i = 0; i < names.size(); ++i) {
+    out += fmt::format("\n{} {}\n\n", role_of(result.comparisons[i]), names[i]);
+    for (const Finding& finding : result.comparisons[i].findings)
+      out += fmt::format("- {} {}\n", verdict_mark(finding.verdict), finding.text);
+  }
+  return out;
+}
+
+string diff_latex(const DiffResult& result) {
+  const std::vector<string> names = model_names(result);
+  string out = latex_table(scaling_table(result));
+  for (size_t i = 0; i < names.size(); ++i) {
+    Table table = measures_table(result.comparisons[i]);
+    table.title = measures_title(result.comparisons[i], names[i]);
+    out += "\n" + latex_table(table);
+  }
+  return out;
+}
+
+string diff_csv(const DiffResult& result) {
+  std::vector<string> heads = {"model", "role"};
+  std::vector<Cells> lines;
+  for (const Comparison& comparison : result.comparisons) {
+    for (const MatrixRow& row : comparison.matrices) {
+      Cells& cells = lines.emplace_back();
+      cells = {{"model", csv_cell(comparison.post.id)}, {"role", comparison.role == Role::Post ? "post" : "control"}};
+      flatten(to_json(row), "", cells);
+      for (const auto& [head, cell] : cells) {
+        if (std::find(heads.begin(), heads.end(), head) == heads.end()) heads.push_back(head);
+      }
+    }
+  }
+  string out = joined(heads);
+  for (const Cells& line : lines) {
+    std::vector<string> cells(heads.size());
+    for (const auto& [head, cell] : line)
+      cells[static_cast<size_t>(std::find(heads.begin(), heads.end(), head) - heads.begin())] = cell;
+    out += joined(cells);
+  }
+  return out;
+}
+
+}  // namespace gyro

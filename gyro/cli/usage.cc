@@ -1,0 +1,78 @@
+#include "gyro/cli/usage.h"
+
+#include <fmt/format.h>
+
+#include "gyro/cli/names.h"
+
+namespace gyro {
+namespace {
+
+using std::string;
+
+std::vector<string> commands_of(const CLI::App& app) {
+  std::vector<string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<string> options_of(const CLI::App& app) {
+  std::vector<string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+string with_suggestion(const string& problem, const string& typed, const std::vector<string>& choices) {
+  const string meant = did_you_mean(typed, choices);
+  return meant.empty() ? problem : fmt::format("{}; did you mean '{}'?", problem, meant);
+}
+
+// What the command that was given did not expect.
+string unexpected(const CLI::App& app) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  const CLI::App& command = given.empty() ? app : *given.front();
+  for (const string& word : app.remaining(true)) {
+    if (word.starts_with("-") && word != "--")
+      return with_suggestion(fmt::format("unknown option '{}'", word), word.substr(0, word.find('=')),
+                             options_of(command));
+  }
+  const std::vector<string> words = app.remaining(true);
+  return fmt::format("did not expect '{}'", words.empty() ? "" : words.front());
+}
+
+template <typename Kind>
+bool is(const CLI::ParseError& error) {
+  return dynamic_cast<const Kind*>(&error) != nullptr;
+}
+
+}  // namespace
+
+std::vector<string> meant_words(std::vector<string> words) {
+  if (words.empty()) return {"--help"};
+  if (words.front() == "version" && words.size() == 1) return {"--version"};
+  if (words.front() == "help" && words.size() <= 2) {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  return words;
+}
+
+std::optional<string> wrong_command(const CLI::App& app, const std::vector<string>& words) {
+  if (words.empty() || words.front().starts_with("-")) return std::nullopt;
+  const std::vector<string> commands = commands_of(app);
+  if (std::find(commands.begin(), commands.end(), words.front()) != commands.end()) return std::nullopt;
+  return with_suggestion(fmt::format("unknown command '{}'", words.front()), words.front(), commands);
+}
+
+string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
+  const string text = error.what();
+  if (is<CLI::ExtrasError>(error)) return unexpected(app);
+  if (is<CLI::RequiredError>(error) && app.get_subcommands().empty()) return "a command is missing";
+  if (is<CLI::ArgumentMismatch>(error) && text.find(" required ") != string::npos && text.ends_with(" missing"))
+    return text.substr(0, text.find(':')) + " needs a value";
+  return text;
+}
+
+}  // namespace gyro
