@@ -247,6 +247,7 @@ std::optional<MatrixType> type_from_name(std::string_view name) {
     return out;
   };
   std::string wanted = lower(name);
+  if (wanted.ends_with("_proj")) wanted.resize(wanted.size() - 5);
   if (!wanted.starts_with("w_")) wanted = "w_" + wanted;
   for (const MatrixType type : kAllMatrixTypes) {
     if (lower(type_name(type)) == wanted) return type;

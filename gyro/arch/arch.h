@@ -20,7 +20,7 @@ inline constexpr std::array kAllMatrixTypes = {MatrixType::Q,    MatrixType::K, 
                                                MatrixType::Down, MatrixType::QKV,  MatrixType::GateUp};
 /// "W_Q", "W_gate", "W_gate_up", ...
 std::string_view type_name(MatrixType type);
-/// The inverse of type_name; also takes "Q", "gate_up", any case. Nothing for an unknown name.
+/// The inverse of type_name; also takes "Q", "gate_up", "q_proj", any case. Nothing for an unknown name.
 std::optional<MatrixType> type_from_name(std::string_view name);
 /// Whether this is a whole fused tensor (W_QKV, W_gate_up).
 bool type_is_fused(MatrixType type);

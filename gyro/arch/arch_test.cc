@@ -91,6 +91,8 @@ TEST(MatrixType, NamesGoBothWays) {
   EXPECT_EQ(type_from_name("w_q"), MatrixType::Q);
   EXPECT_EQ(type_from_name("GATE_UP"), MatrixType::GateUp);
   EXPECT_EQ(type_from_name("qkv"), MatrixType::QKV);
+  EXPECT_EQ(type_from_name("q_proj"), MatrixType::Q);
+  EXPECT_EQ(type_from_name("gate_up_proj"), MatrixType::GateUp);
   for (const char* name : {"", "W_", "W", "qk", "W_W_Q"}) EXPECT_FALSE(type_from_name(name)) << name;
   EXPECT_TRUE(type_is_fused(MatrixType::QKV) && type_is_fused(MatrixType::GateUp));
   EXPECT_FALSE(type_is_fused(MatrixType::Down));

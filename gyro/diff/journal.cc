@@ -88,11 +88,15 @@ void OutputFolder::look_into(bool force) {
   std::error_code error;
   if (force || fs::is_empty(dir_, error)) return;
   finished_ = find_result(dir_);
-  if (finished_ && finished_->fingerprint != fingerprint_) finished_.reset();
+  std::string made_by;
+  if (finished_ && finished_->fingerprint != fingerprint_) {
+    if (finished_->run) made_by = fmt::format(": it was made by `{}`", printable(finished_->run->command));
+    finished_.reset();
+  }
   // A forced run that was interrupted has its journal beside the result of the run that it replaces.
   if (!finished_ && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
   if (finished_ || journal_end_ > 0) return;
-  fail({ErrorKind::Input, "force"}, dir_.string(), "exists and is not a run of these inputs and options");
+  fail({ErrorKind::Input, "force"}, dir_.string(), "exists and is not a run of these inputs and options{}", made_by);
 }
 
 OutputFolder::~OutputFolder() {

@@ -138,7 +138,11 @@ std::string why_none() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   cudaGetLastError();
-  return fmt::format("no GPU can be used: {}", status == cudaSuccess ? "CUDA finds none" : cudaGetErrorString(status));
+  if (status == cudaSuccess || status == cudaErrorNoDevice) return "no GPU is shown to this program";
+  // What CUDA says of a machine without any driver, too.
+  if (status == cudaErrorInsufficientDriver)
+    return "no NVIDIA driver is installed here, or one that is too old for the CUDA that this was built with";
+  return fmt::format("no GPU can be used: {}", cudaGetErrorString(status));
 }
 
 size_t available(int gpu) {
