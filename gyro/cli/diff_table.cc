@@ -158,9 +158,13 @@ string wrapped(const string& text, size_t width, const string& indent) {
   return out + line + "\n";
 }
 
+// What is not asked has one text, which is said once.
 string findings_block(const Comparison& comparison) {
   string out;
-  for (const Finding& finding : comparison.findings) out += "  - " + wrapped(finding.text, 94, "    ");
+  std::set<string> said;
+  for (const Finding& finding : comparison.findings) {
+    if (said.insert(finding.text).second) out += "  - " + wrapped(finding.text, 94, "    ");
+  }
   return out;
 }
 

@@ -277,7 +277,7 @@ DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units)
     Comparison& comparison = result.comparisons[i];
     for (auto& [unit, measured] : units) comparison.matrices.push_back(std::move(measured.rows[i]));
     comparison.types = pool_types(comparison.matrices);
-    comparison.findings = find_findings(comparison.matrices, comparison.types);
+    judge(plan.head.base, comparison);
   }
   for (auto& [unit, measured] : units) result.arrays.merge(measured.arrays);
   return result;

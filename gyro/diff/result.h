@@ -133,6 +133,7 @@ enum class FindingId {
   CoRotation,
   LowRankUpdate,
   SparseUpdate,
+  Order,
 };
 
 /// A statement about a comparison, with its evidence: the value, what chance gives, and the bound of the verdict.
@@ -209,8 +210,11 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
-/// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
-std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
+/// Fills the verdicts and margins of a comparison's types, and its findings, in words with their evidence, from its
+/// matrices and types (pool_types) and what it is: its role, whose noise, the names. Fused types have verdicts of their
+/// own and stay out of the findings. Where nothing is asked (of a control, an unrelated model, the same weights) the
+/// verdict is NotAsked, and the text says why.
+void judge(const ModelInfo& base, Comparison& comparison);
 
 /// Last part of a path or id, which tells the models of a result apart.
 std::string short_name(const std::string& id);
