@@ -30,13 +30,11 @@ struct Symmetry {
   double left = 0;      // ‖E‖² off the diagonal of what is left
   Share turn, stretch;  // by side: both turn alike; one is stretched
   double rounding_ratio = kUndefined;
-  bool residual = false;  // there is a change beside the scale
 };
 
 Symmetry symmetry_of(const TypeRow& type) {
   const double total = type.energy.total;
   Symmetry s;
-  s.residual = total > 0;
   s.energy = total * (type.energy.co_rotation + type.energy.counter_rotation);
   s.share = type.symmetric_share;
   s.null = type.symmetric_null;
@@ -87,7 +85,6 @@ Symmetry pooled(const std::vector<Symmetry>& types) {
     turn.add(s.turn, s.energy);
     stretch.add(s.stretch, s.energy);
   }
-  out.residual = true;
   out.share = share / out.energy;
   out.null = null / out.energy;
   out.whole = whole.of(out.energy);
@@ -164,25 +161,30 @@ Verdict overall(Verdict of_all, const Groups& groups) {
   return of_all;
 }
 
-Finding without_answer(const Groups& groups, const Types& types) {
+// Why there is nothing to test.
+std::string why_undefined(const Rows& rows) {
+  bool changed = false, lacks = false;
+  for (const MatrixRow& row : rows) {
+    changed = changed || row.energy.total > 0;
+    lacks = lacks || (row.energy.total > 0 && std::isnan(row.energy.co_rotation));
+  }
+  if (!changed) return "nothing has changed but the scale";
+  return lacks ? "in each matrix base or post lacks directions" : "nothing is off the diagonal";
+}
+
+Finding without_answer(const Groups& groups, const Rows& rows, const Types& types) {
   constexpr FindingId id = FindingId::CoRotation;
-  bool residual = false;
-  double ratio = kUndefined;
-  for (const TypeRow& type : types) {
-    residual = residual || type.energy.total > 0;
-    ratio = std::fmax(ratio, type.rounding_ratio);
+  if (!groups.contains(Verdict::Rounding)) {
+    return undefined(id, kUndefined, kEffect, names_of(types),
+                     fmt::format("Whether both sides turn alike is undefined, because {}.", why_undefined(rows)));
   }
-  if (groups.contains(Verdict::Rounding)) {
-    return make(
-        id, Verdict::Rounding, kUndefined, kUndefined, kEffect, kUndefined, names_of(types),
-        fmt::format("The change beside the scale is not clear of what storing rounds away: off the diagonal it has at "
-                    "most {} times the energy that rounding gives, and {} are needed to tell which sides turn.",
-                    fixed(ratio, 1), fixed(kRounding, 0)));
-  }
-  return undefined(id, kUndefined, kEffect, names_of(types),
-                   residual ? "Whether both sides turn alike is undefined, because in each matrix base or post lacks "
-                              "directions."
-                            : "Whether both sides turn alike is undefined, because nothing has changed but the scale.");
+  double ratio = 0;
+  for (const TypeRow& type : types) ratio = std::fmax(ratio, type.rounding_ratio);
+  return make(id, Verdict::Rounding, kUndefined, kUndefined, kEffect, kUndefined, names_of(types),
+              fmt::format("The change beside the scale is not clear of what storing rounds away: off the diagonal it "
+                          "has at most {} times the energy that rounding gives, and {} are needed to tell which sides "
+                          "turn.",
+                          fixed(ratio, 1), fixed(kRounding, 0)));
 }
 
 }  // namespace
@@ -191,7 +193,7 @@ Verdict judge_co_rotation(const TypeRow& type) {
   return judged(symmetry_of(type));
 }
 
-Finding co_rotation(const Types& types) {
+Finding co_rotation(const Rows& rows, const Types& types) {
   Groups groups;
   std::vector<Symmetry> usable;
   for (const TypeRow& type : types) {
@@ -200,7 +202,7 @@ Finding co_rotation(const Types& types) {
     groups[verdict].push_back(type.type);
     if (verdict != Verdict::Undefined && verdict != Verdict::Rounding) usable.push_back(s);
   }
-  if (usable.empty()) return without_answer(groups, types);
+  if (usable.empty()) return without_answer(groups, rows, types);
   const Symmetry all = pooled(usable);
   const Verdict of_all = judged(all), verdict = overall(of_all, groups);
   std::string text = headline(all);

@@ -29,7 +29,7 @@ Finding uniform_scaling(const Rows& rows, const Types& types);
 Finding common_scalar(const Types& types);
 /// Nothing where there is no W_O.
 std::optional<Finding> w_o_anomaly(const Types& types);
-Finding co_rotation(const Types& types);
+Finding co_rotation(const Rows& rows, const Types& types);
 Finding low_rank_update(const Rows& rows, const Types& types);
 Finding sparse_update(const Rows& rows, const Types& types);
 /// Whether BASE and POST may have been given in the wrong order; nothing where nothing hints at it.

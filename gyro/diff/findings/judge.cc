@@ -51,7 +51,7 @@ std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& compa
   std::vector<Finding> findings;
   for (std::optional<Finding> f :
        {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
-        std::optional(common_scalar(types)), w_o_anomaly(types), std::optional(co_rotation(types)),
+        std::optional(common_scalar(types)), w_o_anomaly(types), std::optional(co_rotation(rows, types)),
         std::optional(low_rank_update(rows, types)), std::optional(sparse_update(rows, types)),
         order(short_name(base.id), short_name(comparison.post.id), types)}) {
     if (f) findings.push_back(std::move(*f));

@@ -352,10 +352,12 @@ TEST(Findings, CoRotationThatCannotBeTold) {
   EXPECT_EQ(c.verdict(id), Verdict::Rounding);
   EXPECT_TRUE(says(c.text(id), "at most 3.5 times the energy")) << c.text(id);
   c.set(&TypeRow::rounding_ratio, kUndefined);
-  for (TypeRow& type : c.types) type.energy = {.total = 2};
+  for (TypeRow& type : c.types) type.energy = {};
   EXPECT_EQ(c.verdict(id), Verdict::Undefined);
   EXPECT_TRUE(says(c.text(id), "lacks directions")) << c.text(id);
-  for (TypeRow& type : c.types) type.energy = {.total = 0};
+  for (MatrixRow& row : c.rows) row.energy = {.total = 2, .co_rotation = 0, .counter_rotation = 0};
+  EXPECT_TRUE(says(c.text(id), "nothing is off the diagonal")) << c.text(id);
+  for (MatrixRow& row : c.rows) row.energy = {.total = 0};
   EXPECT_TRUE(says(c.text(id), "nothing has changed but the scale")) << c.text(id);
 }
 
