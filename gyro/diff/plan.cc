@@ -18,6 +18,10 @@
 namespace gyro {
 namespace {
 
+// Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
+constexpr int kMeasures = 2;
+constexpr int64_t kRescaledLayers =
+    4;                           // row and column factors are fitted out of E in each fourth layer of large models
 constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
@@ -93,11 +97,9 @@ std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>&
     sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
   }
   for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
-  const Json identity = {{"release", version()},
-                         {"options", {o.null_draws, o.null_nf_draws, o.seed}},
-                         {"models", identities},
-                         {"roles", std::move(roles)},
-                         {"sites", std::move(sites)}};
+  const Json identity = {
+      {"release", version()}, {"measures", kMeasures},     {"options", {o.null_draws, o.null_nf_draws, o.seed}},
+      {"models", identities}, {"roles", std::move(roles)}, {"sites", std::move(sites)}};
   Sha256 hash;
   const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
   hash.update(std::as_bytes(std::span(text)));
@@ -191,6 +193,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
   if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
+  options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   PairMeasure first;
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
@@ -202,7 +205,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
       // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
       const bool exists = std::isfinite(first.scale) && std::isfinite(first.energy.total);
       const Matrix noise = noise_weight(base.weight(), exists ? first.scale : 0,
-                                        exists ? std::sqrt(first.energy.total) : 0, mix64(options.seed));
+                                        exists ? std::sqrt(first.energy.total) / first.unit : 0, mix64(options.seed));
       measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
     result.rows.push_back(matrix_row(site, measure));
