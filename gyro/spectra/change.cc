@@ -1,0 +1,98 @@
+#include "gyro/spectra/change.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "gyro/linalg/linalg.h"
+#include "gyro/spectra/storage.h"
+
+namespace gyro {
+namespace {
+
+void add_counts(std::vector<int64_t>& sum, const std::vector<int64_t>& part) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += part[i];
+}
+
+// EᵀE (lower triangle) and an estimate of what it is wrong by: from the products of Δ, or by a pass where E is so small
+// beside Δ that they cancel.
+struct ResidualGram {
+  Matrix gram;
+  double error = 0;
+};
+
+ResidualGram residual_gram(const PairInput& in, double c, const Change& change) {
+  constexpr double kCancels = 1e-6;
+  const double unit_error = 8 * std::sqrt(static_cast<double>(in.base.m)) * 0x1p-53;
+  const double left = change.norm_squared - change.inner * change.inner / in.base_norm_squared;
+  if (left > kCancels * change.norm_squared) {
+    ResidualGram out{change.gram.clone(),
+                     unit_error * (change.norm_squared + (c - 1) * (c - 1) * in.base_norm_squared)};
+    Matrix base = Matrix::zeros(in.base.n, in.base.n), cross = base.clone();
+    linalg::add((c - 1) * (c - 1), in.base_gram, base);
+    linalg::add(1 - c, change.cross, cross);
+    linalg::add_with_transpose(base, cross, out.gram);
+    return out;
+  }
+  ResidualGram out{Matrix::zeros(in.base.n, in.base.n), 0};
+  for_each_panel(in.base, in.post, [&](const Panel& b, const Panel& p) {
+    linalg::add(-c, b.data, p.data);
+    out.error += unit_error * linalg::dot(p.data, p.data);
+    add_gram(p, out.gram);
+  });
+  return out;
+}
+
+// Of E: how much of it is in the largest singular value (to 1e-8), and how many stand above what storing rounds away: a
+// gaussian matrix of that size has norm √m + √n.
+void fill_rank(const ResidualGram& residual, int64_t m, PairMeasure& out) {
+  const std::vector<double> squares = linalg::diagonal(residual.gram);
+  const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
+  out.stable_rank = energy / linalg::largest_eigenvalue(residual.gram, 1e-8);
+  const auto rows = static_cast<double>(m), columns = static_cast<double>(out.n);
+  const double rms = out.rounding_norm / std::sqrt(rows * columns);
+  const double bound = 1.2 * rms * (std::sqrt(rows) + std::sqrt(columns));
+  const double above =
+      static_cast<double>(linalg::eigenvalues_above(residual.gram.clone(), std::max(bound * bound, residual.error)));
+  out.update_rank = above / columns;
+}
+
+}  // namespace
+
+Change measure_change(const TallWeight& base, const TallWeight& post) {
+  Change change{.gram = Matrix::zeros(base.n, base.n), .cross = Matrix::zeros(base.n, base.n)};
+  change.base_exponents = change.post_exponents = std::vector<int64_t>(linalg::kExponents);
+  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    add_counts(change.base_exponents, linalg::exponent_counts(b.data));
+    add_counts(change.post_exponents, linalg::exponent_counts(p.data));
+    const linalg::ChangeSums sums = linalg::subtract(b.data, p.data);
+    change.norm_squared += sums.change;
+    change.inner += sums.inner;
+    change.post_norm_squared += sums.post;
+    change.unchanged += sums.unchanged;
+    add_gram(p, change.gram);
+    add_cross(b, p, change.cross);
+  });
+  check_finite(*post.weight, change.post_norm_squared);
+  return change;
+}
+
+void fill_change(const PairInput& in, const Change& change, PairMeasure& out) {
+  const double base_norm_squared = in.base_norm_squared;
+  const int64_t entries = in.base.m * in.base.n;
+  // 1 + (−1) would leave a rounding of a post that is zero, and a null model around it.
+  out.scale = change.post_norm_squared == 0 && base_norm_squared > 0 ? 0 : 1 + change.inner / base_norm_squared;
+  out.relative_change = std::sqrt(change.norm_squared / base_norm_squared);
+  out.cosine =
+      (base_norm_squared + change.inner) / (std::sqrt(base_norm_squared) * std::sqrt(change.post_norm_squared));
+  out.unchanged = static_cast<double>(change.unchanged) / static_cast<double>(entries);
+  if (change.unchanged == entries) out.flags.push_back("unchanged");
+  const StoredPlaces places(*in.post.weight);
+  out.rounding_norm = rounding_norm(places, change.post_exponents);
+  out.sparse_expected = expected_unchanged(places, change.base_exponents, std::sqrt(change.norm_squared));
+  out.stable_rank = out.update_rank = std::numeric_limits<double>::quiet_NaN();
+  if (change.norm_squared > 0 && std::isfinite(out.scale))
+    fill_rank(residual_gram(in, out.scale, change), in.base.m, out);
+}
+
+}  // namespace gyro
