@@ -56,14 +56,13 @@ Matrix transposed(ConstMatrixView x);
 void multiply_elements(ConstMatrixView x, MatrixView y);
 
 /// Sums over a square X: ‖diag X‖², the squared norms of the symmetric and the antisymmetric part of the rest, and over
-/// the pairs i < j, with x = X_ij, y = X_ji, t = 2xy, p = (σ_i − σ_j)² and q = 2σ_iσ_j:
+/// the pairs i < j, with x = X_ij, y = X_ji, t = 2xy, p = (σ_i − σ_j)², q = 2σ_iσ_j and w = p/(p + q):
 struct SymmetrySums {
   double diagonal = 0, symmetric = 0, antisymmetric = 0;
-  double products = 0;                  ///< Σ x² y²
-  double sides = 0, side_squares = 0;   ///< Σ y² − x² and Σ (y² − x²)² where σ_i ≠ σ_j
-  double tp = 0, tq = 0;                ///< Σ t p, Σ t q
-  double pp = 0, pq = 0, qq = 0;        ///< Σ p², Σ p q, Σ q²
-  double ttpp = 0, ttpq = 0, ttqq = 0;  ///< the same weighted with t²
+  double products = 0;                 ///< Σ x² y²
+  double sides = 0, side_squares = 0;  ///< Σ y² − x² and Σ (y² − x²)² where σ_i ≠ σ_j
+  double tw = 0, pw = 0, qw = 0;       ///< Σ t w, Σ p w, Σ q w
+  double ttw = 0, ttww = 0;            ///< Σ t² w, Σ t² w²
 };
 SymmetrySums symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma);
 

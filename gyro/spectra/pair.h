@@ -29,7 +29,7 @@ struct PairMeasure {
   double unchanged = 0;                                               ///< share of weights bit-equal to the base's
   double sparse_expected = std::numeric_limits<double>::quiet_NaN();  ///< what `unchanged` is of a dense change
   double stable_rank = 0;                                             ///< ‖E‖_F² / ‖E‖_2²
-  double update_rank = std::numeric_limits<double>::quiet_NaN();      ///< share of E's singular values above rounding
+  double update_rank = std::numeric_limits<double>::quiet_NaN();      ///< share of Δ's singular values above rounding
   double rounding_norm = 0;  ///< what storing W_p in its dtype costs in Frobenius norm, √(Σ ulp² / 12)
   double scale_sd = 0;       ///< of `scale` under chance, ‖E‖_F / (‖W_b‖_F √(mn))
   double k_eff = 0;          ///< (Σ σ_j⁻²)² / Σ σ_j⁻⁴ over the base's top k

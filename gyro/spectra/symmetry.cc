@@ -17,7 +17,7 @@ using linalg::product;
 constexpr int64_t kExactLines = 512;  // of the long side: up to here all of them
 constexpr int64_t kSampledLines = 128;
 constexpr int64_t kCheap = 512;  // a short side up to which the fit is no matter
-constexpr double kWorthFitting = 2;
+constexpr double kWorthFitting = 3;
 constexpr double kNothingLeft = 1e-6;  // share of ‖E‖² below which what a fit leaves is its own error
 
 LineSums zero_sums(int64_t n) {
@@ -230,20 +230,20 @@ std::vector<double> relative_sigma(const Decomposition& d) {
 
 SideSums side_sums(const linalg::SymmetrySums& s, const std::vector<double>& sigma, bool transposed) {
   const double first = std::accumulate(sigma.begin(), sigma.end(), 0.0), second = inner(sigma, sigma);
-  const double determinant = s.pp * s.qq - s.pq * s.pq;
+  const double p = static_cast<double>(sigma.size()) * second - first * first, q = first * first - second;
   SideSums out;
   out.input = transposed ? -s.sides : s.sides;
   out.input_variance = s.side_squares;
-  if (!(determinant > 1e-12 * s.pp * s.qq)) return out;
-  // t = turning p + stretching q, each summed over the pairs. A variance is of t's signs being coins.
-  const double p = static_cast<double>(sigma.size()) * second - first * first, q = first * first - second;
-  const auto variance = [&](double of_p, double of_q) {
-    return of_p * of_p * s.ttpp + 2 * of_p * of_q * s.ttpq + of_q * of_q * s.ttqq;
+  if (!(p > 1e-12 * q)) return out;
+  // Σ t = turn + stretch and Σ t w = turn Σpw/Σp + stretch Σqw/Σq. A variance is of t's signs being coins.
+  const double of_p = s.pw / p, of_q = q > 0 ? s.qw / q : 0, t = s.symmetric - s.antisymmetric;
+  const auto variance = [&](double one, double of_w) {
+    return one * one * 4 * s.products + 2 * one * of_w * s.ttw + of_w * of_w * s.ttww;
   };
-  out.turn = p * (s.tp * s.qq - s.tq * s.pq) / determinant;
-  out.turn_variance = variance(p * s.qq / determinant, -p * s.pq / determinant);
-  out.stretch = q * (s.tq * s.pp - s.tp * s.pq) / determinant;
-  out.stretch_variance = variance(-q * s.pq / determinant, q * s.pp / determinant);
+  out.turn = (s.tw - of_q * t) / (of_p - of_q);
+  out.turn_variance = variance(-of_q / (of_p - of_q), 1 / (of_p - of_q));
+  out.stretch = (of_p * t - s.tw) / (of_p - of_q);
+  out.stretch_variance = variance(of_p / (of_p - of_q), -1 / (of_p - of_q));
   return out;
 }
 

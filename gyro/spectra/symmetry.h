@@ -26,11 +26,12 @@ std::vector<double> relative_sigma(const Decomposition& d);
 
 /// Which sides turn or are stretched, in the units of N, each with its variance under chance. Pairs i < j: if both
 /// sides turn alike X_ij X_ji goes as (σ_i − σ_j)²; if one side is stretched (E = M W, M symmetric) as σ_iσ_j, if it
-/// turns alone as −σ_iσ_j, and the entry whose column's σ (output side: whose row's) is the larger one is the larger.
+/// turns alone as −σ_iσ_j: T is split into the two so that T and Σ 2 X_ij X_ji w, w = (σ_i − σ_j)²/(σ_i² + σ_j²), are
+/// met. And the entry whose column's σ (output side: whose row's) is the larger one is the larger.
 struct SideSums {
   double input = std::numeric_limits<double>::quiet_NaN();  ///< Σ_{σ_j>σ_i} X_ij² − X_ji², X = U_bᵀ E V_b
   double input_variance = std::numeric_limits<double>::quiet_NaN();
-  double turn = std::numeric_limits<double>::quiet_NaN();  ///< what of T goes as (σ_i − σ_j)², by least squares
+  double turn = std::numeric_limits<double>::quiet_NaN();  ///< what of T goes as (σ_i − σ_j)²
   double turn_variance = std::numeric_limits<double>::quiet_NaN();
   double stretch = std::numeric_limits<double>::quiet_NaN();  ///< what of T goes as 2σ_iσ_j
   double stretch_variance = std::numeric_limits<double>::quiet_NaN();
@@ -79,7 +80,7 @@ struct SymmetryInput {
 };
 /// ρ₀ is exact where the long side has at most 512 rows; else it is estimated from 128 rows, drawn with a probability
 /// that goes as their share of ‖E‖², and the variance of the estimate is in `variance`. The fit costs mn² + 5n³ and is
-/// made where n ≤ 512 or the whole is beyond 2 standard deviations.
+/// made where n ≤ 512 or the whole is beyond 3 standard deviations.
 Symmetry measure_symmetry(const SymmetryInput& input);
 
 }  // namespace gyro

@@ -55,7 +55,7 @@ double safe_factor(const TallWeight& a) {
     for (size_t e = top; e < counts.size(); ++e) top = counts[e] > 0 ? e : top;
   });
   const int exponent = static_cast<int>(top) - 1023;
-  if (top + 1 == linalg::kExponents || std::abs(exponent) <= 100) return 1;  // the former: NaN and Inf are not scaled
+  if (top == 0 || top + 1 == linalg::kExponents || std::abs(exponent) <= 100) return 1;  // nor zeros, NaN and Inf
   return std::ldexp(1.0, -std::clamp(exponent, -1000, 1000));
 }
 

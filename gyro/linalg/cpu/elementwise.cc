@@ -103,21 +103,18 @@ GYRO_CLONES void add_to_rows(const double* base, const double* post, int64_t cou
 // Of the pair X_ij = x, X_ji = y.
 void add_pair(double x, double y, double larger, double smaller, SymmetrySums& sums) {
   const double sum = x + y, difference = x - y, side = larger > smaller ? y * y - x * x : 0;
-  const double t = 2 * x * y, p = (larger - smaller) * (larger - smaller), q = 2 * larger * smaller;
-  const double tp = t * p, tq = t * q;
+  const double p = (larger - smaller) * (larger - smaller), q = 2 * larger * smaller;
+  const double w = p + q > 0 ? p / (p + q) : 0, t = 2 * x * y, tw = t * w;
   sums.symmetric += sum * sum / 2;
   sums.antisymmetric += difference * difference / 2;
   sums.products += x * x * (y * y);
   sums.sides += side;
   sums.side_squares += side * side;
-  sums.tp += tp;
-  sums.tq += tq;
-  sums.pp += p * p;
-  sums.pq += p * q;
-  sums.qq += q * q;
-  sums.ttpp += tp * tp;
-  sums.ttpq += tp * tq;
-  sums.ttqq += tq * tq;
+  sums.tw += tw;
+  sums.pw += p * w;
+  sums.qw += q * w;
+  sums.ttw += t * tw;
+  sums.ttww += tw * tw;
 }
 
 }  // namespace

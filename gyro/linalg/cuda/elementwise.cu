@@ -353,7 +353,7 @@ SymmetrySums Cuda::symmetry_sums(ConstMatrixView x, const std::vector<double>& s
   const ConstMatrixView t = flipped.view();
   const Sent sent(sigma);
   const double* values = sent.get();
-  const auto sums = sum_over<14>(x.rows, x.cols, [=] __device__(int64_t j, int64_t i, double* s) {
+  const auto sums = sum_over<11>(x.rows, x.cols, [=] __device__(int64_t j, int64_t i, double* s) {
     if (j < i) return;
     const double lower = x.data[j + i * x.ld], upper = t.data[j + i * t.ld];
     if (i == j) {
@@ -361,25 +361,21 @@ SymmetrySums Cuda::symmetry_sums(ConstMatrixView x, const std::vector<double>& s
       return;
     }
     const double larger = values[i], smaller = values[j];
-    const double side = larger > smaller ? lower * lower - upper * upper : 0, product = 2 * upper * lower;
+    const double side = larger > smaller ? lower * lower - upper * upper : 0;
     const double p = (larger - smaller) * (larger - smaller), q = 2 * larger * smaller;
-    const double tp = product * p, tq = product * q;
+    const double w = p + q > 0 ? p / (p + q) : 0, product = 2 * upper * lower, tw = product * w;
     s[1] += (upper + lower) * (upper + lower) / 2;
     s[2] += (upper - lower) * (upper - lower) / 2;
     s[3] += upper * upper * (lower * lower);
     s[4] += side;
     s[5] += side * side;
-    s[6] += tp;
-    s[7] += tq;
-    s[8] += p * p;
-    s[9] += p * q;
-    s[10] += q * q;
-    s[11] += tp * tp;
-    s[12] += tp * tq;
-    s[13] += tq * tq;
+    s[6] += tw;
+    s[7] += p * w;
+    s[8] += q * w;
+    s[9] += product * tw;
+    s[10] += tw * tw;
   });
-  return {sums[0], sums[1], sums[2], sums[3],  sums[4],  sums[5],  sums[6],
-          sums[7], sums[8], sums[9], sums[10], sums[11], sums[12], sums[13]};
+  return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], sums[9], sums[10]};
 }
 
 void Cuda::orient_columns(MatrixView s, MatrixView other) const {
