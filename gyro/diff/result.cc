@@ -196,10 +196,12 @@ void TypePool::add_symmetry(const MatrixRow& row) {
   if (row.energy.rounding_ratio > 0) rounding += energy / row.energy.rounding_ratio;
   symmetry.add(e, energy);
   side.add(e.side, energy);
-  if (std::isnan(e.rescaled.symmetric_sd) || std::isnan(e.rescaled.symmetric_null)) return;
-  rescaled.add(e.rescaled, e.total * e.rescaled.off_diagonal);
+  const bool tested = !std::isnan(e.rescaled.symmetric_sd) && !std::isnan(e.rescaled.symmetric_null);
+  if (!tested && !nothing_is_left(e.rescaled)) return;
   asked += e.total;
   fitted += e.total * e.rescaled.fitted;
+  if (!tested) return;
+  rescaled.add(e.rescaled, e.total * e.rescaled.off_diagonal);
   kept += e.total * e.rescaled.off_diagonal;
 }
 
@@ -249,6 +251,10 @@ TypeRow TypePool::row(MatrixType type) const {
 }
 
 }  // namespace
+
+bool nothing_is_left(const RescaledShare& rescaled) {
+  return std::isnan(rescaled.symmetric_share) && rescaled.fitted > 1 - 1e-6;
+}
 
 MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
   MatrixRow row{.layer = site.layer,

@@ -24,6 +24,9 @@ struct RescaledShare {
   double symmetric_share = kUndefined, symmetric_null = kUndefined, symmetric_sd = kUndefined, symmetric_z = kUndefined;
 };
 
+/// Whether row and column factors take all of E, so that there is nothing left to test.
+bool nothing_is_left(const RescaledShare& rescaled);
+
 /// Which sides turn, or are stretched.
 struct SideShares {
   double input = kUndefined, input_sd = kUndefined;

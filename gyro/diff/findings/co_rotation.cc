@@ -19,6 +19,7 @@ struct Share {
   double effect = kUndefined, sd = kUndefined;  // ρ − ρ₀; its deviation under chance
 
   double beyond() const { return effect / sd; }  // −z
+  bool defined() const { return !std::isnan(effect) && !std::isnan(sd); }
 };
 
 // One type, or all of them: shares of the energy that is off the diagonal.
@@ -42,6 +43,7 @@ Symmetry symmetry_of(const TypeRow& type) {
   const double left = type.rescaled.off_diagonal / (type.energy.co_rotation + type.energy.counter_rotation);
   s.rescaled = {left * (type.rescaled.symmetric_share - type.rescaled.symmetric_null),
                 left * type.rescaled.symmetric_sd};
+  if (nothing_is_left(type.rescaled)) s.rescaled = {0, 0};
   s.turn = {type.side.turn, type.side.turn_sd};
   s.stretch = {type.side.stretch - type.symmetric_null, type.side.stretch_sd};
   s.rounding_ratio = type.rounding_ratio;
@@ -63,8 +65,8 @@ struct SharePool {
   bool any = false, all = true;
 
   void add(const Share& share, double energy) {
-    all = all && !std::isnan(share.beyond());
-    if (std::isnan(share.beyond())) return;
+    all = all && share.defined();
+    if (!share.defined()) return;
     any = true;
     effect += energy * share.effect;
     variance += energy * energy * share.sd * share.sd;
@@ -112,10 +114,14 @@ std::string headline(const Symmetry& s) {
 std::string made_of(const Symmetry& s, Verdict verdict) {
   std::string out;
   if (verdict == Verdict::No) {
-    out = fmt::format(", but factors of rows and columns explain it: fitted out, {} is left ({}).",
-                      percent(s.rescaled.effect), z_words(-s.rescaled.beyond()));
+    out =
+        ", but factors of rows and columns explain it: fitted out, " +
+        (s.rescaled.sd > 0 ? fmt::format("{} is left ({}).", percent(s.rescaled.effect), z_words(-s.rescaled.beyond()))
+                           : "nothing is left.");
   } else {
-    out = verdict == Verdict::Yes ? ", as where both sides turn alike."
+    // By its pattern it may be a turn of both sides or a stretch of one: symmetric alone does not tell.
+    const bool turns = s.turn.beyond() > kSignificance && s.turn.effect >= kExplained * s.whole.effect;
+    out = verdict == Verdict::Yes ? (turns ? ", as where both sides turn alike." : ".")
                                   : fmt::format(", less than the {} that we call an effect.", percent(kEffect, 1));
     out += " A stretch of one side, or of rows or columns, would look so too";
     out += std::isnan(s.rescaled.effect)
@@ -131,9 +137,13 @@ std::string made_of(const Symmetry& s, Verdict verdict) {
 
 using Groups = std::map<Verdict, Names>;
 
-// Each type's own verdict, where it is not the headline's.
+// Each type's own verdict, where it is not the headline's. `groups` is without the types that have not changed.
 std::string by_type(const Groups& groups, Verdict of_all, const Types& types) {
   std::string out;
+  Names same;
+  for (const TypeRow& type : types) {
+    if (type.unchanged == 1) same.push_back(type.type);
+  }
   const auto say = [&](Verdict verdict, std::string_view words) {
     const auto found = groups.find(verdict);
     if (found == groups.end()) return;
@@ -149,7 +159,9 @@ std::string by_type(const Groups& groups, Verdict of_all, const Types& types) {
   }
   say(Verdict::Rounding, "not clear of rounding in");
   say(Verdict::Undefined, "undefined in");
-  return out.empty() || types.size() == 1 ? "" : out + ".";
+  if (types.size() == 1) return "";
+  if (!same.empty()) out += (out.empty() ? " By type: " : "; ") + ("unchanged in " + listed(same));
+  return out.empty() ? "" : out + ".";
 }
 
 Verdict overall(Verdict of_all, const Groups& groups) {
@@ -199,7 +211,7 @@ Finding co_rotation(const Rows& rows, const Types& types) {
   for (const TypeRow& type : types) {
     const Symmetry s = symmetry_of(type);
     const Verdict verdict = judged(s);
-    groups[verdict].push_back(type.type);
+    if (type.unchanged != 1) groups[verdict].push_back(type.type);
     if (verdict != Verdict::Undefined && verdict != Verdict::Rounding) usable.push_back(s);
   }
   if (usable.empty()) return without_answer(groups, rows, types);

@@ -179,6 +179,12 @@ TEST(Findings, UnrelatedNeedsMostMatrices) {
   EXPECT_NEAR(c.value(FindingId::Unrelated), 0.795, 1e-12);
   c.set(&MatrixRow::nf, 0.239);
   EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::Yes);
+  c.set(&MatrixRow::cosine, 0.2);  // base and much noise
+  EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::No);
+  EXPECT_TRUE(says(c.text(FindingId::Unrelated), "their weights agree (median cosine 0.20)"))
+      << c.text(FindingId::Unrelated);
+  c.set(&MatrixRow::cosine, 0.06);  // as chance has it in matrices of this size
+  EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::Yes);
   c.set(&MatrixRow::nf, 0.28);  // what is reversed is no less related
   EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::No);
   EXPECT_TRUE(says(c.text(FindingId::Unrelated), "1.40 of what independent matrices give"))
@@ -227,7 +233,7 @@ TEST(Findings, UniformScalingOfAllTypesAndOfFewValues) {
   EXPECT_EQ(c.verdict(id), Verdict::Unclear);
   c.types[1].alpha_mean = kUndefined;
   EXPECT_EQ(c.verdict(id), Verdict::Unclear);
-  EXPECT_TRUE(says(c.text(id), "Undefined in W_K, because α is not defined")) << c.text(id);
+  EXPECT_TRUE(says(c.text(id), "Undefined in W_K: α is not defined")) << c.text(id);
   c.set(&MatrixRow::alpha_error, 0.021);  // nothing is said below the bound of α
   EXPECT_EQ(c.verdict(id), Verdict::Undefined);
   EXPECT_TRUE(says(c.text(id), "by less than its error bound")) << c.text(id);

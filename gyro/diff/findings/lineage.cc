@@ -15,6 +15,8 @@ namespace {
 // NF over chance of independent matrices is 1, with a deviation of 1/2n or less. What is far above is turned round,
 // which independent matrices are not: −W_b has √2 to 2.
 constexpr double kUnrelated = 0.8, kReversed = 1.2;
+// A cosine of the weights that independent ones do not have, where the change is too large for NF to see the base.
+constexpr double kRelatedCosine = 0.1;
 
 constexpr double kOneScale = 2e-4;  // what c may be off 1 by itself
 
@@ -42,6 +44,16 @@ bool same_weights(const Rows& rows) {
   return std::all_of(rows.begin(), rows.end(), [](const MatrixRow& row) { return row.unchanged == 1; });
 }
 
+// In the middle matrix; 0 where chance gives as much.
+double cosine_beyond_chance(const Rows& rows) {
+  std::vector<double> cosines;
+  for (const MatrixRow& row : rows) {
+    const double chance = kSignificance / std::sqrt(static_cast<double>(row.d_in * row.d_out));
+    cosines.push_back(std::abs(row.cosine) > std::max(kRelatedCosine, chance) ? row.cosine : 0 * row.cosine);
+  }
+  return median(std::move(cosines));
+}
+
 Finding unrelated(const Rows& rows, const Types& types) {
   constexpr FindingId id = FindingId::Unrelated;
   std::vector<double> ratios;
@@ -64,7 +76,15 @@ Finding unrelated(const Rows& rows, const Types& types) {
   };
   const std::string some =
       ratios.size() < rows.size() ? fmt::format(" ({} of {} matrices have one)", ratios.size(), rows.size()) : "";
-  if (share([](double r) { return r > kUnrelated && r <= kReversed; }) > 0.5) {
+  const bool at_chance = share([](double r) { return r > kUnrelated && r <= kReversed; }) > 0.5;
+  const double cosine = cosine_beyond_chance(rows);
+  if (at_chance && std::abs(cosine) > 0) {
+    return make(id, Verdict::No, middle, 1, kUnrelated, kUndefined, names_of(types),
+                fmt::format("The two models are related, since their weights agree (median cosine {}), but the change "
+                            "is so large that NF is {} of what independent matrices give{}.",
+                            fixed(cosine, 2), fixed(middle, 2), some));
+  }
+  if (at_chance) {
     return make(id, Verdict::Yes, middle, 1, kUnrelated, kUndefined, names_of(types),
                 fmt::format("The base has left no trace in this basis: NF is {} of what independent matrices give{}. "
                             "Unrelated models look so, and so do permuted or rotated copies.",

@@ -40,7 +40,7 @@ const TypeRow& middle_of(const Types& types) {
 }
 
 std::string shared_words(double c, double departure, double noise) {
-  const std::string number = fmt::format("c = {}, to within {} in each", fixed(c, 4), fixed(departure, 4));
+  const std::string number = fmt::format("c = {}, to within {} in each", fixed(c, 4), distance(departure));
   if (std::abs(c - 1) <= std::fmax(kUnscaled, noise))
     return fmt::format("All types keep their scale: {} (training without weight decay leaves 1).", number);
   if (c < 0) return fmt::format("One scalar explains the scaling of every type, and it is negative: {}.", number);
@@ -128,7 +128,7 @@ std::optional<Finding> w_o_anomaly(const Types& types) {
   if (others == 0) return because("no other type has an α and a null of it");
   const std::string numbers =
       fmt::format("its α is {}, the other types' {} on average; what noise adds (up to {}) is taken off", fixed(own, 4),
-                  fixed(rest, 4), fixed(std::max(taken, std::abs(w_o->alpha_mean - own)), 4));
+                  fixed(rest, 4), distance(std::max(taken, std::abs(w_o->alpha_mean - own))));
   const bool found = own - rest > kWoAnomaly;
   return make(id, found ? Verdict::Yes : Verdict::No, own - rest, 0, kWoAnomaly, kUndefined, {MatrixType::O},
               found ? fmt::format("W_O stands out, as the paper finds for reasoning models: {}.", numbers)

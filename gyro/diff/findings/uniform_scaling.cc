@@ -19,6 +19,7 @@ struct Spread {
   double own, null, error;  // over α mean: the spread, what chance gives, and the bound of α
   double z;           // both are deviations of about k_eff values, right to a relative 1/√(2 k_eff) each (one draw)
   bool zero = false;  // every singular value of the post is
+  bool same = false;  // every weight is the base's
 };
 
 Spread spread_of(const Rows& rows, const TypeRow& type) {
@@ -29,7 +30,8 @@ Spread spread_of(const Rows& rows, const TypeRow& type) {
            type.null.alpha_std / type.null.alpha_mean,
            error / type.alpha_mean,
            kUndefined,
-           type.alpha_mean == 0};
+           type.alpha_mean == 0,
+           type.unchanged == 1};
   s.z = (s.own / s.null - 1) * std::sqrt(type.k_eff);
   return s;
 }
@@ -102,21 +104,28 @@ std::string headline(Verdict verdict, const Spreads& of) {
           "it is open what chance gives.",
           range(of, &Spread::own));
     default:
-      return "Whether singular values scale uniformly is undefined.";
+      return "";
   }
 }
 
-std::string undefined_words(const Spreads& spreads) {
+std::string why_undefined(const Spread& s) {
+  if (s.same) return "nothing has changed there";
+  if (s.zero) return "every singular value of the post is 0";
+  return std::isnan(s.own) ? "α is not defined there: the base lacks leading directions"
+                           : "α spreads by less than its error bound";
+}
+
+// Of single types, or of all where nothing else is told.
+std::string undefined_words(const Spreads& spreads, bool of_all) {
   std::map<std::string, Names> by_reason;
-  for (const Spread& s : spreads) {
-    by_reason[s.zero              ? "every singular value of the post is 0"
-              : std::isnan(s.own) ? "α is not defined there: the base lacks leading directions"
-                                  : "α spreads by less than its error bound"]
-        .push_back(s.type);
+  for (const Spread& s : spreads) by_reason[why_undefined(s)].push_back(s.type);
+  std::string reasons;
+  for (const auto& [why, types] : by_reason) {
+    reasons += reasons.empty() ? "" : "; ";
+    reasons += of_all && by_reason.size() == 1 ? why : fmt::format("in {}: {}", listed(types), why);
   }
-  std::string out;
-  for (const auto& [why, types] : by_reason) out += fmt::format(" Undefined in {}, because {}.", listed(types), why);
-  return out;
+  return of_all ? fmt::format("Whether singular values scale uniformly is undefined, because {}.", reasons)
+                : fmt::format(" Undefined {}.", reasons);
 }
 
 // What is said of the types of which the headline does not speak.
@@ -132,7 +141,7 @@ std::string others(const Groups& groups, Verdict told) {
   out += say(Verdict::AsChance, "As chance in");
   out += say(Verdict::Unclear, "Open, for want of a null, in");
   const auto unknown = groups.find(Verdict::Undefined);
-  return unknown == groups.end() ? out : out + undefined_words(unknown->second);
+  return unknown == groups.end() ? out : out + undefined_words(unknown->second, told == Verdict::Undefined);
 }
 
 Verdict overall(const Groups& groups) {

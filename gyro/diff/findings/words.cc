@@ -32,6 +32,10 @@ std::string fixed(double value, int decimals) {
   return (value < 0 && !zero ? "−" : "") + digits;
 }
 
+std::string distance(double value) {
+  return value < 5e-5 ? "less than 0.0001" : fixed(value, 4);
+}
+
 std::string percent(double share, int digits) {
   const double value = std::abs(100 * share);
   if (value == 0) return "0 %";

@@ -24,6 +24,9 @@ std::string counted(int64_t count, std::string_view one, std::string_view many);
 /// With so many decimals.
 std::string fixed(double value, int decimals);
 
+/// A distance, to four decimals: "0.0006", "less than 0.0001".
+std::string distance(double value);
+
 /// "0.43 %": `digits` significant ones; "less than 0.0001 %" below one in a million.
 std::string percent(double share, int digits = 2);
 
