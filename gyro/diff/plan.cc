@@ -18,6 +18,10 @@
 namespace gyro {
 namespace {
 
+// Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
+constexpr int kMeasures = 2;
+constexpr int64_t kRescaledLayers =
+    4;                           // row and column factors are fitted out of E in each fourth layer of large models
 constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
@@ -98,11 +102,9 @@ std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>&
     sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
   }
   for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
-  const Json identity = {{"release", version()},
-                         {"options", {o.null_draws, o.null_nf_draws, o.seed}},
-                         {"models", identities},
-                         {"roles", std::move(roles)},
-                         {"sites", std::move(sites)}};
+  const Json identity = {
+      {"release", version()}, {"measures", kMeasures},     {"options", {o.null_draws, o.null_nf_draws, o.seed}},
+      {"models", identities}, {"roles", std::move(roles)}, {"sites", std::move(sites)}};
   Sha256 hash;
   const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
   hash.update(std::as_bytes(std::span(text)));
@@ -197,14 +199,14 @@ std::vector<const TensorSource*> sources_of(const DiffPlan& plan) {
 }
 
 // W_p = c W_b + E: c and ‖E‖.
-struct Change {
+struct NoiseSize {
   double scale = 0, residual = 0;
 };
 
 // A base that is zero has no c and no residual: its noise is zero too, and all that follows is null.
-Change change_of(const PairMeasure& m) {
+NoiseSize noise_size(const PairMeasure& m) {
   if (!std::isfinite(m.scale) || !std::isfinite(m.energy.total)) return {};
-  return {m.scale, std::sqrt(m.energy.total)};
+  return {m.scale, std::sqrt(m.energy.total) / m.unit};
 }
 
 UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
@@ -219,7 +221,8 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
   if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
-  std::vector<Change> changes;  // of the posts, which come first
+  options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
+  std::vector<NoiseSize> sizes;  // of the posts, which come first
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
@@ -227,13 +230,13 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
     if (other.checkpoint) {
       measure = base.compare(load_weight(*other.checkpoint, same_site(other.map, site)), options);
     } else {
-      const Change& change = changes[other.noise_of];
-      const Matrix noise = noise_weight(base.weight(), change.scale, change.residual, mix64(options.seed));
+      const NoiseSize& size = sizes[other.noise_of];
+      const Matrix noise = noise_weight(base.weight(), size.scale, size.residual, mix64(options.seed));
       measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
     result.rows.push_back(matrix_row(site, measure));
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
-    if (other.role == Role::Post) changes.push_back(change_of(measure));
+    if (other.role == Role::Post) sizes.push_back(noise_size(measure));
   }
   return result;
 }
@@ -283,7 +286,7 @@ DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units)
     Comparison& comparison = result.comparisons[i];
     for (auto& [unit, measured] : units) comparison.matrices.push_back(std::move(measured.rows[i]));
     comparison.types = pool_types(comparison.matrices);
-    comparison.findings = find_findings(comparison.matrices, comparison.types);
+    judge(plan.head.base, comparison);
   }
   for (auto& [unit, measured] : units) result.arrays.merge(measured.arrays);
   return result;

@@ -8,6 +8,10 @@
 namespace gyro {
 namespace {
 
+double square(double x) {
+  return x * x;
+}
+
 double finite(double value) {
   return std::isfinite(value) ? value : kUndefined;
 }
@@ -64,16 +68,14 @@ SideShares shares_of(const SideSums& side, double energy) {
           .stretch_sd = sd(side.stretch_variance)};
 }
 
-// Energy off the diagonal of X that rounding alone gives: chance's share of ‖rounding‖².
-double rounding_energy(const MatrixRow& row) {
-  const double ratio = row.rounding_over_residual;
-  const auto m = static_cast<double>(std::max(row.d_in, row.d_out));
-  return row.energy.total * ratio * ratio * static_cast<double>(row.n - 1) / m;
+// Share of ‖rounding‖² that lies off the diagonal of X: chance's.
+double off_diagonal_share(int64_t m, int64_t n) {
+  return static_cast<double>(n - 1) / static_cast<double>(m);
 }
 
-RowEnergy energy_of(const PairMeasure& m) {
+RowEnergy energy_of(const PairMeasure& m, int64_t d_long) {
   const EnergyBudget& e = m.energy;
-  RowEnergy out{.total = finite(e.total)};
+  RowEnergy out{.total = finite(e.total / m.unit / m.unit)};
   if (!(e.total > 0)) return out;
   const double ratio = e.counter_rotation / e.co_rotation;
   out.scaling = finite(e.scaling / e.total);
@@ -87,11 +89,9 @@ RowEnergy energy_of(const PairMeasure& m) {
   out.rescaled.fitted = finite(m.symmetry.fitted / e.total);
   out.rescaled.off_diagonal = finite(m.symmetry.rescaled.energy / e.total);
   out.side = shares_of(m.symmetry.side, m.symmetry.whole.energy);
+  out.rounding_ratio =
+      finite((e.co_rotation + e.counter_rotation) / square(m.rounding_norm) / off_diagonal_share(d_long, m.n));
   return out;
-}
-
-double square(double x) {
-  return x * x;
 }
 
 // Sums of tests of symmetry.
@@ -193,13 +193,15 @@ void TypePool::add_symmetry(const MatrixRow& row) {
   const double energy = e.total * (e.co_rotation + e.counter_rotation);
   if (!(energy > 0)) return;
   off_diagonal += energy;
-  rounding += rounding_energy(row);
+  if (row.energy.rounding_ratio > 0) rounding += energy / row.energy.rounding_ratio;
   symmetry.add(e, energy);
   side.add(e.side, energy);
-  if (std::isnan(e.rescaled.symmetric_sd) || std::isnan(e.rescaled.symmetric_null)) return;
-  rescaled.add(e.rescaled, e.total * e.rescaled.off_diagonal);
+  const bool tested = !std::isnan(e.rescaled.symmetric_sd) && !std::isnan(e.rescaled.symmetric_null);
+  if (!tested && !nothing_is_left(e.rescaled)) return;
   asked += e.total;
   fitted += e.total * e.rescaled.fitted;
+  if (!tested) return;
+  rescaled.add(e.rescaled, e.total * e.rescaled.off_diagonal);
   kept += e.total * e.rescaled.off_diagonal;
 }
 
@@ -250,6 +252,10 @@ TypeRow TypePool::row(MatrixType type) const {
 
 }  // namespace
 
+bool nothing_is_left(const RescaledShare& rescaled) {
+  return std::isnan(rescaled.symmetric_share) && rescaled.fitted > 1 - 1e-6;
+}
+
 MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
   MatrixRow row{.layer = site.layer,
                 .type = site.type,
@@ -276,7 +282,7 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .polar_inner = finite(m.polar_inner),
                 .q1_orthogonality = finite(m.q1_orthogonality),
                 .q2_orthogonality = finite(m.q2_orthogonality),
-                .energy = energy_of(m),
+                .energy = energy_of(m, std::max(site.d_in, site.d_out)),
                 .unchanged = finite(m.unchanged),
                 .sparse_expected = finite(m.sparse_expected),
                 .stable_rank = finite(m.stable_rank),
@@ -286,8 +292,6 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .k_eff = finite(m.k_eff),
                 .first_order_variance = finite(square(m.null.alpha_std / m.scale)),
                 .null = null_of(m)};
-  row.energy.rounding_ratio =
-      finite(row.energy.total * (row.energy.co_rotation + row.energy.counter_rotation) / rounding_energy(row));
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
   return row;
 }

@@ -24,6 +24,9 @@ struct RescaledShare {
   double symmetric_share = kUndefined, symmetric_null = kUndefined, symmetric_sd = kUndefined, symmetric_z = kUndefined;
 };
 
+/// Whether row and column factors take all of E, so that there is nothing left to test.
+bool nothing_is_left(const RescaledShare& rescaled);
+
 /// Which sides turn, or are stretched.
 struct SideShares {
   double input = kUndefined, input_sd = kUndefined;
@@ -133,6 +136,7 @@ enum class FindingId {
   CoRotation,
   LowRankUpdate,
   SparseUpdate,
+  Order,
 };
 
 /// A statement about a comparison, with its evidence: the value, what chance gives, and the bound of the verdict.
@@ -218,8 +222,11 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
-/// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
-std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
+/// Fills the verdicts and margins of a comparison's types, and its findings, in words with their evidence, from its
+/// matrices and types (pool_types) and what it is: its role, whose noise, the names. Fused types have verdicts of their
+/// own and stay out of the findings. Where nothing is asked (of a control, an unrelated model, the same weights) the
+/// verdict is NotAsked, and the text says why.
+void judge(const ModelInfo& base, Comparison& comparison);
 
 /// Last part of a path or id, which tells the models of a result apart.
 std::string short_name(const std::string& id);

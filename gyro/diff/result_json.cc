@@ -35,7 +35,8 @@ constexpr auto kNames<FindingId> = std::array{std::pair(FindingId::Unrelated, st
                                               std::pair(FindingId::WoAnomaly, string_view("w_o_anomaly")),
                                               std::pair(FindingId::CoRotation, string_view("co_rotation")),
                                               std::pair(FindingId::LowRankUpdate, string_view("low_rank_update")),
-                                              std::pair(FindingId::SparseUpdate, string_view("sparse_update"))};
+                                              std::pair(FindingId::SparseUpdate, string_view("sparse_update")),
+                                              std::pair(FindingId::Order, string_view("order"))};
 template <>
 constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, string_view("yes")),
                                             std::pair(Verdict::No, string_view("no")),

@@ -33,7 +33,7 @@ DiffResult some_result() {
   comparison.role = Role::Control;
   comparison.matrices = {some_row()};
   comparison.types = pool_types(comparison.matrices);
-  comparison.findings = find_findings(comparison.matrices, comparison.types);
+  judge(result.base, comparison);
   result.fingerprint = "f";
   return result;
 }

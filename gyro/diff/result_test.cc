@@ -138,9 +138,10 @@ TEST(MatrixRow, WhatIsNotValidIsNull) {
   EXPECT_TRUE(undefined(rows[3].stable_rank));
   EXPECT_TRUE(undefined(rows[4].energy.counter_over_co) && undefined(rows[4].energy.scaling));
   EXPECT_TRUE(undefined(rows[5].nf));
-  const std::vector<TypeRow> types = pool_types(rows);
-  for (const TypeRow& type : types) expect_finite(to_json(type), "type");
-  for (const Finding& finding : find_findings(rows, types)) {
+  Comparison comparison{.matrices = rows, .types = pool_types(rows)};
+  judge({}, comparison);
+  for (const TypeRow& type : comparison.types) expect_finite(to_json(type), "type");
+  for (const Finding& finding : comparison.findings) {
     expect_finite(to_json(finding), "finding");
     EXPECT_FALSE(finding.text.find("nan") != finding.text.npos) << finding.text;
   }

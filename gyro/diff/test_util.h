@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <functional>
 #include <string>
 #include <utility>
@@ -15,9 +16,21 @@
 
 namespace gyro {
 
-/// Writes a Llama checkpoint of F32 matrices. `make(layer, name, d_in, d_out)` gives the paper's W of "q_proj", ...
+/// Nearest-even BF16 of values in its range.
+inline std::vector<uint16_t> bf16_of(const std::vector<float>& values) {
+  std::vector<uint16_t> out;
+  for (const float value : values) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    out.push_back(static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16));
+  }
+  return out;
+}
+
+/// Writes a Llama checkpoint of F32 or BF16 matrices. `make(layer, name, d_in, d_out)` gives the paper's W of "q_proj",
+/// ...
 struct TinyModel {
   int64_t hidden = 32, intermediate = 48, layers = 2, heads = 4, kv_heads = 2;
+  DType dtype = DType::F32;
   using Make = std::function<Matrix(int64_t layer, const std::string& name, int64_t d_in, int64_t d_out)>;
 
   void write(const std::filesystem::path& folder, const Make& make) const {
@@ -33,9 +46,9 @@ struct TinyModel {
         const Matrix w = make(layer, name, d_in, d_out);
         const std::vector<float> stored(w.data(), w.data() + d_in * d_out);
         tensors.push_back({fmt::format("model.layers.{}.{}.{}.weight", layer, block, name),
-                           DType::F32,
+                           dtype,
                            {d_out, d_in},
-                           bytes_of(stored)});
+                           dtype == DType::F32 ? bytes_of(stored) : bytes_of(bf16_of(stored))});
       };
       add("self_attn", "q_proj", hidden, hidden);
       add("self_attn", "k_proj", hidden, kv);

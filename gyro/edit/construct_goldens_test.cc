@@ -50,7 +50,7 @@ class Constructions : public testing::TestWithParam<const char*> {
     double sum = 0;
     for (int64_t i = 0; i < built.rows() * built.cols(); ++i) sum += built.data()[i];
     const int64_t m = built.rows(), n = built.cols();
-    const double found[] = {std::sqrt(linalg::residual_sums(built, stored, 1).residual),
+    const double found[] = {std::sqrt(linalg::residual_square(built, stored, 1)),
                             built(0, 0),
                             built(0, 1),
                             built(1, 0),

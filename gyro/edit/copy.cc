@@ -89,7 +89,7 @@ Bytes copy_tensor(const TensorSource& model, const PlannedTensor& planned) {
 double squared_distance(const Weight& a, const Weight& b) {
   double sum = 0;
   for_each_panel(as_tall(a), as_tall(b),
-                 [&](const Panel& x, const Panel& y) { sum += linalg::residual_sums(x.data, y.data, 1).residual; });
+                 [&](const Panel& x, const Panel& y) { sum += linalg::residual_square(x.data, y.data, 1); });
   return sum;
 }
 

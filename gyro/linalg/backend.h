@@ -26,10 +26,15 @@ class Backend {
   virtual void add_to_diagonal(MatrixView x, const std::vector<double>& values) const = 0;
   virtual void add_with_transpose(ConstMatrixView b_lower, ConstMatrixView c, MatrixView g_lower) const = 0;
   virtual void transpose(ConstMatrixView x, MatrixView out) const = 0;
-  virtual SymmetrySums symmetry_sums(ConstMatrixView x) const = 0;
+  virtual void multiply_elements(ConstMatrixView x, MatrixView y) const = 0;
+  virtual SymmetrySums symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma) const = 0;
   virtual void orient_columns(MatrixView s, MatrixView other) const = 0;
   virtual ChangeSums subtract(ConstMatrixView base, MatrixView post) const = 0;
-  virtual ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c) const = 0;
+  virtual double residual_square(ConstMatrixView base, ConstMatrixView post, double c) const = 0;
+  virtual LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
+                             const std::vector<double>& weights) const = 0;
+  virtual void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const = 0;
+  virtual std::vector<int64_t> exponent_counts(ConstMatrixView x) const = 0;
   virtual void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1,
                      MatrixView out) const = 0;
   virtual void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) const = 0;
@@ -39,6 +44,7 @@ class Backend {
                                            int steps) const = 0;
   virtual Eigh eigh(Matrix&& a) const = 0;
   virtual std::vector<double> eigvalsh(Matrix&& a) const = 0;
+  virtual int64_t eigenvalues_above(Matrix&& a, double bound) const = 0;
   virtual Svd svd(Matrix&& a) const = 0;
   virtual std::string library() const = 0;
 };

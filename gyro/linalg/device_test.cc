@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <thread>
 
@@ -181,6 +182,31 @@ TEST_P(OnDevice, Elementwise) {
   }
 }
 
+// Every sum over pairs, by definition.
+void expect_pair_sums(const Matrix& x, const std::vector<double>& sigma, const SymmetrySums& got) {
+  SymmetrySums sums;
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (int64_t j = i + 1; j < x.rows(); ++j) {
+      const double a = sigma[static_cast<size_t>(i)], b = sigma[static_cast<size_t>(j)];
+      const double p = std::pow(a - b, 2), q = 2 * a * b, w = p / (p + q), t = 2 * x(i, j) * x(j, i);
+      const double side = a > b ? std::pow(x(j, i), 2) - std::pow(x(i, j), 2) : 0;
+      sums.products += t * t / 4;
+      sums.sides += side;
+      sums.side_squares += side * side;
+      sums.tw += t * w;
+      sums.pw += p * w;
+      sums.qw += q * w;
+      sums.ttw += t * t * w;
+      sums.ttww += t * t * w * w;
+    }
+  }
+  for (double SymmetrySums::*member :
+       {&SymmetrySums::products, &SymmetrySums::sides, &SymmetrySums::side_squares, &SymmetrySums::tw,
+        &SymmetrySums::pw, &SymmetrySums::qw, &SymmetrySums::ttw, &SymmetrySums::ttww}) {
+    EXPECT_NEAR(got.*member, sums.*member, 1e-12 * sums.side_squares);
+  }
+}
+
 TEST_P(OnDevice, SquareElementwise) {
   const Matrix x = gaussian(67, 67, 12), b = random_symmetric(67, 13);
   Matrix t = there(x);
@@ -207,7 +233,10 @@ TEST_P(OnDevice, SquareElementwise) {
       antisymmetric_square += std::pow((x(i, j) - x(j, i)) / 2, 2);
     }
   }
-  const SymmetrySums sums = symmetry_sums(there(x));
+  std::vector<double> sigma(67);
+  for (size_t i = 0; i < sigma.size(); ++i) sigma[i] = 1 / (1.0 + static_cast<double>(i / 2));  // some of them equal
+  const SymmetrySums sums = symmetry_sums(there(x), sigma);
+  expect_pair_sums(x, sigma, sums);
   EXPECT_NEAR(sums.diagonal, diagonal_square, 1e-11);
   EXPECT_NEAR(sums.symmetric, symmetric_square, 1e-10);
   EXPECT_NEAR(sums.antisymmetric, antisymmetric_square, 1e-10);
@@ -234,19 +263,16 @@ TEST_P(OnDevice, PassesOverBaseAndPost) {
   Matrix post = gaussian(83, 29, 17);
   for (int64_t i = 0; i < 500; ++i) post.data()[i] = base.data()[i];
   ChangeSums expected;
-  ResidualSums left;
+  double left = 0;
   for (int64_t i = 0; i < 83 * 29; ++i) {
     const double b = base.data()[i], p = post.data()[i];
     expected.inner += b * (p - b);
     expected.change += (p - b) * (p - b);
     expected.post += p * p;
     expected.unchanged += p == b ? 1 : 0;
-    left.residual += (p - 0.9 * b) * (p - 0.9 * b);
-    left.magnitude += std::pow(4.0, std::floor(std::log2(std::abs(p))));
+    left += (p - 0.9 * b) * (p - 0.9 * b);
   }
-  const ResidualSums got_left = residual_sums(there(base), there(post), 0.9);
-  EXPECT_NEAR(got_left.residual, left.residual, 1e-9);
-  EXPECT_NEAR(got_left.magnitude, left.magnitude, 1e-9);
+  EXPECT_NEAR(residual_square(there(base), there(post), 0.9), left, 1e-9);
   Matrix delta = there(post);
   const ChangeSums got = subtract(there(base), delta);
   EXPECT_NEAR(got.inner, expected.inner, 1e-9);
@@ -255,6 +281,75 @@ TEST_P(OnDevice, PassesOverBaseAndPost) {
   EXPECT_EQ(got.unchanged, expected.unchanged);
   const Matrix difference = back(delta);
   for (int64_t i = 0; i < 83 * 29; ++i) ASSERT_EQ(difference.data()[i], post.data()[i] - base.data()[i]);
+}
+
+TEST_P(OnDevice, SumsAlongLines) {
+  const Matrix base = gaussian(83, 29, 40), post = gaussian(83, 29, 41), weights = gaussian(83, 1, 42);
+  for (const Line line : {Line::Row, Line::Column}) {
+    const bool row = line == Line::Row;
+    const int64_t lines = row ? 83 : 29, places = row ? 29 : 83;
+    const std::vector<double> w(weights.data(), weights.data() + places);
+    const LineSums sums = line_sums(there(base), there(post), 0.9, line, w);
+    ASSERT_EQ(sums.weighted.size(), static_cast<size_t>(lines));
+    for (int64_t l = 0; l < lines; ++l) {
+      double residual = 0, square = 0, inner = 0, weighted = 0;
+      for (int64_t k = 0; k < places; ++k) {
+        const double b = row ? base(l, k) : base(k, l), e = (row ? post(l, k) : post(k, l)) - 0.9 * b;
+        residual += e * e;
+        square += b * b;
+        inner += b * e;
+        weighted += w[static_cast<size_t>(k)] * b * b;
+      }
+      const auto at = static_cast<size_t>(l);
+      ASSERT_NEAR(sums.residual[at], residual, 1e-12 * residual);
+      ASSERT_NEAR(sums.square[at], square, 1e-12 * square);
+      ASSERT_NEAR(sums.product[at], inner, 1e-12 * (square + residual));
+      ASSERT_NEAR(sums.weighted[at], weighted, 1e-12 * 4 * square);
+    }
+  }
+}
+
+TEST_P(OnDevice, SelectsLines) {
+  const Matrix x = gaussian(40, 30, 43);
+  for (const Line line : {Line::Row, Line::Column}) {
+    const bool row = line == Line::Row;
+    const std::vector<int64_t> lines = {0, 7, 7, 29};
+    Matrix out(row ? 30 : 40, 4);
+    select_lines(there(x), line, lines, out);
+    const Matrix got = back(out);
+    for (int64_t k = 0; k < 4; ++k) {
+      const int64_t l = lines[static_cast<size_t>(k)];
+      for (int64_t i = 0; i < got.rows(); ++i) ASSERT_EQ(got(i, k), row ? x(l, i) : x(i, l));
+    }
+  }
+}
+
+TEST_P(OnDevice, CountsExponents) {
+  Matrix x = gaussian(83, 129, 44);
+  x(0, 0) = 0;
+  x(1, 0) = -0.0;
+  x(2, 0) = 1e-310;
+  x(3, 0) = std::nan("");
+  x(4, 0) = -std::numeric_limits<double>::infinity();
+  std::vector<int64_t> expected(kExponents);
+  for (int64_t i = 0; i < 83 * 129; ++i) {
+    const double value = x.data()[i];
+    const bool ordinary = std::isfinite(value) && std::abs(value) >= std::numeric_limits<double>::min();
+    ++expected[ordinary ? static_cast<size_t>(std::ilogb(value) + 1023) : std::isfinite(value) ? 0 : 2047];
+  }
+  EXPECT_EQ(exponent_counts(there(x)), expected);
+}
+
+TEST_P(OnDevice, MultipliesElements) {
+  const Matrix x = gaussian(37, 41, 45), y = gaussian(37, 41, 46);
+  Matrix product = there(y), square = there(x);
+  multiply_elements(there(x), product);
+  multiply_elements(square, square);
+  const Matrix got = back(product), squared = back(square);
+  for (int64_t i = 0; i < 37 * 41; ++i) {
+    ASSERT_EQ(got.data()[i], x.data()[i] * y.data()[i]);
+    ASSERT_EQ(squared.data()[i], x.data()[i] * x.data()[i]);
+  }
 }
 
 TEST_P(OnDevice, WidensEveryType) {
@@ -445,6 +540,19 @@ TEST_P(OnDevice, EigenproblemsSideBySideGiveTheSameBits) {
       for (int round = 0; round < rounds; ++round) EXPECT_TRUE(same_bits(eigh(there(lower_of(a))), alone));
     });
   }
+}
+
+TEST_P(OnDevice, CountsEigenvalues) {
+  for (const int64_t n : {1, 2, 5, 64, 65, 130, 300}) {
+    std::vector<double> values;
+    for (int64_t j = 0; j < n; ++j) values.push_back(static_cast<double>(j % 7) - 3);  // many alike
+    const Matrix a = symmetric_with_spectrum(values, 47);
+    for (const double bound : {-4.0, -2.5, -0.5, 0.5, 2.5, 4.0}) {
+      const auto above = std::count_if(values.begin(), values.end(), [&](double value) { return value > bound; });
+      EXPECT_EQ(eigenvalues_above(there(lower_of(a)), bound), above) << n << " " << bound;
+    }
+  }
+  EXPECT_EQ(eigenvalues_above(Matrix::zeros(9, 9), 0), 0);
 }
 
 TEST_P(OnDevice, LargestEigenvalue) {

@@ -120,9 +120,14 @@ Matrix transposed(ConstMatrixView x) {
   return out;
 }
 
-SymmetrySums symmetry_sums(ConstMatrixView x) {
-  require(square(x), "symmetry_sums: not square");
-  return backend_of(x.space).symmetry_sums(x);
+void multiply_elements(ConstMatrixView x, MatrixView y) {
+  require(same_shape(x, y), "multiply_elements: sizes do not agree");
+  backend_of(y.space).multiply_elements(x, y);
+}
+
+SymmetrySums symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma) {
+  require(square(x) && sigma.size() == length(x.rows), "symmetry_sums: sizes do not agree");
+  return backend_of(x.space).symmetry_sums(x, sigma);
 }
 
 void orient_columns(MatrixView s, MatrixView other) {
@@ -135,9 +140,26 @@ ChangeSums subtract(ConstMatrixView base, MatrixView post) {
   return backend_of(post.space).subtract(base, post);
 }
 
-ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c) {
-  require(same_shape(base, post), "residual_sums: sizes do not agree");
-  return backend_of(post.space).residual_sums(base, post, c);
+double residual_square(ConstMatrixView base, ConstMatrixView post, double c) {
+  require(same_shape(base, post), "residual_square: sizes do not agree");
+  return backend_of(post.space).residual_square(base, post, c);
+}
+
+LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
+                   const std::vector<double>& weights) {
+  require(same_shape(base, post) && weights.size() == length(line == Line::Row ? base.cols : base.rows),
+          "line_sums: sizes do not agree");
+  return backend_of(post.space).line_sums(base, post, c, line, weights);
+}
+
+void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) {
+  require(out.rows == (line == Line::Row ? x.cols : x.rows) && lines.size() == length(out.cols) && x.space == out.space,
+          "select_lines: sizes do not agree");
+  if (!lines.empty()) backend_of(x.space).select_lines(x, line, lines, out);
+}
+
+std::vector<int64_t> exponent_counts(ConstMatrixView x) {
+  return backend_of(x.space).exponent_counts(x);
 }
 
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, MatrixView out) {
@@ -175,6 +197,12 @@ std::vector<double> eigvalsh(Matrix&& a) {
   check_stop();
   if (a.rows() == 0) return {};
   return backend_of(a.space()).eigvalsh(std::move(a));
+}
+
+int64_t eigenvalues_above(Matrix&& a, double bound) {
+  require(square(a), "eigenvalues_above: not square");
+  if (a.rows() == 0) return 0;
+  return backend_of(a.space()).eigenvalues_above(std::move(a), bound);
 }
 
 Svd svd(Matrix&& a) {

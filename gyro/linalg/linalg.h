@@ -52,11 +52,19 @@ void add_with_transpose(ConstMatrixView b_lower, ConstMatrixView c, MatrixView g
 /// Xᵀ as a new matrix.
 Matrix transposed(ConstMatrixView x);
 
-/// ‖diag X‖², and of the rest the symmetric and the antisymmetric part's squared norms.
+/// Y = X ∘ Y, elementwise; X may be Y.
+void multiply_elements(ConstMatrixView x, MatrixView y);
+
+/// Sums over a square X: ‖diag X‖², the squared norms of the symmetric and the antisymmetric part of the rest, and over
+/// the pairs i < j, with x = X_ij, y = X_ji, t = 2xy, p = (σ_i − σ_j)², q = 2σ_iσ_j and w = p/(p + q):
 struct SymmetrySums {
   double diagonal = 0, symmetric = 0, antisymmetric = 0;
+  double products = 0;                 ///< Σ x² y²
+  double sides = 0, side_squares = 0;  ///< Σ y² − x² and Σ (y² − x²)² where σ_i ≠ σ_j
+  double tw = 0, pw = 0, qw = 0;       ///< Σ t w, Σ p w, Σ q w
+  double ttw = 0, ttww = 0;            ///< Σ t² w, Σ t² w²
 };
-SymmetrySums symmetry_sums(ConstMatrixView x);
+SymmetrySums symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma);
 
 /// Flips columns of `s` so that the entry of largest magnitude is positive (the first of equal ones); `other` (may be
 /// empty) flips with it.
@@ -71,12 +79,25 @@ struct ChangeSums {
 };
 ChangeSums subtract(ConstMatrixView base, MatrixView post);
 
-/// What is left of post beside c base, and how large post's last places are.
-struct ResidualSums {
-  double residual = 0;   ///< Σ (post − c base)²
-  double magnitude = 0;  ///< Σ 4^floor(log2 |post|)
+/// Σ (post − c base)².
+double residual_square(ConstMatrixView base, ConstMatrixView post, double c);
+
+/// By rows i or columns j, with e = post − c base and a weight w for each place along the line:
+struct LineSums {
+  std::vector<double> residual;  ///< Σ e²
+  std::vector<double> square;    ///< Σ base²
+  std::vector<double> product;   ///< Σ base e
+  std::vector<double> weighted;  ///< Σ w base²
 };
-ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c);
+enum class Line { Row, Column };
+LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line, const std::vector<double>& weights);
+
+/// out(:, k) = row, or column, number lines[k] of x.
+void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out);
+
+/// How many entries have each of FP64's 2048 exponents (biased by 1023; 0: zero, or smaller than 2^-1022).
+inline constexpr size_t kExponents = 2048;
+std::vector<int64_t> exponent_counts(ConstMatrixView x);
 
 /// Rows [row0, row1) and columns [col0, col1) of a stored weight, as the columns of `out` ((col1 − col0) x
 /// (row1 − row0)), in FP64. `out` lies where the weight does.
@@ -105,6 +126,11 @@ Eigh eigh(Matrix&& a);
 
 /// Eigenvalues only, descending.
 std::vector<double> eigvalsh(Matrix&& a);
+
+/// How many eigenvalues of the symmetric matrix whose lower triangle is `a` (destroyed) are above `bound`, by
+/// Sylvester's law of inertia: the positive pivots of A − bound I = L D Lᵀ. Those within rounding of it, n u ‖A‖, count
+/// either way.
+int64_t eigenvalues_above(Matrix&& a, double bound);
 
 /// The largest eigenvalue of a positive semi-definite symmetric matrix (lower triangle), by Lanczos from a fixed start;
 /// relative error below `tolerance` (the residual of the Ritz pair is the test).

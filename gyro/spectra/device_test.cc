@@ -48,6 +48,19 @@ void expect_same(const PairMeasure& c, const PairMeasure& g) {
   expect_close(c.energy.co_rotation, g.energy.co_rotation, 1e-8, "co_rotation");
   expect_close(c.energy.counter_rotation, g.energy.counter_rotation, 1e-8, "counter_rotation");
   expect_close(c.stable_rank, g.stable_rank, 1e-7, "stable_rank");
+  EXPECT_EQ(c.update_rank, g.update_rank);
+  expect_close(c.sparse_expected, g.sparse_expected, 1e-12, "sparse_expected");
+  expect_close(c.symmetry.whole.product / c.symmetry.whole.energy, g.symmetry.whole.product / g.symmetry.whole.energy,
+               1e-8, "symmetric_share");
+  expect_close(c.symmetry.whole.null, g.symmetry.whole.null, 1e-8, "symmetric_null");
+  expect_close(c.symmetry.whole.variance, g.symmetry.whole.variance, 1e-8, "symmetric variance");
+  expect_close(c.symmetry.side.turn / c.symmetry.whole.energy, g.symmetry.side.turn / g.symmetry.whole.energy, 1e-7,
+               "turn");
+  expect_close(c.symmetry.side.input / c.symmetry.whole.energy, g.symmetry.side.input / g.symmetry.whole.energy, 1e-7,
+               "input");
+  expect_close(c.symmetry.fitted, g.symmetry.fitted, 1e-7, "fitted");
+  expect_close(c.symmetry.rescaled.product / c.symmetry.rescaled.energy,
+               g.symmetry.rescaled.product / g.symmetry.rescaled.energy, 1e-6, "rescaled share");
   expect_close(c.rounding_norm, g.rounding_norm, 1e-12, "rounding_norm");
   ASSERT_EQ(c.sigma.size(), g.sigma.size());
   for (size_t j = 0; j < c.sigma.size(); ++j) EXPECT_NEAR(g.sigma[j], c.sigma[j], 1e-9 * c.sigma[0]);
@@ -70,7 +83,7 @@ Matrix moved(const Matrix& base, double c, double relative, uint64_t seed) {
 }
 
 TEST_F(OnGpu, GramPath) {
-  for (const auto& [d_in, d_out] : {std::pair<int64_t, int64_t>{90, 60}, {60, 90}, {64, 64}, {400, 300}}) {
+  for (const auto& [d_in, d_out] : {std::pair<int64_t, int64_t>{90, 60}, {60, 90}, {64, 64}, {400, 300}, {600, 90}}) {
     const Matrix base = with_spectrum(d_in, d_out, linear_spectrum(std::min(d_in, d_out), 2, 0.5), 1);
     for (const double relative : {1e-5, 0.1, 3.0}) {
       const Matrix post = moved(base, 0.95, relative, 2);

@@ -160,7 +160,10 @@ NullClosedForm null_closed_form(const NullModel& model) {
   for (int64_t j = 0; j < model.k; ++j) inverse_squares += 1 / (model.sigma[j] * model.sigma[j]);
   out.alpha_mean = std::abs(model.scale) * (1 + mean_shift(model));
   out.alpha_std = std::abs(model.scale) * s * std::sqrt(inverse_squares / k);
-  out.alpha_valid = s < 0.1 * median_spacing(model.sigma, model.k) && std::isfinite(out.alpha_mean);
+  // The second order beside the first is s m / 2σ, largest at σ_k.
+  out.alpha_valid = s < 0.1 * median_spacing(model.sigma, model.k) &&
+                    s * static_cast<double>(model.m) < model.sigma[static_cast<size_t>(model.k - 1)] &&
+                    std::isfinite(out.alpha_mean);
   for (double* value : {&out.nf, &out.nf_robust, &out.nf_robust_sd, &out.alpha_mean, &out.alpha_std}) {
     if (!std::isfinite(*value)) *value = kNaN;
   }

@@ -32,7 +32,7 @@ struct NullClosedForm {
   bool nf_valid = false;  ///< c > 0 and nf ≤ 0.3 of chance
   double alpha_mean = 0;  ///< second order in s
   double alpha_std = 0;
-  bool alpha_valid = false;  ///< s below a tenth of the median spacing of σ_1 ... σ_k
+  bool alpha_valid = false;  ///< s below a tenth of the median spacing of σ_1 ... σ_k, and s m < σ_k
 };
 NullClosedForm null_closed_form(const NullModel& model);
 

@@ -84,6 +84,29 @@ TEST(ClosedForm, SaysWhereItDoesNotHold) {
   EXPECT_FALSE(null_closed_form(model_of(40, sigma, 1, 0.301 / at_one)).nf_valid);
 }
 
+// A graded spectrum: small values feel all rows of the noise at once, whatever the median spacing is.
+TEST(ClosedForm, OfTheDeviationHoldsForNoiseBelowTheSmallestValue) {
+  const std::vector<double> sigma = geometric_spectrum(60, 100);
+  int invalid = 0;
+  for (const double s : {1e-5, 1e-4, 2e-4, 5e-4, 1e-3}) {
+    const NullModel model = model_of(100, sigma, 1, s);
+    const NullClosedForm closed = null_closed_form(model);
+    const double actual = sample_null(model, 20, 0, 3).alpha_std;
+    if (closed.alpha_valid) {
+      EXPECT_NEAR(closed.alpha_std, actual, 0.1 * actual) << s;
+    } else {
+      ++invalid;
+    }
+  }
+  EXPECT_GE(invalid, 1);
+  // s is below a tenth of the median spacing, but not s m below σ_k.
+  std::vector<double> steep = linear_spectrum(20, 2, 1);
+  steep[17] = 0.02;
+  steep[18] = steep[19] = 0.01;
+  EXPECT_FALSE(null_closed_form(model_of(40, steep, 1, 0.002)).alpha_valid);
+  EXPECT_TRUE(null_closed_form(model_of(40, steep, 1, 0.0004)).alpha_valid);
+}
+
 TEST(ClosedForm, ClusteredAndVanishingValues) {
   std::vector<double> sigma = linear_spectrum(20, 2, 1);
   sigma[18] = sigma[17];  // σ_k = σ_{k+1}: the repulsion's sum does not exist

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/change.h"
 #include "gyro/spectra/moments.h"
 
 namespace gyro {
@@ -17,45 +18,21 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// The Gram path is kept while its bounds are below this share of what is printed.
 constexpr double kTolerance = 1e-6;
 
-// What one pass over base and post yields.
-struct Change {
-  Matrix gram;                                                // ΔᵀΔ, lower, Δ = A_p − A_b
-  Matrix cross;                                               // A_bᵀ Δ
-  double norm_squared = 0, inner = 0, post_norm_squared = 0;  // ‖Δ‖², ⟨A_b, Δ⟩, ‖A_p‖²
-  int64_t unchanged = 0;
-};
-
-Change measure_change(const TallWeight& base, const TallWeight& post) {
-  Change change{Matrix::zeros(base.n, base.n), Matrix::zeros(base.n, base.n)};
-  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
-    const linalg::ChangeSums sums = linalg::subtract(b.data, p.data);
-    change.norm_squared += sums.change;
-    change.inner += sums.inner;
-    change.post_norm_squared += sums.post;
-    change.unchanged += sums.unchanged;
-    add_gram(p, change.gram);
-    add_cross(b, p, change.cross);
-  });
-  check_finite(*post.weight, change.post_norm_squared);
-  return change;
-}
-
-using linalg::ResidualSums;
-
 // A second pass: ‖E‖² to full relative accuracy and, with a probe of the post, what its long side and Q_long are worth.
 struct SecondPass {
-  ResidualSums sums;
-  Matrix base_y;  // A_bᵀ L_p Z, for the probe of Q_long
+  double residual = 0;  // ‖E‖²
+  FactorFit fit;        // its first round
+  Matrix base_y;        // A_bᵀ L_p Z, for the probe of Q_long
 };
 
 SecondPass measure_residual(const TallWeight& base, const TallWeight& post, double c, LongSideProbe* probe) {
-  SecondPass out{{}, Matrix::zeros(base.n, kProbes)};
+  SecondPass out{0, FactorFit(base.m, base.n), Matrix::zeros(base.n, kProbes)};
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
     if (probe != nullptr) add_adjoint(b, probe->visit(p), out.base_y);
-    const ResidualSums part = linalg::residual_sums(b.data, p.data, c);
-    out.sums.residual += part.residual;
-    out.sums.magnitude += part.magnitude;
+    out.residual += linalg::residual_square(b.data, p.data, c);
+    out.fit.visit(b, p, c);
   });
+  out.fit.end_round();
   return out;
 }
 
@@ -119,6 +96,7 @@ double subspace_error(const Decomposition& d, int64_t k) {
 
 void fill_alpha(const Decomposition& b, const Decomposition& p, PairMeasure& out) {
   out.sigma = p.sigma;
+  for (double& s : out.sigma) s /= out.unit;
   if (b.rank() < out.k) {
     out.alpha_mean = out.alpha_std = out.alpha_error = kNaN;
     return;
@@ -175,7 +153,8 @@ void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& 
   }
   out.null = null_closed_form(model);
   if (options.null_draws > 0 || options.null_nf_draws > 0) {
-    out.sampled = sample_null(model, options.null_draws, options.null_nf_draws, options.seed);
+    const int64_t draws = out.null.alpha_valid ? options.null_draws : null_draws_for(out.n, options.null_draws);
+    out.sampled = sample_null(model, draws, options.null_nf_draws, options.seed);
   }
 }
 
@@ -190,29 +169,13 @@ double effective_count(const std::vector<double>& sigma, int64_t k) {
   return second * second / fourth;
 }
 
-bool has_cluster(const Decomposition& d, int64_t k) {
-  for (int64_t j = 0; j + 1 < k; ++j) {
+bool has_cluster(const Decomposition& d) {
+  for (int64_t j = 0; j + 1 < d.n; ++j) {
     const double a = d.sigma[static_cast<size_t>(j)], b = d.sigma[static_cast<size_t>(j + 1)];
     const double error = d.method == Method::Svd ? 2 * d.residual : d.eta / std::max(a, 1e-300);
     if (a - b <= error) return true;
   }
   return false;
-}
-
-// What does not need singular vectors.
-void fill_change(const Change& change, double base_norm_squared, int64_t entries, PairMeasure& out) {
-  // 1 + (−1) would leave a rounding of a post that is zero, and a null model around it.
-  out.scale = change.post_norm_squared == 0 && base_norm_squared > 0 ? 0 : 1 + change.inner / base_norm_squared;
-  out.relative_change = std::sqrt(change.norm_squared / base_norm_squared);
-  out.cosine = (base_norm_squared + change.inner) / std::sqrt(base_norm_squared * change.post_norm_squared);
-  out.unchanged = static_cast<double>(change.unchanged) / static_cast<double>(entries);
-  if (change.unchanged == entries) out.flags.push_back("unchanged");
-}
-
-// ‖Δ‖_F² / ‖Δ‖_2², the latter to 1e-8.
-double stable_rank(const Change& change) {
-  if (change.norm_squared == 0) return kNaN;
-  return change.norm_squared / linalg::largest_eigenvalue(change.gram, 1e-8);
 }
 
 // Gram matrix of the post, A_pᵀA_p = G_b + C + Cᵀ + ΔᵀΔ (lower triangle; takes the place of change.gram).
@@ -226,30 +189,30 @@ bool within_tolerance(const PairMeasure& m) {
   return m.alpha_error <= kTolerance * m.alpha_mean && m.nf_error <= kTolerance * std::max(m.nf, 1e-4 * m.nf_chance);
 }
 
-struct PairInput {
-  const TallWeight& base;
-  const TallWeight& post;
-  const PairOptions& options;
-};
-
-void fill_energy(const Rotation& r, const ResidualSums& sums, double base_norm_squared, const Weight& post,
+// `size` is the larger of ‖W_b‖² and ‖W_p‖², beside which E may be nothing but rounding.
+void fill_energy(const PairInput& in, const Decomposition& b, const Rotation& r, SecondPass& pass, double size,
                  PairMeasure& out) {
-  out.rounding_norm = std::sqrt(sums.magnitude / 12) * std::ldexp(1.0, -dtype_mantissa_bits(post.dtype));
-  const bool negligible = sums.residual <= 1e-24 * base_norm_squared;
-  if (negligible) out.flags.push_back("no_residual");
-  if (!negligible && r.x.rows() > 0) out.energy = energy_budget(r.x, sums.residual);
-  out.energy.total = negligible ? 0 : sums.residual;
+  const bool negligible = pass.residual <= 1e-24 * size;
+  if (negligible) {
+    out.flags.push_back("no_residual");
+    out.stable_rank = out.update_rank = kNaN;
+  } else if (r.x.rows() > 0) {
+    const linalg::SymmetrySums sums = linalg::symmetry_sums(r.x, relative_sigma(b));
+    out.energy = energy_budget(sums, pass.residual);
+    out.symmetry =
+        measure_symmetry({in.base, in.post, out.scale, b, in.base_gram, r.x, sums, pass.fit, in.options.rescale});
+  }
+  out.energy.total = negligible ? 0 : pass.residual;
 }
 
-std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gram, const Decomposition& b,
-                                     Change change, PairMeasure out) {
+std::optional<PairMeasure> gram_path(const PairInput& in, const Decomposition& b, Change change, PairMeasure out) {
   if (!b.resolved()) return std::nullopt;
   const double reach = b.norm + std::sqrt(change.norm_squared);
   Decomposition p =
-      decompose_gram(post_gram(base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
+      decompose_gram(post_gram(in.base_gram, change), b.m, std::sqrt(change.post_norm_squared), reach * reach);
   if (!p.resolved()) return std::nullopt;
   LongSideProbe probe(p);
-  const SecondPass pass = measure_residual(in.base, in.post, out.scale, &probe);
+  SecondPass pass = measure_residual(in.base, in.post, out.scale, &probe);
   p.long_side = probe.departure();
   Rotation r = rotation_from_cross(b, p, std::move(change.cross), out.scale);
   r.q_long_error = q_long_error(b, pass.base_y, r.q_long);
@@ -257,7 +220,7 @@ std::optional<PairMeasure> gram_path(const PairInput& in, const Matrix& base_gra
   fill_alpha(b, p, out);
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
   if (!within_tolerance(out)) return std::nullopt;
-  fill_energy(r, pass.sums, b.norm * b.norm, *in.post.weight, out);
+  fill_energy(in, b, r, pass, std::max(b.norm, p.norm) * std::max(b.norm, p.norm), out);
   return out;
 }
 
@@ -268,11 +231,13 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
   fill_alpha(b, p, out);
   const Rotation r = rotation_direct(b, p, in.post, out.scale);
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
-  fill_energy(r, measure_residual(in.base, in.post, out.scale, nullptr).sums, b.norm * b.norm, *in.post.weight, out);
+  SecondPass pass = measure_residual(in.base, in.post, out.scale, nullptr);
+  fill_energy(in, b, r, pass, std::max(b.norm, p.norm) * std::max(b.norm, p.norm), out);
   if (out.rank < b.n) {
     // A missing direction's vectors are arbitrary, and everything that sums over all directions with them.
     out.flags.push_back("rank_deficient");
     out.energy = {.total = out.energy.total, .scaling = kNaN, .co_rotation = kNaN, .counter_rotation = kNaN};
+    out.symmetry = {};
     for (double* value : {&out.nf, &out.nf_error, &out.nf_robust, &out.nf_robust_error, &out.polar_inner,
                           &out.q1_orthogonality, &out.q2_orthogonality}) {
       *value = kNaN;
@@ -285,8 +250,17 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
 
 }  // namespace
 
-BaseMatrix::BaseMatrix(const Weight& weight)
-    : resident_(weight), tall_(as_tall(resident_.weight())), gram_(decompose_by_gram(tall_, gram_matrix_)) {}
+int64_t null_draws_for(int64_t n, int64_t asked) {
+  constexpr int64_t kMost = 16;
+  return asked == 0 ? 0 : std::max(asked, std::clamp<int64_t>(2048 / n, 1, kMost));
+}
+
+BaseMatrix::BaseMatrix(const Weight& weight) : resident_(weight), tall_(as_tall(resident_.weight())) {
+  tall_.factor = safe_factor(tall_);
+  gram_ = decompose_by_gram(tall_, gram_matrix_);
+  sigma_ = gram_.sigma;
+  for (double& s : sigma_) s /= tall_.factor;
+}
 
 const Decomposition& BaseMatrix::direct() {
   if (!direct_) direct_ = decompose_direct(tall_);
@@ -295,26 +269,27 @@ const Decomposition& BaseMatrix::direct() {
 
 PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& options) {
   const ResidentWeight resident(post_weight);
-  const TallWeight post = as_tall(resident.weight());
+  TallWeight post = as_tall(resident.weight());
   if (post.m != tall_.m || post.n != tall_.n || post.transposed != tall_.transposed) {
     throw std::logic_error("compare: shapes differ");
   }
-  const PairInput in{tall_, post, options};
+  post.factor = tall_.factor;
+  const PairInput in{tall_, post, options, gram_matrix_, gram_.norm * gram_.norm};
   PairMeasure out;
   out.n = tall_.n;
   out.k = std::max<int64_t>(1, out.n * 9 / 10);
+  out.unit = tall_.factor;
   out.nf_chance = nf_chance(tall_.m, out.n);  // within_tolerance looks at it
   out.nf_robust_chance = nf_chance(tall_.m, out.k);
   Change change = measure_change(tall_, post);
-  fill_change(change, gram_.norm * gram_.norm, tall_.m * tall_.n, out);
-  out.stable_rank = stable_rank(change);
-  std::optional<PairMeasure> by_gram = gram_path(in, gram_matrix_, gram_, std::move(change), out);
+  fill_change(in, change, out);
+  std::optional<PairMeasure> by_gram = gram_path(in, gram_, std::move(change), out);
   out = by_gram ? *std::move(by_gram) : direct_path(in, direct(), std::move(out));
 
   const Decomposition& base = out.method == Method::Gram ? gram_ : *direct_;
   out.scale_sd = std::sqrt(out.energy.total / static_cast<double>(base.m * base.n)) / base.norm;
   out.k_eff = effective_count(base.sigma, out.k);
-  if (has_cluster(base, out.k)) out.flags.push_back("degenerate_cluster");
+  if (has_cluster(base)) out.flags.push_back("degenerate_cluster");
   fill_null({base.m, base.n, out.k, out.scale, std::sqrt(out.energy.total), base.sigma}, options, out);
   return out;
 }

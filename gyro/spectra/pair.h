@@ -23,12 +23,13 @@ struct PairMeasure {
   double nf = 0, nf_error = 0, nf_robust = 0, nf_robust_error = 0, nf_chance = 0, nf_robust_chance = 0;
   double scale = 0, relative_change = 0, cosine = 0, polar_inner = 0;
   double q1_orthogonality = 0, q2_orthogonality = 0;
+  double unit = 1;  ///< a power of two: energies and rounding_norm are those of weights multiplied by it
   EnergyBudget energy;
   Symmetry symmetry;
   double unchanged = 0;                                               ///< share of weights bit-equal to the base's
   double sparse_expected = std::numeric_limits<double>::quiet_NaN();  ///< what `unchanged` is of a dense change
   double stable_rank = 0;                                             ///< ‖E‖_F² / ‖E‖_2²
-  double update_rank = std::numeric_limits<double>::quiet_NaN();      ///< share of E's singular values above rounding
+  double update_rank = std::numeric_limits<double>::quiet_NaN();      ///< share of Δ's singular values above rounding
   double rounding_norm = 0;  ///< what storing W_p in its dtype costs in Frobenius norm, √(Σ ulp² / 12)
   double scale_sd = 0;       ///< of `scale` under chance, ‖E‖_F / (‖W_b‖_F √(mn))
   double k_eff = 0;          ///< (Σ σ_j⁻²)² / Σ σ_j⁻⁴ over the base's top k
@@ -42,11 +43,16 @@ struct PairMeasure {
 };
 
 struct PairOptions {
-  int64_t null_draws = 1;
+  int64_t null_draws = 1;  ///< at least, if not 0: small matrices without a closed form for α get more (null_draws_for)
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
-  int64_t corner = 0;  ///< size of the rotation corner, 0: none
+  int64_t corner = 0;   ///< size of the rotation corner, 0: none
+  bool rescale = true;  ///< whether row and column factors are fitted out of E where that takes time
 };
+
+/// Draws of the null for a matrix whose α has no closed form: enough that its spread does not hang on the seed, 2048/n
+/// of them, at least `asked` and at most 16 (or `asked`).
+int64_t null_draws_for(int64_t n, int64_t asked);
 
 /// One matrix of the base, decomposed once for all posts, where the thread works. Throws Error naming the tensor for
 /// NaN and Inf.
@@ -55,7 +61,7 @@ class BaseMatrix {
   explicit BaseMatrix(const Weight& weight);
   BaseMatrix(const BaseMatrix&) = delete;  // tall_ points to resident_
   BaseMatrix& operator=(const BaseMatrix&) = delete;
-  const std::vector<double>& sigma() const { return gram_.sigma; }
+  const std::vector<double>& sigma() const { return sigma_; }
   /// Compares with a post of the same shape. Uses the Gram path where its bounds suffice (relative 1e-6 of α and NF),
   /// else the direct SVD.
   PairMeasure compare(const Weight& post, const PairOptions& options);
@@ -69,6 +75,7 @@ class BaseMatrix {
   TallWeight tall_;
   Matrix gram_matrix_;  ///< AᵀA, lower triangle
   Decomposition gram_;
+  std::vector<double> sigma_;  ///< of the weight itself; tall_ has a factor
   std::optional<Decomposition> direct_;
 };
 

@@ -155,6 +155,61 @@ TEST(Mirrored, IsFlaggedWhereDeterminantsDifferInSign) {
   EXPECT_FALSE(has_flag(compare(base, mirrored), "mirrored_direction"));
 }
 
+TEST(RankDeficient, HasNoLeakageEither) {
+  std::vector<double> sigma = linear_spectrum(10, 2, 1);
+  sigma[9] = 0;
+  const Matrix base = with_spectrum(20, 10, sigma, 21);
+  EXPECT_TRUE(std::isnan(compare(base, combined(1, base, 0.1, gaussian(20, 10, 22))).energy.leakage()));
+}
+
+// What is left beside c W_b is rounding of the larger of the two.
+TEST(NoResidual, OfAHugeMultiple) {
+  const Matrix base = with_spectrum(30, 20, linear_spectrum(20, 1, 0.3), 23);
+  for (const double c : {0.3e7, 1e-7, -0.7}) {
+    const PairMeasure m = compare(base, combined(c, base, 0, base));
+    EXPECT_TRUE(has_flag(m, "no_residual")) << c;
+    EXPECT_EQ(m.energy.total, 0);
+    EXPECT_TRUE(std::isnan(m.stable_rank) && std::isnan(m.update_rank) && std::isnan(m.symmetry.whole.product));
+  }
+}
+
+// X, S and A take all n directions.
+TEST(Clusters, AreLookedForAmongAllDirections) {
+  std::vector<double> sigma = linear_spectrum(20, 2, 1);
+  EXPECT_FALSE(has_flag(compare(with_spectrum(30, 20, sigma, 24), gaussian(30, 20, 25)), "degenerate_cluster"));
+  sigma[18] = sigma[19];
+  EXPECT_TRUE(has_flag(compare(with_spectrum(30, 20, sigma, 24), gaussian(30, 20, 25)), "degenerate_cluster"));
+}
+
+// Everything but sigma and the energy's unit is the same whatever the weights' scale.
+TEST(Scales, OfFp64) {
+  const Matrix base = with_spectrum(30, 20, linear_spectrum(20, 2, 1), 26), noise = gaussian(30, 20, 27);
+  const Matrix post = combined(0.9, base, 0.01, noise);
+  const PairMeasure one = compare(base, post);
+  for (const double scale : {0x1p-1000, 0x1p-660, 0x1p-515, 0x1p-90, 0x1p90, 0x1p400, 0x1p515, 0x1p900}) {
+    const PairMeasure m = compare(combined(scale, base, 0, base), combined(scale, post, 0, post));
+    EXPECT_EQ(m.method, one.method) << scale;
+    EXPECT_NEAR(m.alpha_std, one.alpha_std, 1e-12) << scale;
+    EXPECT_NEAR(m.nf, one.nf, 1e-12) << scale;
+    EXPECT_NEAR(m.cosine, one.cosine, 1e-14) << scale;
+    EXPECT_NEAR(m.stable_rank, one.stable_rank, 1e-6) << scale;
+    EXPECT_EQ(m.update_rank, one.update_rank) << scale;
+    EXPECT_NEAR(m.energy.co_rotation / m.energy.total, one.energy.co_rotation / one.energy.total, 1e-10) << scale;
+    EXPECT_NEAR(m.symmetry.whole.product / m.symmetry.whole.energy,
+                one.symmetry.whole.product / one.symmetry.whole.energy, 1e-9)
+        << scale;
+    EXPECT_NEAR(m.sampled->alpha_std, one.sampled->alpha_std, 1e-9) << scale;
+    for (size_t j = 0; j < m.sigma.size(); ++j) EXPECT_NEAR(m.sigma[j] / scale, one.sigma[j], 1e-12) << scale;
+  }
+}
+
+// F64 is wide enough for the product of two squared norms only up to 1e77.
+TEST(Scales, CosineOfMatricesFarApart) {
+  const Matrix base = gaussian(8, 6, 28);
+  EXPECT_NEAR(compare(base, combined(1e120, base, 0, base)).cosine, 1, 1e-14);
+  EXPECT_NEAR(compare(base, combined(-1e120, base, 0, base)).cosine, -1, 1e-14);
+}
+
 TEST(NotFinite, NamesTheTensorAndCounts) {
   const Matrix good = gaussian(6, 4, 7);
   Matrix bad = good.clone();

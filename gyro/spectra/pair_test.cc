@@ -86,9 +86,20 @@ TEST(Compare, SimpleQuantities) {
     EXPECT_NEAR(m.cosine, static_cast<double>(bp / std::sqrt(bb * pp)), 1e-14);
     EXPECT_NEAR(m.relative_change, static_cast<double>(std::sqrt(dd / bb)), 1e-14);
     EXPECT_NEAR(m.energy.total, static_cast<double>(pp - bp * bp / bb), 1e-12);
-    const ReferenceSvd<Wide> change = reference_svd<Wide>(combined(1, post, -1, base));
-    // ‖Δ‖₂² by Lanczos to 1e-8.
-    EXPECT_NEAR(m.stable_rank, static_cast<double>(dd / (change.sigma[0] * change.sigma[0])), 2e-8 * m.stable_rank);
+    const ReferenceSvd<Wide> change = reference_svd<Wide>(combined(1, post, -m.scale, base));
+    // ‖E‖₂² by Lanczos to 1e-8.
+    EXPECT_NEAR(m.stable_rank, m.energy.total / std::pow(static_cast<double>(change.sigma[0]), 2),
+                2e-8 * m.stable_rank);
+    EXPECT_NEAR(m.scale_sd, std::sqrt(m.energy.total / static_cast<double>(bb) / static_cast<double>(s.d_in * s.d_out)),
+                1e-13);
+    Wide second = 0, fourth = 0;
+    const ReferenceSvd<Wide> b = reference_svd<Wide>(base);
+    for (int64_t j = 0; j < m.k; ++j) {
+      const Wide sigma = b.sigma[static_cast<size_t>(j)];
+      second += 1 / (sigma * sigma);
+      fourth += 1 / (sigma * sigma * sigma * sigma);
+    }
+    EXPECT_NEAR(m.k_eff, static_cast<double>(second * second / fourth), 1e-9 * m.k_eff);
     const ReferenceSvd<Wide> p = reference_svd<Wide>(post);
     for (size_t j = 0; j < p.sigma.size(); ++j) EXPECT_NEAR(m.sigma[j], static_cast<double>(p.sigma[j]), 1e-12);
   }

@@ -146,11 +146,10 @@ Matrix polar_columns(ConstMatrixView m, int64_t size, bool& complete) {
 }  // namespace
 
 double EnergyBudget::leakage() const {
-  return std::max(0.0, total - scaling - co_rotation - counter_rotation);
+  return std::max(total - scaling - co_rotation - counter_rotation, 0.0);  // keeps NaN, which it compares with nothing
 }
 
-EnergyBudget energy_budget(ConstMatrixView x, double total) {
-  const linalg::SymmetrySums sums = linalg::symmetry_sums(x);
+EnergyBudget energy_budget(const linalg::SymmetrySums& sums, double total) {
   return {total, sums.diagonal, sums.symmetric, sums.antisymmetric};
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "gyro/linalg/linalg.h"
 #include "gyro/tensor/matrix.h"
 
 namespace gyro {
@@ -13,10 +14,10 @@ struct EnergyBudget {
   double scaling = 0;           ///< ‖diag X‖²
   double co_rotation = 0;       ///< ‖off-diagonal symmetric part of X‖²
   double counter_rotation = 0;  ///< ‖antisymmetric part of X‖²
-  double leakage() const;       ///< the rest: out of the base's span
+  double leakage() const;       ///< the rest: out of the base's span; NaN where a part is
 };
-/// Splits X (n x n, either orientation of the pair); `total` is given.
-EnergyBudget energy_budget(ConstMatrixView x, double total);
+/// From the sums over X (n x n, either orientation of the pair); `total` is given.
+EnergyBudget energy_budget(const linalg::SymmetrySums& sums, double total);
 
 /// Standard deviation of counter/co under chance, √(8 / (n(n−1))); infinite for n = 1.
 double counter_over_co_sd(int64_t n);

@@ -147,7 +147,8 @@ TEST(EnergyBudget, SplitsByDefinition) {
       }
     }
     const double total = frobenius(x) * frobenius(x) + 7;
-    const EnergyBudget budget = energy_budget(x, total);
+    const EnergyBudget budget =
+        energy_budget(linalg::symmetry_sums(x, std::vector<double>(static_cast<size_t>(n))), total);
     const double tolerance = 1e-13 * total;  // n² roundings of sums, worst case; n = 70
     EXPECT_NEAR(budget.scaling, scaling, tolerance);
     EXPECT_NEAR(budget.co_rotation, co, tolerance);
@@ -155,7 +156,9 @@ TEST(EnergyBudget, SplitsByDefinition) {
     EXPECT_NEAR(budget.leakage(), 7, 3 * tolerance);
     EXPECT_EQ(budget.total, total);
   }
-  EXPECT_EQ(energy_budget(Matrix::zeros(2, 2), 0).leakage(), 0);
+  EXPECT_EQ(EnergyBudget().leakage(), 0);
+  const double none = std::nan("");
+  EXPECT_TRUE(std::isnan(EnergyBudget({1, none, none, none}).leakage()));
 }
 
 TEST(CounterOverCo, DeviationOfChance) {

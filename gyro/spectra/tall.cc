@@ -18,15 +18,21 @@ int64_t panel_rows(int64_t n, Space space) {
   return std::clamp<int64_t>(bytes / (8 * std::max<int64_t>(n, 1)), 64, space == Space::Host ? 1024 : INT32_MAX);
 }
 
+void scale(MatrixView data, double factor) {
+  if (factor != 1) linalg::multiply_columns(data, std::vector<double>(static_cast<size_t>(data.cols), factor));
+}
+
 Panel load_panel(const TallWeight& a, int64_t begin, int64_t count, Matrix& buffer) {
   const Space space = buffer.space();
   if (a.transposed) {
     const MatrixView data{buffer.data(), a.n, count, a.n, space};
     linalg::widen(*a.weight, begin, begin + count, 0, a.n, data);
+    scale(data, a.factor);
     return {data, true, begin, count};
   }
   const MatrixView data{buffer.data(), count, a.n, count, space};
   linalg::widen(*a.weight, 0, a.n, begin, begin + count, data);
+  scale(data, a.factor);
   return {data, false, begin, count};
 }
 
@@ -39,6 +45,18 @@ void release(const TallWeight& a) {
 TallWeight as_tall(const Weight& weight) {
   const bool transposed = weight.cols < weight.rows;  // d_in < d_out
   return {&weight, transposed, std::max(weight.rows, weight.cols), std::min(weight.rows, weight.cols)};
+}
+
+double safe_factor(const TallWeight& a) {
+  if (a.weight->dtype != DType::F64) return 1;
+  size_t top = 0;
+  for_each_panel(a, [&](const Panel& panel) {
+    const std::vector<int64_t> counts = linalg::exponent_counts(panel.data);
+    for (size_t e = top; e < counts.size(); ++e) top = counts[e] > 0 ? e : top;
+  });
+  const int exponent = static_cast<int>(top) - 1023;
+  if (top == 0 || top + 1 == linalg::kExponents || std::abs(exponent) <= 100) return 1;  // nor zeros, NaN and Inf
+  return std::ldexp(1.0, -std::clamp(exponent, -1000, 1000));
 }
 
 void for_each_panel(const TallWeight& a, const std::function<void(const Panel&)>& visit) {

@@ -15,8 +15,13 @@ struct TallWeight {
   bool transposed = false;  ///< A = Wᵀ
   int64_t m = 0;
   int64_t n = 0;
+  double factor = 1;  ///< a power of two by which values are multiplied as they are converted
 };
 TallWeight as_tall(const Weight& weight);
+
+/// The power of two that brings the largest magnitude into [1, 2) where it is beyond 2^±100, so that neither squares
+/// nor fourth powers overflow or vanish; else 1. Only FP64 weights can be such; others are not looked at.
+double safe_factor(const TallWeight& a);
 
 /// Rows [begin, begin + count) of A in FP64, kept as A's rows (count x n) or, for a transposed weight, as columns of W
 /// (n x count): whichever the stored bytes are.

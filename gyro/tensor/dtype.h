@@ -21,6 +21,9 @@ bool dtype_is_float(DType dtype);
 /// Explicit mantissa bits of a floating-point type (BF16: 7, F32: 23, F8_E4M3: 3).
 int dtype_mantissa_bits(DType dtype);
 
+/// Exponent of the smallest normal number of a floating-point type (BF16: −126); below it places get no smaller.
+int dtype_least_exponent(DType dtype);
+
 /// out[i] = element i of `data`, for i in [0, count). Exact for every float type (NaN and Inf are kept).
 /// `data` may be unaligned. Requires dtype_is_float(dtype).
 void widen(DType dtype, const std::byte* data, size_t count, double* out);

@@ -48,6 +48,25 @@ std::vector<double> Cpu::eigvalsh(Matrix&& input) const {
   return std::move(t.diagonal);
 }
 
+int64_t Cpu::eigenvalues_above(Matrix&& input, double bound) const {
+  Matrix a = std::move(input);
+  const int n = blas_int(a.rows());
+  for (int64_t j = 0; j < n; ++j) a(j, j) -= bound;
+  std::vector<int> pivots(static_cast<size_t>(n));
+  std::vector<double> work(static_cast<size_t>(n) * 64);
+  // A positive info says that some pivot is exactly zero: an eigenvalue that is the bound, and not above it.
+  LAPACKE_dsytrf_work(LAPACK_COL_MAJOR, 'L', n, a.data(), n, pivots.data(), work.data(), static_cast<int>(work.size()));
+  int64_t count = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    if (pivots[static_cast<size_t>(j)] < 0) {
+      ++count, ++j;  // Bunch and Kaufman take a block of two only where its determinant is negative
+    } else {
+      count += a(j, j) > 0 ? 1 : 0;
+    }
+  }
+  return count;
+}
+
 Svd Cpu::svd(Matrix&& input) const {
   Matrix a = std::move(input);
   const int m = static_cast<int>(a.rows()), n = static_cast<int>(a.cols());

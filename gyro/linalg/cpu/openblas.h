@@ -21,6 +21,7 @@
 #define LAPACKE_dlarft_work scipy_LAPACKE_dlarft_work
 #define LAPACKE_dstedc_work scipy_LAPACKE_dstedc_work
 #define LAPACKE_dsterf_work scipy_LAPACKE_dsterf_work
+#define LAPACKE_dsytrf_work scipy_LAPACKE_dsytrf_work
 #define openblas_get_config scipy_openblas_get_config
 #define openblas_get_corename scipy_openblas_get_corename
 #define openblas_set_num_threads scipy_openblas_set_num_threads

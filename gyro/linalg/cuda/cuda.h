@@ -21,10 +21,15 @@ class Cuda final : public Backend {
   void add_to_diagonal(MatrixView x, const std::vector<double>& values) const override;
   void add_with_transpose(ConstMatrixView b_lower, ConstMatrixView c, MatrixView g_lower) const override;
   void transpose(ConstMatrixView x, MatrixView out) const override;
-  SymmetrySums symmetry_sums(ConstMatrixView x) const override;
+  void multiply_elements(ConstMatrixView x, MatrixView y) const override;
+  SymmetrySums symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma) const override;
   void orient_columns(MatrixView s, MatrixView other) const override;
   ChangeSums subtract(ConstMatrixView base, MatrixView post) const override;
-  ResidualSums residual_sums(ConstMatrixView base, ConstMatrixView post, double c) const override;
+  double residual_square(ConstMatrixView base, ConstMatrixView post, double c) const override;
+  LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
+                     const std::vector<double>& weights) const override;
+  void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const override;
+  std::vector<int64_t> exponent_counts(ConstMatrixView x) const override;
   void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1,
              MatrixView out) const override;
   void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) const override;
@@ -33,6 +38,7 @@ class Cuda final : public Backend {
                                    int steps) const override;
   Eigh eigh(Matrix&& a) const override;
   std::vector<double> eigvalsh(Matrix&& a) const override;
+  int64_t eigenvalues_above(Matrix&& a, double bound) const override;
   Svd svd(Matrix&& a) const override;
   std::string library() const override;
 };

@@ -100,6 +100,40 @@ class Sent {
   Scratch<double> memory_;
 };
 
+// A block a line: out[line] = its four sums, the line's places being `step` apart.
+__global__ void sum_lines(const double* base, const double* post, int64_t base_line, int64_t base_step,
+                          int64_t post_line, int64_t post_step, int64_t lines, int64_t places, double c,
+                          const double* weights, Sums<4>* out) {
+  for (int64_t line = blockIdx.x; line < lines; line += gridDim.x) {
+    Sums<4> sums;
+    for (int64_t i = threadIdx.x; i < places; i += kThreads) {
+      const double b = base[line * base_line + i * base_step], e = post[line * post_line + i * post_step] - c * b;
+      sums.value[0] += e * e;
+      sums.value[1] += b * b;
+      sums.value[2] += b * e;
+      sums.value[3] += weights[i] * (b * b);
+    }
+    sum_block(sums, out + line);
+    __syncthreads();
+  }
+}
+
+// Whole numbers: the order of adding does not show.
+__global__ void count_exponents(ConstMatrixView x, unsigned long long* out) {
+  __shared__ unsigned counts[kExponents];
+  for (size_t e = threadIdx.x; e < kExponents; e += kThreads) counts[e] = 0;
+  __syncthreads();
+  for (int64_t j = blockIdx.x; j < x.cols; j += gridDim.x) {
+    for (int64_t i = threadIdx.x; i < x.rows; i += kThreads) {
+      atomicAdd(&counts[__double_as_longlong(x.data[i + j * x.ld]) >> 52 & (kExponents - 1)], 1U);
+    }
+  }
+  __syncthreads();
+  for (size_t e = threadIdx.x; e < kExponents; e += kThreads) {
+    if (counts[e] > 0) atomicAdd(out + e, static_cast<unsigned long long>(counts[e]));
+  }
+}
+
 __global__ void transpose_tiles(ConstMatrixView x, MatrixView out) {
   __shared__ double tile[32][33];
   const int64_t i0 = int64_t{blockIdx.x} * 32, j0 = int64_t{blockIdx.y} * 32;
@@ -309,20 +343,39 @@ void Cuda::transpose(ConstMatrixView x, MatrixView out) const {
   check(cudaGetLastError(), "transpose kernel");
 }
 
-SymmetrySums Cuda::symmetry_sums(ConstMatrixView x) const {
+void Cuda::multiply_elements(ConstMatrixView x, MatrixView y) const {
+  for_each_element(x.rows, x.cols,
+                   [=] __device__(int64_t i, int64_t j) { y.data[i + j * y.ld] *= x.data[i + j * x.ld]; });
+}
+
+SymmetrySums Cuda::symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma) const {
   const Matrix flipped = transposed(x);
   const ConstMatrixView t = flipped.view();
-  const auto sums = sum_over<3>(x.rows, x.cols, [=] __device__(int64_t i, int64_t j, double* s) {
-    if (i < j) return;
-    const double a = x.data[i + j * x.ld], b = t.data[i + j * t.ld];
+  const Sent sent(sigma);
+  const double* values = sent.get();
+  const auto sums = sum_over<11>(x.rows, x.cols, [=] __device__(int64_t j, int64_t i, double* s) {
+    if (j < i) return;
+    const double lower = x.data[j + i * x.ld], upper = t.data[j + i * t.ld];
     if (i == j) {
-      s[0] += a * a;
-    } else {
-      s[1] += (a + b) * (a + b) / 2;
-      s[2] += (a - b) * (a - b) / 2;
+      s[0] += lower * lower;
+      return;
     }
+    const double larger = values[i], smaller = values[j];
+    const double side = larger > smaller ? lower * lower - upper * upper : 0;
+    const double p = (larger - smaller) * (larger - smaller), q = 2 * larger * smaller;
+    const double w = p + q > 0 ? p / (p + q) : 0, product = 2 * upper * lower, tw = product * w;
+    s[1] += (upper + lower) * (upper + lower) / 2;
+    s[2] += (upper - lower) * (upper - lower) / 2;
+    s[3] += upper * upper * (lower * lower);
+    s[4] += side;
+    s[5] += side * side;
+    s[6] += tw;
+    s[7] += p * w;
+    s[8] += q * w;
+    s[9] += product * tw;
+    s[10] += tw * tw;
   });
-  return {sums[0], sums[1], sums[2]};
+  return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], sums[9], sums[10]};
 }
 
 void Cuda::orient_columns(MatrixView s, MatrixView other) const {
@@ -343,14 +396,57 @@ ChangeSums Cuda::subtract(ConstMatrixView base, MatrixView post) const {
   return {sums[0], sums[1], sums[2], static_cast<int64_t>(sums[3])};
 }
 
-ResidualSums Cuda::residual_sums(ConstMatrixView base, ConstMatrixView post, double c) const {
-  const auto sums = sum_over<2>(base.rows, base.cols, [=] __device__(int64_t i, int64_t j, double* s) {
-    const double p = post.data[i + j * post.ld], e = p - c * base.data[i + j * base.ld];
-    const double power = __longlong_as_double(__double_as_longlong(p) & 0x7ff0000000000000ll);
+double Cuda::residual_square(ConstMatrixView base, ConstMatrixView post, double c) const {
+  return sum_over<1>(base.rows, base.cols, [=] __device__(int64_t i, int64_t j, double* s) {
+    const double e = post.data[i + j * post.ld] - c * base.data[i + j * base.ld];
     s[0] += e * e;
-    s[1] += power * power;
+  })[0];
+}
+
+LineSums Cuda::line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
+                         const std::vector<double>& weights) const {
+  const bool row = line == Line::Row;
+  const int64_t lines = row ? base.rows : base.cols, places = row ? base.cols : base.rows;
+  const auto count = static_cast<size_t>(lines);
+  LineSums out{std::vector<double>(count), std::vector<double>(count), std::vector<double>(count),
+               std::vector<double>(count)};
+  if (lines == 0 || places == 0) return out;
+  const Sent sent(weights);
+  Scratch<Sums<4>> sums(lines);
+  sum_lines<<<static_cast<unsigned>(std::min<int64_t>(lines, 1 << 16)), kThreads, 0, device::stream()>>>(
+      base.data, post.data, row ? 1 : base.ld, row ? base.ld : 1, row ? 1 : post.ld, row ? post.ld : 1, lines, places,
+      c, sent.get(), sums.get());
+  check(cudaGetLastError(), "line sums kernel");
+  std::vector<Sums<4>> all(count);
+  bring(all.data(), sums.get(), sizeof(Sums<4>) * count);
+  for (size_t i = 0; i < count; ++i) {
+    out.residual[i] = all[i].value[0];
+    out.square[i] = all[i].value[1];
+    out.product[i] = all[i].value[2];
+    out.weighted[i] = all[i].value[3];
+  }
+  return out;
+}
+
+void Cuda::select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const {
+  const Sent sent(std::vector<double>(lines.begin(), lines.end()));  // whole numbers below 2^53
+  const double* at = sent.get();
+  const bool row = line == Line::Row;
+  for_each_element(out.rows, out.cols, [=] __device__(int64_t i, int64_t k) {
+    const auto l = static_cast<int64_t>(at[k]);
+    out.data[i + k * out.ld] = row ? x.data[l + i * x.ld] : x.data[i + l * x.ld];
   });
-  return {sums[0], sums[1]};
+}
+
+std::vector<int64_t> Cuda::exponent_counts(ConstMatrixView x) const {
+  std::vector<int64_t> out(kExponents);
+  if (x.rows == 0 || x.cols == 0) return out;
+  Scratch<unsigned long long> counts(kExponents);
+  device::clear(counts.get(), sizeof(int64_t) * kExponents);
+  count_exponents<<<blocks_for(x.cols), kThreads, 0, device::stream()>>>(x, counts.get());
+  check(cudaGetLastError(), "exponents kernel");
+  bring(out.data(), counts.get(), sizeof(int64_t) * kExponents);
+  return out;
 }
 
 std::vector<LanczosStep> Cuda::lanczos(ConstMatrixView a, double beta, MatrixView previous, MatrixView v,

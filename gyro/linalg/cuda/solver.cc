@@ -152,6 +152,12 @@ std::vector<double> Cuda::eigvalsh(Matrix&& input) const {
   return values;
 }
 
+// By all of them: the reduction's kernels are here, and cuSOLVER's dsytrf, which pivots, waits for each column.
+int64_t Cuda::eigenvalues_above(Matrix&& a, double bound) const {
+  const std::vector<double> values = eigvalsh(std::move(a));
+  return std::count_if(values.begin(), values.end(), [&](double value) { return value > bound; });
+}
+
 Svd Cuda::svd(Matrix&& input) const {
   Matrix a = std::move(input);
   try {

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "gyro/diff/findings/findings.h"
+
+namespace gyro {
+namespace findings {
+namespace {
+
+double finite(double value) {
+  return std::isfinite(value) ? value : kUndefined;
+}
+
+template <typename Row>
+std::vector<Row> without_fused(std::vector<Row> rows) {
+  std::erase_if(rows, [](const Row& row) { return type_is_fused(row.type); });
+  return rows;
+}
+
+}  // namespace
+
+Finding make(FindingId id, Verdict verdict, double value, double null, double threshold, double z, Names types,
+             std::string text) {
+  return {id, verdict, finite(value), finite(null), threshold, finite(z), std::move(types), std::move(text)};
+}
+
+Finding undefined(FindingId id, double null, double threshold, Names types, std::string text) {
+  return make(id, Verdict::Undefined, kUndefined, null, threshold, kUndefined, std::move(types), std::move(text));
+}
+
+namespace {
+
+// What a comparison is not asked, in one sentence; empty where everything is asked.
+std::string why_not_asked(const Comparison& comparison, const Finding& lineage, const Rows& rows) {
+  if (comparison.noise_of) {
+    return fmt::format(
+        "Gaussian noise in place of the change of {}, as large in every matrix: what chance looks like. No question is "
+        "asked of it.",
+        short_name(*comparison.noise_of));
+  }
+  if (same_weights(rows)) return "Not asked, because the two checkpoints hold the same weights.";
+  if (lineage.verdict == Verdict::Yes)
+    return "Not asked, because nothing of the base is to be seen in the other model.";
+  if (comparison.role == Role::Control) return "Not asked of a control.";
+  return "";
+}
+
+std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& comparison, const Rows& rows,
+                                  const Types& types) {
+  std::vector<Finding> findings;
+  for (std::optional<Finding> f :
+       {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
+        std::optional(common_scalar(types)), w_o_anomaly(types), std::optional(co_rotation(rows, types)),
+        std::optional(low_rank_update(rows, types)), std::optional(sparse_update(rows, types)),
+        order(short_name(base.id), short_name(comparison.post.id), types)}) {
+    if (f) findings.push_back(std::move(*f));
+  }
+  return findings;
+}
+
+void leave_unasked(const Comparison& comparison, const std::string& why, std::vector<Finding>& findings) {
+  std::erase_if(findings, [](const Finding& finding) { return finding.id == FindingId::Order; });
+  for (Finding& finding : findings) {
+    // Whether it is another model is what a control that is one is for.
+    if (finding.id == FindingId::Unrelated && !comparison.noise_of) continue;
+    finding.verdict = Verdict::NotAsked;
+    finding.text = why;
+  }
+}
+
+}  // namespace
+}  // namespace findings
+
+void judge(const ModelInfo& base, Comparison& comparison) {
+  const findings::Rows rows = findings::without_fused(comparison.matrices);
+  const findings::Types types = findings::without_fused(comparison.types);
+  comparison.findings.clear();
+  std::string why;
+  if (!rows.empty()) {
+    comparison.findings = findings::all_findings(base, comparison, rows, types);
+    why = findings::why_not_asked(comparison, comparison.findings.front(), rows);
+    if (!why.empty()) findings::leave_unasked(comparison, why, comparison.findings);
+  }
+  for (TypeRow& type : comparison.types) {
+    type.margins.uniform_scaling = findings::uniform_scaling_margin(type);
+    type.verdicts = {Verdict::NotAsked, Verdict::NotAsked};
+    if (why.empty())
+      type.verdicts = {findings::judge_uniform_scaling(comparison.matrices, type), findings::judge_co_rotation(type)};
+  }
+}
+
+}  // namespace gyro

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "gyro/spectra/pair.h"
+
+namespace gyro {
+
+// The parts of a comparison that need no singular vectors, for pair.cc.
+
+/// One comparison.
+struct PairInput {
+  const TallWeight& base;
+  const TallWeight& post;
+  const PairOptions& options;
+  const Matrix& base_gram;  ///< A_bᵀA_b, lower triangle
+  double base_norm_squared = 0;
+};
+
+/// What one pass over base and post yields, Δ = A_p − A_b.
+struct Change {
+  Matrix gram = {};                                               ///< ΔᵀΔ, lower triangle
+  Matrix cross = {};                                              ///< A_bᵀ Δ
+  double norm_squared = 0, inner = 0, post_norm_squared = 0;      ///< ‖Δ‖², ⟨A_b, Δ⟩, ‖A_p‖²
+  int64_t unchanged = 0;                                          ///< entries of equal bits
+  std::vector<int64_t> base_exponents = {}, post_exponents = {};  ///< linalg::exponent_counts
+};
+/// Throws Error naming the post for NaN and Inf.
+Change measure_change(const TallWeight& base, const TallWeight& post);
+
+/// Fills what follows from it: scale, relative_change, cosine, unchanged and what is expected of it, rounding_norm,
+/// stable_rank, update_rank, and the flag for a post that is the base.
+void fill_change(const PairInput& in, const Change& change, PairMeasure& out);
+
+}  // namespace gyro

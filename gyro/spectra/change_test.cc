@@ -1,0 +1,105 @@
+// Rank and size of a change beside what storing it rounds away.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "gyro/spectra/pair.h"
+#include "gyro/spectra/test_util.h"
+#include "gyro/tensor/narrow.h"
+
+namespace gyro {
+namespace {
+
+/// A weight as it is stored, with its bytes.
+class Stored {
+ public:
+  Stored(const Matrix& values, DType dtype)
+      : bytes_(static_cast<size_t>(values.rows() * values.cols()) * dtype_size(dtype)) {
+    narrow(dtype, values.data(), static_cast<size_t>(values.rows() * values.cols()), bytes_.data());
+    weight_ = weight_of(values);
+    weight_.dtype = dtype;
+    weight_.data = bytes_.data();
+  }
+  const Weight& weight() const { return weight_; }
+  Matrix values() const {
+    Matrix out(weight_.cols, weight_.rows);
+    widen(weight_.dtype, weight_.data, static_cast<size_t>(weight_.cols * weight_.rows), out.data());
+    return out;
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+  Weight weight_;
+};
+
+PairMeasure compare_stored(const Matrix& base, const Matrix& post, DType dtype) {
+  const Stored b(base, dtype), p(post, dtype);
+  return BaseMatrix(b.weight()).compare(p.weight(), {});
+}
+
+constexpr std::pair<int64_t, int64_t> kShapes[] = {{96, 64}, {64, 96}, {80, 80}};
+
+/// ‖G‖_F²/‖G‖₂² of a gaussian matrix.
+double noise_stable_rank(int64_t m, int64_t n) {
+  const auto rows = static_cast<double>(m), columns = static_cast<double>(n);
+  return rows * columns / std::pow(std::sqrt(rows) + std::sqrt(columns), 2);
+}
+
+TEST(UpdateRank, CountsWhatStandsAboveRounding) {
+  for (const auto& [d_in, d_out] : kShapes) {
+    const int64_t n = std::min(d_in, d_out);
+    for (const DType dtype : {DType::BF16, DType::F32}) {
+      const Matrix base = Stored(combined(0.05, gaussian(d_in, d_out, 1), 0, gaussian(d_in, d_out, 1)), dtype).values();
+      for (const int64_t r : {1, 8, 16}) {
+        const Matrix low = times(gaussian(d_in, r, 2), gaussian(r, d_out, 3));
+        const PairMeasure m =
+            compare_stored(base, combined(1, base, 0.03 * frobenius(base) / frobenius(low), low), dtype);
+        EXPECT_NEAR(m.update_rank * static_cast<double>(n), static_cast<double>(r), dtype == DType::F32 ? 1e-9 : 1);
+      }
+      // The base's own outlier, scaled, is no direction of the change.
+      Matrix outlier = base.clone();
+      for (int64_t i = 0; i < d_in; ++i) outlier(i, 0) *= 50;
+      const Matrix noise = gaussian(d_in, d_out, 4);
+      const PairMeasure dense = compare_stored(
+          outlier, combined(0.99, outlier, 0.02 * frobenius(base) / frobenius(noise), noise), DType::F32);
+      EXPECT_NEAR(dense.stable_rank, noise_stable_rank(d_in, d_out), 0.15 * noise_stable_rank(d_in, d_out));
+      EXPECT_EQ(dense.update_rank, 1);
+    }
+    // A scaled base leaves rounding alone: nothing stands above it, though E is small beside c W_b − W_b.
+    const Matrix base = Stored(gaussian(d_in, d_out, 5), DType::BF16).values();
+    const PairMeasure scaled = compare_stored(base, combined(0.9, base, 0, base), DType::BF16);
+    EXPECT_LE(scaled.update_rank, 0.05);
+    EXPECT_NEAR(scaled.stable_rank, noise_stable_rank(d_in, d_out), 0.15 * noise_stable_rank(d_in, d_out));
+  }
+}
+
+// E that is nothing beside Δ: its Gram matrix is taken from the weights.
+TEST(UpdateRank, OfAChangeHiddenInAScale) {
+  const Matrix base = gaussian(70, 50, 5), low = times(gaussian(70, 3, 6), gaussian(3, 50, 7));
+  const PairMeasure m = compare(base, combined(0.5, base, 1e-7, low));
+  EXPECT_DOUBLE_EQ(m.update_rank, 3.0 / 50);
+  EXPECT_LT(m.stable_rank, 3);
+}
+
+// What rounding a scaled base leaves is as large as rounding is said to be, and it is off the diagonal as noise is.
+TEST(RoundingNorm, IsWhatAScaledBaseLeaves) {
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix base =
+        Stored(combined(0.05, gaussian(d_in, d_out, 8), 0, gaussian(d_in, d_out, 8)), DType::BF16).values();
+    const auto m = static_cast<double>(std::max(d_in, d_out)), n = static_cast<double>(std::min(d_in, d_out));
+    for (const double c : {0.97, 0.9, 0.81, 1.13}) {
+      const PairMeasure measure = compare_stored(base, combined(c, base, 0, base), DType::BF16);
+      const double off = measure.symmetry.whole.energy;
+      const double ratio = off / (std::pow(measure.rounding_norm, 2) * (n - 1) / m);
+      EXPECT_GT(ratio, 0.5) << c;
+      EXPECT_LT(ratio, 1.2) << c;
+    }
+    const PairMeasure trained =
+        compare_stored(base, combined(1, base, 0.05 * 0.05, gaussian(d_in, d_out, 9)), DType::BF16);
+    EXPECT_GT(trained.symmetry.whole.energy / (std::pow(trained.rounding_norm, 2) * (n - 1) / m), 100);
+  }
+}
+
+}  // namespace
+}  // namespace gyro

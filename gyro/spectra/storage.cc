@@ -1,0 +1,76 @@
+#include "gyro/spectra/storage.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace gyro {
+namespace {
+
+constexpr int kBias = 1023;
+
+// E[round(N(0, s))²] = Σ_k (2k − 1) P(|N(0, s)| > k − ½).
+double rounded_square(double s) {
+  if (s > 2) return s * s + 1.0 / 12;  // to e^(−2π²s²)
+  double sum = 0;
+  for (int k = 1; k < 40; ++k) {
+    const double term = (2 * k - 1) * std::erfc((k - 0.5) / (s * std::sqrt(2.0)));
+    sum += term;
+    if (term < 1e-18 * sum || term == 0) break;
+  }
+  return sum;
+}
+
+// Some values of one size.
+struct Bin {
+  double count, ulp;
+};
+
+double stored_square(const std::vector<Bin>& bins, double e) {
+  double sum = 0;
+  for (const Bin& bin : bins) sum += bin.count * bin.ulp * bin.ulp * rounded_square(e / bin.ulp);
+  return sum;
+}
+
+}  // namespace
+
+StoredPlaces::StoredPlaces(const Weight& weight)
+    : mantissa_bits_(dtype_mantissa_bits(weight.dtype)),
+      least_exponent_(weight.scale.data == nullptr ? dtype_least_exponent(weight.dtype) : -kBias) {}
+
+double StoredPlaces::ulp(size_t exponent) const {
+  return std::ldexp(1.0, std::max(static_cast<int>(exponent) - kBias, least_exponent_) - mantissa_bits_);
+}
+
+double rounding_norm(const StoredPlaces& places, const std::vector<int64_t>& exponents) {
+  double sum = 0;
+  for (size_t e = 1; e < exponents.size(); ++e) {  // what is zero was not rounded
+    if (exponents[e] > 0) sum += static_cast<double>(exponents[e]) * std::pow(places.ulp(e), 2);
+  }
+  return std::sqrt(sum / 12);
+}
+
+double expected_unchanged(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm) {
+  if (!(change_norm > 0)) return std::numeric_limits<double>::quiet_NaN();
+  std::vector<Bin> bins;
+  double total = 0, largest = 0;
+  for (size_t e = 0; e < base_exponents.size(); ++e) {
+    if (base_exponents[e] == 0) continue;
+    bins.push_back({static_cast<double>(base_exponents[e]), places.ulp(e)});
+    total += bins.back().count;
+    largest = std::max(largest, bins.back().ulp);
+  }
+  const double rms = change_norm / std::sqrt(total);
+  double low = -60, high = 0;  // e = 2^x times this, at which every place is well below e
+  const double top = 2 * std::max(rms, largest);
+  for (int step = 0; step < 60; ++step) {
+    const double middle = 0.5 * (low + high);
+    (stored_square(bins, top * std::exp2(middle)) < change_norm * change_norm ? low : high) = middle;
+  }
+  const double e = top * std::exp2(high);
+  double equal = 0;
+  for (const Bin& bin : bins) equal += bin.count * std::erf(0.5 * bin.ulp / (e * std::sqrt(2.0)));
+  return equal / total;
+}
+
+}  // namespace gyro
