@@ -49,8 +49,9 @@ struct RowNull {
 struct MatrixRow {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
+  std::optional<int64_t> expert = {};  ///< in a mixture of experts
   std::string tensor = {};
-  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor, where it is a part of a fused one
+  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor (MatrixSite), where it is a part of it
   int64_t d_in = 0, d_out = 0, n = 0, k = 0, rank = 0;
   Method method = Method::Gram;
   std::vector<std::string> flags = {};

@@ -143,7 +143,13 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
   std::set<std::string> found;
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
-    if (site.sliced || (!target_modules.empty() && !target_modules.contains(name))) continue;
+    if (!target_modules.empty() && !target_modules.contains(name)) continue;
+    if (site.sliced && site.expert >= 0) {
+      fail("--target-modules",
+           "{} holds all experts of its layer, and a LoRA adapter attaches to single matrices: name other projections",
+           site.tensor);
+    }
+    if (site.sliced) continue;
     found.insert(name);
     sites.push_back(site);
   }

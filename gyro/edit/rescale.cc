@@ -29,12 +29,11 @@ Sites scaled_sites(const ModelMap& map, const std::map<MatrixType, double>& by) 
 }
 
 // Lays a site's scaled values over the tensor's bytes.
-void scale_site(const TensorSource& base, const MatrixSite& site, double factor, DType dtype, Bytes& bytes) {
+void scale_site(const TensorSource& base, const MatrixSite& site, double factor, const PlannedTensor& tensor,
+                Bytes& bytes) {
   Matrix values = linalg::widen(load_weight(base, site));
   std::for_each_n(values.data(), values.rows() * values.cols(), [&](double& value) { value *= factor; });
-  const Stored stored = store(values, dtype);
-  const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(dtype);
-  std::copy(stored.bytes.begin(), stored.bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+  place_weight(site, tensor.dtype, store(values, tensor.dtype).bytes, tensor.shape.back(), bytes);
 }
 
 }  // namespace
@@ -53,8 +52,7 @@ bool run_rescale(const RescaleRequest& request) {
     if (const auto it = sites.find(tensor.name); it != sites.end()) {
       for (const MatrixSite& site : it->second) {
         const auto values = sizeof(double) * static_cast<size_t>(site.d_in * site.d_out);
-        workers.run(site.tensor, values,
-                    [&] { scale_site(base, site, request.by.at(site.type), tensor.dtype, bytes); });
+        workers.run(site.tensor, values, [&] { scale_site(base, site, request.by.at(site.type), tensor, bytes); });
       }
     }
     return bytes;
