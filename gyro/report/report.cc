@@ -24,6 +24,7 @@ void check_matrix(const Json& row) {
   check(type_from_name(row.at("type").get<std::string>()).has_value());
   check(row.at("energy").is_object() && row.at("null").is_object());
   check(row.at("layer").is_number_unsigned());
+  check(!row.contains("expert") || row.at("expert").is_number_unsigned());
   for (const char* key : {"d_in", "d_out", "n"}) check(row.at(key).is_number_unsigned() && row.at(key) > 0);
   check(row.at("n") == std::min(row.at("d_in"), row.at("d_out")) && row.at("null").contains("valid"));
 }
