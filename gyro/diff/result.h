@@ -173,9 +173,6 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
-/// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
-std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
-
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);
 

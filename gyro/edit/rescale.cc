@@ -1,13 +1,14 @@
+#include "gyro/edit/rescale.h"
+
 #include <algorithm>
+#include <set>
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
-#include "gyro/edit/init.h"
 
 namespace gyro {
 namespace {
@@ -39,9 +40,9 @@ void scale_site(const TensorSource& base, const MatrixSite& site, double factor,
 }  // namespace
 
 bool run_rescale(const RescaleRequest& request) {
-  const Checkpoint base(request.base);
+  const TensorSource& base = *request.base;
   const Sites sites = scaled_sites(map_model(base), request.by);
-  check_output_folder(request.out, {request.base}, request.force);
+  check_output_folder(request.out, {base.path()}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
