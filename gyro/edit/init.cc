@@ -143,9 +143,10 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
     const std::string name = short_module(module_of(site));
     if (!target_modules.empty() && !target_modules.contains(name)) continue;
     if (site.sliced && site.expert >= 0) {
-      fail("--target-modules",
-           "{} holds all experts of its layer, and a LoRA adapter attaches to single matrices: name other projections",
-           site.tensor);
+      fail_field(
+          "target_modules",
+          "{} holds all experts of its layer, and an adapter attaches to single matrices: name other projections",
+          site.tensor);
     }
     if (site.sliced) continue;
     found.insert(name);
