@@ -89,6 +89,8 @@ string finding_name(FindingId id) {
       return "low-rank update";
     case FindingId::SparseUpdate:
       return "sparse update";
+    case FindingId::Order:
+      return "order of models";
   }
   return "";
 }
@@ -191,7 +193,7 @@ Table verdict_table(const DiffResult& result) {
   Table table{"", model_names(result), {}};
   for (const FindingId id :
        {FindingId::Unrelated, FindingId::UniformScaling, FindingId::CommonScalar, FindingId::WoAnomaly,
-        FindingId::CoRotation, FindingId::LowRankUpdate, FindingId::SparseUpdate}) {
+        FindingId::CoRotation, FindingId::LowRankUpdate, FindingId::SparseUpdate, FindingId::Order}) {
     Table::Row row{finding_name(id), {}};
     for (const Comparison& comparison : result.comparisons) row.cells.push_back(verdict_cell(comparison, id));
     if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/diff_tables.h"
@@ -47,6 +48,16 @@ string heading(const string& text, const Terminal& terminal) {
   return terminal.paint(Colour::Bold, lines) + "\n";
 }
 
+// What is not asked has one text for all findings.
+std::vector<Finding> said_once(const Comparison& comparison) {
+  std::vector<Finding> findings;
+  std::set<string> said;
+  for (const Finding& finding : comparison.findings) {
+    if (said.insert(finding.text).second) findings.push_back(finding);
+  }
+  return findings;
+}
+
 string finding_line(const Finding& finding, const Terminal& terminal) {
   const size_t width = terminal.width - 2;
   return "  " + painted(verdict_mark(finding.verdict), terminal) + " " + wrapped(finding.text, width - 2, "    ");
@@ -59,7 +70,7 @@ string findings_text(const DiffResult& result, const std::vector<string>& names,
   for (size_t i = 0; i < names.size(); ++i) {
     const Comparison& comparison = result.comparisons[i];
     out += "\n" + heading(fmt::format("{} {}", role_of(comparison), names[i]), terminal);
-    for (const Finding& finding : comparison.findings) out += finding_line(finding, terminal);
+    for (const Finding& finding : said_once(comparison)) out += finding_line(finding, terminal);
   }
   return out;
 }
@@ -129,7 +140,7 @@ string diff_markdown(const DiffResult& result) {
   out += "\n" + markdown_table(verdicts) + "\n" + kMarks + "\n";
   for (size_t i = 0; i < names.size(); ++i) {
     out += fmt::format("\n{} {}\n\n", role_of(result.comparisons[i]), names[i]);
-    for (const Finding& finding : result.comparisons[i].findings)
+    for (const Finding& finding : said_once(result.comparisons[i]))
       out += fmt::format("- {} {}\n", verdict_mark(finding.verdict), finding.text);
   }
   return out;

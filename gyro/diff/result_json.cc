@@ -129,6 +129,7 @@ template <typename Visit>
 void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("layer", row.layer);
   visit("type", row.type);
+  visit.optional("expert", row.expert);
   visit("tensor", row.tensor);
   visit("slice", row.slice);
   visit.derived("fused", type_is_fused(row.type));

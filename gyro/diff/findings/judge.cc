@@ -1,3 +1,5 @@
+#include "gyro/diff/findings/judge.h"
+
 #include <fmt/format.h>
 
 #include <cmath>

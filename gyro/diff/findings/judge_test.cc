@@ -1,3 +1,5 @@
+#include "gyro/diff/findings/judge.h"
+
 // Findings from hand-made rows and types: each verdict on both sides of its threshold.
 
 #include <gtest/gtest.h>
