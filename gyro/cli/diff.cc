@@ -155,7 +155,10 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->add_flag("--force", request.force, "Overwrite a folder that holds something else");
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');
-  command->add_option("--null-draws", request.null_draws, "Samples of the null model a matrix, singular values only")
+  command
+      ->add_option("--null-draws", request.null_draws,
+                   "Samples of the null model a matrix, singular values only; small matrices without a "
+                   "closed form get up to 16, unless this is 0")
       ->check(whole_number_from(0, 10000))
       ->capture_default_str();
   command

@@ -228,6 +228,68 @@ TEST(PoolTypes, CounterOverCoIsARatioOfSummedEnergies) {
   EXPECT_NEAR(type.energy.co_rotation, co / total, 1e-13);
 }
 
+// T and N are summed, and their variances.
+TEST(PoolTypes, SymmetryIsOfSummedEnergies) {
+  const std::vector<MatrixRow> rows = two_layers();
+  const TypeRow type = pool_types(rows)[1];
+  double n = 0, t = 0, null = 0, variance = 0, input = 0, turn_variance = 0, rounding = 0;
+  double rest = 0, rest_t = 0, total = 0, fitted = 0;
+  for (const MatrixRow* row : {&rows[0], &rows[3]}) {
+    const RowEnergy& e = row->energy;
+    const double off = e.total * (e.co_rotation + e.counter_rotation);
+    n += off;
+    t += e.total * (e.co_rotation - e.counter_rotation);
+    EXPECT_NEAR(e.symmetric_share, (e.co_rotation - e.counter_rotation) / (e.co_rotation + e.counter_rotation), 1e-12);
+    EXPECT_NEAR(e.symmetric_z, -(e.symmetric_share - e.symmetric_null) / e.symmetric_sd, 1e-12);
+    null += e.symmetric_null * off;
+    variance += std::pow(e.symmetric_sd * off, 2);
+    input += e.side.input * off;
+    turn_variance += std::pow(e.side.turn_sd * off, 2);
+    const double stored = std::pow(row->rounding_over_residual, 2) * e.total;
+    EXPECT_NEAR(e.rounding_ratio, off / (stored * 11 / 20), 1e-9 * e.rounding_ratio);
+    rounding += stored * 11 / 20;
+    rest += e.rescaled.off_diagonal * e.total;
+    rest_t += e.rescaled.off_diagonal * e.total * e.rescaled.symmetric_share;
+    total += e.total;
+    fitted += e.total * e.rescaled.fitted;
+  }
+  EXPECT_NEAR(type.symmetric_share, t / n, 1e-12);
+  EXPECT_NEAR(type.symmetric_null, null / n, 1e-12);
+  EXPECT_NEAR(type.symmetric_sd, std::sqrt(variance) / n, 1e-12);
+  EXPECT_NEAR(type.symmetric_z, -(t - null) / std::sqrt(variance), 1e-9);
+  EXPECT_NEAR(type.side.input, input / n, 1e-12);
+  EXPECT_NEAR(type.side.turn_sd, std::sqrt(turn_variance) / n, 1e-12);
+  EXPECT_NEAR(type.rounding_ratio, n / rounding, 1e-9 * type.rounding_ratio);
+  EXPECT_NEAR(type.rescaled.symmetric_share, rest_t / rest, 1e-12);
+  EXPECT_NEAR(type.rescaled.fitted, fitted / total, 1e-12);
+}
+
+TEST(PoolTypes, CountsWhatADeviationRestsOn) {
+  const std::vector<MatrixRow> rows = two_layers();
+  const TypeRow type = pool_types(rows)[1];
+  double second = 0, fourth = 0;
+  for (const MatrixRow* row : {&rows[0], &rows[3]}) {
+    const double sum = static_cast<double>(row->k) * row->first_order_variance;
+    second += sum;
+    fourth += sum * sum / row->k_eff;
+    EXPECT_LE(row->k_eff, static_cast<double>(row->k));
+  }
+  EXPECT_NEAR(type.k_eff, second * second / fourth, 1e-9);
+  EXPECT_NEAR(type.scale_sd, std::hypot(rows[0].scale_sd, rows[3].scale_sd) / 2, 1e-15);
+  EXPECT_NEAR(type.sparse_expected, (rows[0].sparse_expected + rows[3].sparse_expected) / 2, 1e-15);
+  EXPECT_EQ(type.update_rank, std::max(rows[0].update_rank, rows[3].update_rank));
+}
+
+// A layer in which the fit was not asked for counts in neither sum of what it leaves.
+TEST(PoolTypes, RescaledIsOfTheLayersThatHaveIt) {
+  std::vector<MatrixRow> rows = two_layers();
+  rows[3].energy.rescaled = {};
+  const RescaledShare pooled = pool_types(rows)[1].rescaled, alone = rows[0].energy.rescaled;
+  EXPECT_NEAR(pooled.symmetric_share, alone.symmetric_share, 1e-12);
+  EXPECT_NEAR(pooled.off_diagonal, alone.off_diagonal, 1e-12);
+  EXPECT_NEAR(pooled.symmetric_z, alone.symmetric_z, 1e-9);
+}
+
 TEST(PoolTypes, AnInvalidLayerMakesTheRatioNull) {
   std::vector<MatrixRow> rows = two_layers();
   rows[3].null.valid = false;

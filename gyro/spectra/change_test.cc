@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "gyro/spectra/pair.h"
+#include "gyro/spectra/reference_svd.h"
 #include "gyro/spectra/test_util.h"
 #include "gyro/tensor/narrow.h"
 
@@ -75,11 +76,15 @@ TEST(UpdateRank, CountsWhatStandsAboveRounding) {
 }
 
 // E that is nothing beside Δ: its Gram matrix is taken from the weights.
-TEST(UpdateRank, OfAChangeHiddenInAScale) {
+TEST(StableRank, OfAChangeHiddenInAScale) {
   const Matrix base = gaussian(70, 50, 5), low = times(gaussian(70, 3, 6), gaussian(3, 50, 7));
-  const PairMeasure m = compare(base, combined(0.5, base, 1e-7, low));
-  EXPECT_DOUBLE_EQ(m.update_rank, 3.0 / 50);
-  EXPECT_LT(m.stable_rank, 3);
+  for (const double size : {1e-2, 1e-5, 1e-9}) {
+    const Matrix post = combined(0.5, base, size, low);
+    const PairMeasure m = compare(base, post);
+    const Matrix e = combined(1, post, -m.scale, base);
+    const double largest = static_cast<double>(reference_svd<Quad>(e).sigma[0]);
+    EXPECT_NEAR(m.stable_rank, std::pow(frobenius(e) / largest, 2), 1e-5 * m.stable_rank) << size;
+  }
 }
 
 // What rounding a scaled base leaves is as large as rounding is said to be, and it is off the diagonal as noise is.

@@ -113,69 +113,70 @@ std::vector<double> square_of(std::vector<double> values) {
   return values;
 }
 
+// T of the direction in which a factor of a line moves E, for unit length times the line's square: (Σ_i σ_i u_i²)² −
+// Σ_i σ_i² u_i⁴ over that square twice, u² being the columns of `squares`, n x lines.
+std::vector<double> factor_patterns(const std::vector<double>& sigma, const Matrix& squares) {
+  const std::vector<double> polar = weighted_columns(sigma, squares),
+                            square = weighted_columns(square_of(sigma), squares),
+                            fourth = weighted_columns(square_of(sigma), squared(squares));
+  std::vector<double> out;
+  for (size_t i = 0; i < polar.size(); ++i) {
+    out.push_back(quotient(polar[i] * polar[i] - fourth[i], square[i] * square[i]));
+  }
+  return out;
+}
+
 // What the signs' average makes of T and N, a row of the long side at a time: Σ_b E_ab² (P_ab² − D_ab) and
 // Σ_b E_ab² (ℓ_a − D_ab) with P = L Sᵀ, D = (L∘L)(S∘S)ᵀ, ℓ the row sums of L∘L (those of S∘S are 1).
 struct Pattern {
   std::vector<double> product, energy;
-  std::vector<double> fitted;  ///< T of the direction in which a row factor moves, of unit length
+  std::vector<double> fitted;  ///< what of T a fit of row and column factors takes: factors move by Σ A E / Σ A²
 };
 
-Pattern pattern_of(const Lines& lines, double c, const Decomposition& d, const Matrix& short_squares) {
+Pattern pattern_of(const Lines& lines, double c, const Decomposition& d) {
   const std::vector<double> ones(static_cast<size_t>(d.n), 1);
   Matrix u = product(Op::Transpose, Op::None, d.short_vectors, lines.base);  // Lᵀ of the rows
   linalg::divide_rows(u, d.sigma);
   Matrix e = lines.post.clone();
   linalg::add(-c, lines.base, e);
-  const Matrix e2 = squared(e), u2 = squared(u);
+  const Matrix e2 = squared(e), u2 = squared(u), short_squares = squared(d.short_vectors);
   Matrix p2 = squared(product(Op::None, Op::None, d.short_vectors, u)),
-         dd = product(Op::None, Op::None, short_squares, u2);
+         dd = product(Op::None, Op::None, short_squares, u2), both = squared(lines.base);
   linalg::add(-1, dd, p2);
   linalg::multiply_elements(e2, p2);
   linalg::multiply_elements(e2, dd);
+  linalg::multiply_elements(e2, both);
   const std::vector<double> leverage = weighted_columns(ones, u2), residual = weighted_columns(ones, e2),
-                            inside = weighted_columns(ones, dd), polar = weighted_columns(d.sigma, u2),
-                            square = weighted_columns(square_of(d.sigma), u2),
-                            fourth = weighted_columns(square_of(d.sigma), squared(u2));
-  Pattern out{weighted_columns(ones, p2), leverage, polar};
+                            inside = weighted_columns(ones, dd), moving = weighted_columns(ones, both),
+                            of_row = factor_patterns(d.sigma, u2);
+  Pattern out{weighted_columns(ones, p2), leverage,
+              weighted_columns(factor_patterns(d.sigma, linalg::transposed(short_squares)), both)};
   for (size_t a = 0; a < leverage.size(); ++a) {
     out.energy[a] = leverage[a] * residual[a] - inside[a];
-    out.fitted[a] = quotient(polar[a] * polar[a] - fourth[a], square[a]);
+    out.fitted[a] += moving[a] * of_row[a];
   }
   return out;
 }
 
-// ρ₀, its variance, and ρ₀ of what a fit of row and column factors leaves of gaussian noise.
+// ρ₀, its variance, and ρ₀ of what a fit of row and column factors leaves of E with random signs.
 struct Chance {
   double null = 0, variance = 0, null_of_rest = 0;
 };
 
 Chance chance_of(const SymmetryInput& in, const Sample& sample, const Lines& lines) {
-  const Decomposition& d = in.decomposition;
-  const Matrix short_squares = squared(d.short_vectors);
-  const Pattern pattern = pattern_of(lines, in.c, d, short_squares);
+  const Pattern pattern = pattern_of(lines, in.c, in.decomposition);
   double product = 0, energy = 0, taken = 0;
   for (size_t k = 0; k < sample.lines.size(); ++k) {
     const double p = sample.probability[k];
     product += pattern.product[k] / p;
     energy += pattern.energy[k] / p;
-    const double noise = in.fit.rows().residual[static_cast<size_t>(sample.lines[k])] / static_cast<double>(d.n);
-    taken += noise * pattern.fitted[k] / p;
+    taken += pattern.fitted[k] / p;
   }
-  Chance out;
-  out.null = product / energy;
+  Chance out{product / energy, 0, (product - taken) / energy};
   for (size_t k = 0; k < sample.lines.size(); ++k) {
     const double p = sample.probability[k], departure = (pattern.product[k] - out.null * pattern.energy[k]) / p;
     out.variance += (1 - p) * departure * departure / (energy * energy);
   }
-  // The same of the short side, whose vectors are all at hand: columns of (S∘S)ᵀ.
-  const Matrix turned = linalg::transposed(short_squares);
-  const std::vector<double> polar = weighted_columns(d.sigma, turned),
-                            fourth = weighted_columns(square_of(d.sigma), squared(turned));
-  for (size_t b = 0; b < polar.size(); ++b) {
-    const double noise = in.fit.columns().residual[b] / static_cast<double>(d.m);
-    taken += noise * quotient(polar[b] * polar[b] - fourth[b], in.fit.columns().square[b]);
-  }
-  out.null_of_rest = (product - taken) / energy;
   return out;
 }
 

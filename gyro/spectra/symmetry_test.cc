@@ -313,24 +313,28 @@ TEST(Rescaled, IsTheLeastSquaresFit) {
   EXPECT_NEAR(symmetry.rescaled.energy, energy, 1e-3 * energy);
 }
 
-// Of gaussian noise the fit takes m + n numbers, which are symmetric: its null is shifted by as much.
+// Of noise the fit takes m + n numbers, which are symmetric: its null is shifted by as much, whatever the noise's
+// sizes.
 TEST(Rescaled, NullOfNoise) {
-  for (const Shape s : kShapes) {
+  for (const Shape s : {Shape{60, 36}, Shape{36, 60}, Shape{48, 48}}) {
     const Known k = known(s, 70);
     BaseMatrix base(weight_of(k.base));
-    constexpr int kDraws = 200;
-    double sum = 0, square = 0, shift = 0;
-    for (uint64_t draw = 0; draw < kDraws; ++draw) {
-      const Matrix post = combined(1, k.base, 0.01, gaussian(s.d_in, s.d_out, 300 + draw));
-      const Symmetry symmetry = base.compare(weight_of(post), {.null_draws = 0}).symmetry;
-      const double z = z_of(symmetry.rescaled);
-      shift += symmetry.rescaled.null / kDraws;
-      sum += z / kDraws;
-      square += z * z / kDraws;
+    for (const bool proportional : {false, true}) {
+      constexpr int kDraws = 100;
+      double sum = 0, square = 0, shift = 0;
+      for (uint64_t draw = 0; draw < kDraws; ++draw) {
+        const Matrix z = gaussian(s.d_in, s.d_out, 300 + draw), e = proportional ? elementwise(k.base, z) : z.clone();
+        const Matrix post = combined(1, k.base, 0.01, e);
+        const Symmetry symmetry = base.compare(weight_of(post), {.null_draws = 0}).symmetry;
+        const double z_rest = z_of(symmetry.rescaled);
+        shift += (symmetry.rescaled.null - symmetry.whole.null) / kDraws;
+        sum += z_rest / kDraws;
+        square += z_rest * z_rest / kDraws;
+      }
+      EXPECT_LT(shift, -1.0 / static_cast<double>(std::min(s.d_in, s.d_out)));
+      EXPECT_LT(std::abs(sum), 0.45) << proportional;  // ± 0.1 of chance, the rest of second order in 1/n
+      EXPECT_NEAR(square - sum * sum, 1, 4 * std::sqrt(2.0 / kDraws)) << proportional;
     }
-    EXPECT_LT(shift, -1.0 / static_cast<double>(std::min(s.d_in, s.d_out)));
-    EXPECT_LT(std::abs(sum), 0.35);  // √(1/200) is 0.07; the fit's null is of first order
-    EXPECT_NEAR(square, 1, 4 * std::sqrt(2.0 / kDraws) + 0.1);
   }
 }
 

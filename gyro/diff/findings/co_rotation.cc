@@ -11,8 +11,9 @@
 namespace gyro::findings {
 namespace {
 
-constexpr double kEffect = 0.01;    // symmetric beyond chance, as a share of what is off the diagonal
-constexpr double kRounding = 10;    // energy off the diagonal over what rounding gives
+constexpr double kEffect = 0.01;       // symmetric beyond chance, as a share of what is off the diagonal
+constexpr double kRounding = 10;       // energy off the diagonal over what rounding gives
+constexpr double kArithmetic = 1e-16;  // share of ‖E‖² off the diagonal that FP64 decompositions are not right to
 constexpr double kExplained = 0.5;  // what row and column factors must leave of an effect for it to be more than they
 
 struct Share {
@@ -31,16 +32,18 @@ struct Symmetry {
   double left = 0;      // ‖E‖² off the diagonal of what is left
   Share turn, stretch;  // by side: both turn alike; one is stretched
   double rounding_ratio = kUndefined;
+  double off_diagonal = kUndefined;  // N as a share of ‖E‖²
 };
 
 Symmetry symmetry_of(const TypeRow& type) {
   const double total = type.energy.total;
   Symmetry s;
-  s.energy = total * (type.energy.co_rotation + type.energy.counter_rotation);
+  s.off_diagonal = type.energy.co_rotation + type.energy.counter_rotation;
+  s.energy = total * s.off_diagonal;
   s.share = type.symmetric_share;
   s.null = type.symmetric_null;
   s.whole = {type.symmetric_share - type.symmetric_null, type.symmetric_sd};
-  const double left = type.rescaled.off_diagonal / (type.energy.co_rotation + type.energy.counter_rotation);
+  const double left = type.rescaled.off_diagonal / s.off_diagonal;
   s.rescaled = {left * (type.rescaled.symmetric_share - type.rescaled.symmetric_null),
                 left * type.rescaled.symmetric_sd};
   if (nothing_is_left(type.rescaled)) s.rescaled = {0, 0};
@@ -51,7 +54,7 @@ Symmetry symmetry_of(const TypeRow& type) {
 }
 
 Verdict judged(const Symmetry& s) {
-  if (s.rounding_ratio < kRounding) return Verdict::Rounding;
+  if (s.rounding_ratio < kRounding || s.off_diagonal < kArithmetic) return Verdict::Rounding;
   if (!(s.energy > 0) || std::isnan(s.whole.beyond())) return Verdict::Undefined;
   if (std::abs(s.whole.beyond()) <= kSignificance) return Verdict::AsChance;
   if (s.whole.effect < 0) return s.whole.effect <= -kEffect ? Verdict::Counter : Verdict::Slight;
@@ -190,8 +193,15 @@ Finding without_answer(const Groups& groups, const Rows& rows, const Types& type
     return undefined(id, kUndefined, kEffect, names_of(types),
                      fmt::format("Whether both sides turn alike is undefined, because {}.", why_undefined(rows)));
   }
-  double ratio = 0;
-  for (const TypeRow& type : types) ratio = std::fmax(ratio, type.rounding_ratio);
+  double ratio = 0, share = 0;
+  for (const TypeRow& type : types) {
+    ratio = std::fmax(ratio, type.rounding_ratio);
+    share = std::fmax(share, type.energy.co_rotation + type.energy.counter_rotation);
+  }
+  if (share < kArithmetic) {
+    return make(id, Verdict::Rounding, kUndefined, kUndefined, kEffect, kUndefined, names_of(types),
+                "No direction turns: what the change has off the diagonal is no more than arithmetic leaves there.");
+  }
   return make(id, Verdict::Rounding, kUndefined, kUndefined, kEffect, kUndefined, names_of(types),
               fmt::format("The change beside the scale is not clear of what storing rounds away: off the diagonal it "
                           "has at most {} times the energy that rounding gives, and {} are needed to tell which sides "

@@ -359,6 +359,10 @@ TEST(Findings, CoRotationThatCannotBeTold) {
   c.set(&TypeRow::rounding_ratio, 3.5);
   EXPECT_EQ(c.verdict(id), Verdict::Rounding);
   EXPECT_TRUE(says(c.text(id), "at most 3.5 times the energy")) << c.text(id);
+  c.set(&TypeRow::rounding_ratio, 1000);
+  for (TypeRow& type : c.types) type.energy.co_rotation = type.energy.counter_rotation = 1e-17;
+  EXPECT_EQ(c.verdict(id), Verdict::Rounding);
+  EXPECT_TRUE(says(c.text(id), "no more than arithmetic leaves")) << c.text(id);
   c.set(&TypeRow::rounding_ratio, kUndefined);
   for (TypeRow& type : c.types) type.energy = {};
   EXPECT_EQ(c.verdict(id), Verdict::Undefined);
