@@ -61,6 +61,7 @@ void fill_symmetric(const SymmetryTest& test, Shares& out) {
 SideShares shares_of(const SideSums& side, double energy) {
   const auto sd = [&](double variance) { return finite(std::sqrt(variance) / energy); };
   return {.input = finite(side.input / energy),
+          .input_null = finite(side.input_null / energy),
           .input_sd = sd(side.input_variance),
           .turn = finite(side.turn / energy),
           .turn_sd = sd(side.turn_variance),
@@ -115,13 +116,14 @@ struct SymmetryPool {
 };
 
 struct SidePool {
-  SideSums sum{0, 0, 0, 0, 0, 0};
+  SideSums sum{0, 0, 0, 0, 0, 0, 0};
   double energy = 0;
 
   void add(const SideShares& row, double row_energy) {
     if (std::isnan(row.turn_sd) || std::isnan(row.input_sd)) return;
     energy += row_energy;
     sum.input += row.input * row_energy;
+    sum.input_null += row.input_null * row_energy;
     sum.turn += row.turn * row_energy;
     sum.stretch += row.stretch * row_energy;
     sum.input_variance += square(row.input_sd * row_energy);

@@ -29,7 +29,7 @@ bool nothing_is_left(const RescaledShare& rescaled);
 
 /// Which sides turn, or are stretched.
 struct SideShares {
-  double input = kUndefined, input_sd = kUndefined;
+  double input = kUndefined, input_null = kUndefined, input_sd = kUndefined;
   double turn = kUndefined, turn_sd = kUndefined;
   double stretch = kUndefined, stretch_sd = kUndefined;
 };

@@ -74,6 +74,7 @@ void fields(Visit& visit, Of<RescaledShare> auto& rescaled) {
 template <typename Visit>
 void fields(Visit& visit, Of<SideShares> auto& side) {
   visit("input", side.input);
+  visit("input_null", side.input_null);
   visit("input_sd", side.input_sd);
   visit("turn", side.turn);
   visit("turn_sd", side.turn_sd);

@@ -126,10 +126,27 @@ std::vector<double> factor_patterns(const std::vector<double>& sigma, const Matr
   return out;
 }
 
+// Column i → Σ_{j>i} x_j − Σ_{j<i} x_j.
+Matrix above_less_below(const Matrix& x) {
+  Matrix out = Matrix::copy_of(x, Space::Host);
+  for (int64_t k = 0; k < out.cols(); ++k) {
+    double* column = out.col(k);
+    double below = 0, above = std::accumulate(column, column + out.rows(), 0.0);
+    for (int64_t i = 0; i < out.rows(); ++i) {
+      const double own = column[i];
+      above -= own;
+      column[i] = above - below;
+      below += own;
+    }
+  }
+  return moved_to(x.space(), std::move(out));
+}
+
 // What the signs' average makes of T and N, a row of the long side at a time: Σ_b E_ab² (P_ab² − D_ab) and
-// Σ_b E_ab² (ℓ_a − D_ab) with P = L Sᵀ, D = (L∘L)(S∘S)ᵀ, ℓ the row sums of L∘L (those of S∘S are 1).
+// Σ_b E_ab² (ℓ_a − D_ab) with P = L Sᵀ, D = (L∘L)(S∘S)ᵀ, ℓ the row sums of L∘L (those of S∘S are 1). And of the sums'
+// `sides`, Σ_b E_ab² Σ_{i<j} (L_aj² S_bi² − L_ai² S_bj²).
 struct Pattern {
-  std::vector<double> product, energy;
+  std::vector<double> product, energy, sides;
   std::vector<double> fitted;  ///< what of T a fit of row and column factors takes: factors move by Σ A E / Σ A²
 };
 
@@ -145,11 +162,13 @@ Pattern pattern_of(const Lines& lines, double c, const Decomposition& d) {
   linalg::add(-1, dd, p2);
   linalg::multiply_elements(e2, p2);
   linalg::multiply_elements(e2, dd);
+  Matrix sides = product(Op::None, Op::None, short_squares, above_less_below(u2));
+  linalg::multiply_elements(e2, sides);
   linalg::multiply_elements(e2, both);
   const std::vector<double> leverage = weighted_columns(ones, u2), residual = weighted_columns(ones, e2),
                             inside = weighted_columns(ones, dd), moving = weighted_columns(ones, both),
                             of_row = factor_patterns(d.sigma, u2);
-  Pattern out{weighted_columns(ones, p2), leverage,
+  Pattern out{weighted_columns(ones, p2), leverage, weighted_columns(ones, sides),
               weighted_columns(factor_patterns(d.sigma, linalg::transposed(short_squares)), both)};
   for (size_t a = 0; a < leverage.size(); ++a) {
     out.energy[a] = leverage[a] * residual[a] - inside[a];
@@ -161,21 +180,27 @@ Pattern pattern_of(const Lines& lines, double c, const Decomposition& d) {
 // ρ₀, its variance, and ρ₀ of what a fit of row and column factors leaves of E with random signs.
 struct Chance {
   double null = 0, variance = 0, null_of_rest = 0;
+  double sides = 0;  // their null and its variance, of N = 1
+  double sides_variance = 0;
 };
 
 Chance chance_of(const SymmetryInput& in, const Sample& sample, const Lines& lines) {
   const Pattern pattern = pattern_of(lines, in.c, in.decomposition);
-  double product = 0, energy = 0, taken = 0;
+  double product = 0, energy = 0, sides = 0, taken = 0;
   for (size_t k = 0; k < sample.lines.size(); ++k) {
     const double p = sample.probability[k];
     product += pattern.product[k] / p;
     energy += pattern.energy[k] / p;
+    sides += pattern.sides[k] / p;
     taken += pattern.fitted[k] / p;
   }
-  Chance out{product / energy, 0, (product - taken) / energy};
+  Chance out{product / energy, 0, (product - taken) / energy, sides / energy, 0};
   for (size_t k = 0; k < sample.lines.size(); ++k) {
-    const double p = sample.probability[k], departure = (pattern.product[k] - out.null * pattern.energy[k]) / p;
-    out.variance += (1 - p) * departure * departure / (energy * energy);
+    const double p = sample.probability[k], weight = (1 - p) / (p * p * energy * energy);
+    const double departure = pattern.product[k] - out.null * pattern.energy[k];
+    const double side = pattern.sides[k] - out.sides * pattern.energy[k];
+    out.variance += weight * departure * departure;
+    out.sides_variance += weight * side * side;
   }
   return out;
 }
@@ -300,6 +325,8 @@ Symmetry measure_symmetry(const SymmetryInput& in) {
   Symmetry out;
   out.whole = test_of(in.sums, chance.null, chance.variance);
   out.side = side_sums(in.sums, relative_sigma(d), in.base.transposed);
+  out.side.input_null = (in.base.transposed ? -1 : 1) * chance.sides * out.whole.energy;
+  out.side.input_variance += chance.sides_variance * out.whole.energy * out.whole.energy;
   const SymmetryTest& whole = out.whole;
   const double departure = whole.product - whole.null * whole.energy;
   if (!rescale || !(d.n <= kCheap || std::abs(departure) > kWorthFitting * std::sqrt(whole.variance))) return out;

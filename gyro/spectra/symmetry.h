@@ -29,13 +29,15 @@ std::vector<double> relative_sigma(const Decomposition& d);
 /// turns alone as −σ_iσ_j: T is split into the two so that T and Σ 2 X_ij X_ji w, w = (σ_i − σ_j)²/(σ_i² + σ_j²), are
 /// met. And the entry whose column's σ (output side: whose row's) is the larger one is the larger.
 struct SideSums {
-  double input = std::numeric_limits<double>::quiet_NaN();  ///< Σ_{σ_j>σ_i} X_ij² − X_ji², X = U_bᵀ E V_b
+  double input = std::numeric_limits<double>::quiet_NaN();       ///< Σ_{σ_j>σ_i} X_ij² − X_ji², X = U_bᵀ E V_b
+  double input_null = std::numeric_limits<double>::quiet_NaN();  ///< what E's sizes with random signs give of it
   double input_variance = std::numeric_limits<double>::quiet_NaN();
   double turn = std::numeric_limits<double>::quiet_NaN();  ///< what of T goes as (σ_i − σ_j)²
   double turn_variance = std::numeric_limits<double>::quiet_NaN();
   double stretch = std::numeric_limits<double>::quiet_NaN();  ///< what of T goes as 2σ_iσ_j
   double stretch_variance = std::numeric_limits<double>::quiet_NaN();
 };
+/// All but input_null.
 SideSums side_sums(const linalg::SymmetrySums& sums, const std::vector<double>& sigma, bool transposed);
 
 /// E ≈ f_i A_ij + A_ij g_j by least squares, row and column factors in turn: one pass over the panels of base and post

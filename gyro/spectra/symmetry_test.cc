@@ -66,7 +66,7 @@ Matrix residual(const Matrix& base, const Matrix& post) {
 
 /// ρ₀ and T, N by definition, all loops.
 struct ByLoops {
-  double null = 0, product = 0, energy = 0, coin = 0;
+  double null = 0, input_null = 0, product = 0, energy = 0, coin = 0;
 };
 
 ByLoops by_loops(const Known& k, const Matrix& post) {
@@ -81,7 +81,7 @@ ByLoops by_loops(const Known& k, const Matrix& post) {
       out.coin += 2 * std::pow(x(i, j) * x(j, i), 2);
     }
   }
-  double t = 0, total = 0;
+  double t = 0, total = 0, input_sum = 0;
   for (int64_t b = 0; b < e.cols(); ++b) {
     for (int64_t a = 0; a < e.rows(); ++a) {
       double p = 0, d = 0, lu = 0, lv = 0;
@@ -91,11 +91,18 @@ ByLoops by_loops(const Known& k, const Matrix& post) {
         lu += std::pow(k.u(a, i), 2);
         lv += std::pow(k.v(b, i), 2);
       }
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t j = 0; j < i; ++j) {
+          const double one = std::pow(k.u(a, i) * k.v(b, j), 2), other = std::pow(k.u(a, j) * k.v(b, i), 2);
+          input_sum += e(a, b) * e(a, b) * (one - other);  // σ_j > σ_i
+        }
+      }
       t += e(a, b) * e(a, b) * (p * p - d);
       total += e(a, b) * e(a, b) * (lu * lv - d);
     }
   }
   out.null = t / total;
+  out.input_null = input_sum / total;
   return out;
 }
 
@@ -105,8 +112,10 @@ TEST(Symmetry, IsThatOfExplicitCoordinates) {
     const Matrix z = gaussian(s.d_in, s.d_out, 7);
     for (const Matrix& e : {combined(1, z, 0, z), elementwise(k.base, z), times(random_symmetric(s.d_in, 8), k.base)}) {
       const Matrix post = combined(0.98, k.base, 0.01, e);
-      const SymmetryTest test = compare(k.base, post).symmetry.whole;
+      const Symmetry symmetry = compare(k.base, post).symmetry;
+      const SymmetryTest& test = symmetry.whole;
       const ByLoops exact = by_loops(k, post);
+      EXPECT_NEAR(symmetry.side.input_null, exact.input_null * exact.energy, 1e-9 * exact.energy);
       EXPECT_NEAR(test.product, exact.product, 1e-9 * exact.energy);
       EXPECT_NEAR(test.energy, exact.energy, 1e-9 * exact.energy);
       EXPECT_NEAR(test.null, exact.null, 1e-9);
