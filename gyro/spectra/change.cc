@@ -48,28 +48,26 @@ ResidualGram residual_gram(const PairInput& in, double c, const Change& change) 
   return out;
 }
 
-// How many singular values stand above what storing the post rounds away: a gaussian matrix of that size has norm
-// √m + √n.
-double above_rounding(const Matrix& gram, double error, double rounding, int64_t m) {
-  const auto rows = static_cast<double>(m), columns = static_cast<double>(gram.rows());
-  const double bound = 1.2 * rounding / std::sqrt(rows * columns) * (std::sqrt(rows) + std::sqrt(columns));
+// How many singular values are above a bound, by their squares.
+double count_above(const Matrix& gram, double error, double bound) {
   return static_cast<double>(linalg::eigenvalues_above(gram.clone(), std::max(bound * bound, error)));
 }
 
-// Of E how much is in the largest singular value (to 1e-8), and of Δ how many stand above rounding. Where a scale is
-// beyond chance it may be what fills Δ, so that E is asked too; not where it is not, since a c that chance has moved
-// fills E with the base.
+// Of E how much is in the largest singular value (to 1e-8), and of Δ how many stand above what storing the post rounds
+// away, a gaussian matrix of that size having norm √m + √n. A scale may be what fills Δ; then E is asked too. It is not
+// where the scale is within chance, which has then moved c and fills E with the base, nor where what it does to all but
+// the twentieth part of the directions is below rounding.
 void fill_rank(const PairInput& in, const Change& change, PairMeasure& out) {
   const ResidualGram residual = residual_gram(in, out.scale, change);
   const std::vector<double> squares = linalg::diagonal(residual.gram);
   const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
   out.stable_rank = energy / linalg::largest_eigenvalue(residual.gram, 1e-8);
   const auto rows = static_cast<double>(in.base.m), columns = static_cast<double>(in.base.n);
-  const double error = unit_error(in.base.m) * change.norm_squared;
-  double rank = above_rounding(change.gram, error, out.rounding_norm, in.base.m);
-  const double chance = std::sqrt(energy / (in.base_norm_squared * rows * columns));
-  if (std::abs(out.scale - 1) > 4 * chance)
-    rank = std::min(rank, above_rounding(residual.gram, residual.error, out.rounding_norm, in.base.m));
+  const double bound = 1.2 * out.rounding_norm / std::sqrt(rows * columns) * (std::sqrt(rows) + std::sqrt(columns));
+  double rank = count_above(change.gram, unit_error(in.base.m) * change.norm_squared, bound);
+  const double moved = std::abs(out.scale - 1), chance = std::sqrt(energy / (in.base_norm_squared * rows * columns));
+  if (moved > 4 * chance && moved * in.base_sigma[in.base_sigma.size() / 20] > bound)
+    rank = std::min(rank, count_above(residual.gram, residual.error, bound));
   out.update_rank = rank / columns;
 }
 

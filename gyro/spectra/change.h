@@ -15,6 +15,7 @@ struct PairInput {
   const TallWeight& post;
   const PairOptions& options;
   const Matrix& base_gram;  ///< A_bᵀA_b, lower triangle
+  const std::vector<double>& base_sigma;
   double base_norm_squared = 0;
 };
 

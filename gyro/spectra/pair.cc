@@ -253,7 +253,7 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
 
 int64_t null_draws_for(int64_t n, int64_t asked) {
   constexpr int64_t kMost = 16;
-  return asked == 0 ? 0 : std::max(asked, std::clamp<int64_t>(2048 / n, 1, kMost));
+  return asked == 0 ? 0 : std::max(asked, std::clamp<int64_t>(1024 / n, 1, kMost));
 }
 
 BaseMatrix::BaseMatrix(const Weight& weight) : resident_(weight), tall_(as_tall(resident_.weight())) {
@@ -275,7 +275,7 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
     throw std::logic_error("compare: shapes differ");
   }
   post.factor = tall_.factor;
-  const PairInput in{tall_, post, options, gram_matrix_, gram_.norm * gram_.norm};
+  const PairInput in{tall_, post, options, gram_matrix_, gram_.sigma, gram_.norm * gram_.norm};
   PairMeasure out;
   out.n = tall_.n;
   out.k = std::max<int64_t>(1, out.n * 9 / 10);

@@ -50,7 +50,7 @@ struct PairOptions {
   bool rescale = true;  ///< whether row and column factors are fitted out of E where that takes time
 };
 
-/// Draws of the null for a matrix whose α has no closed form: enough that its spread does not hang on the seed, 2048/n
+/// Draws of the null for a matrix whose α has no closed form: enough that its spread does not hang on the seed, 1024/n
 /// of them, at least `asked` and at most 16 (or `asked`).
 int64_t null_draws_for(int64_t n, int64_t asked);
 

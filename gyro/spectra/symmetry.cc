@@ -15,7 +15,7 @@ using linalg::Op;
 using linalg::product;
 
 constexpr int64_t kExactLines = 512;  // of the long side: up to here all of them
-constexpr int64_t kSampledLines = 128;
+constexpr int64_t kSampledLines = 64;
 constexpr int64_t kCheap = 512;  // a short side up to which the fit is no matter
 constexpr double kWorthFitting = 3;
 constexpr double kNothingLeft = 1e-6;  // share of ‖E‖² below which what a fit leaves is its own error

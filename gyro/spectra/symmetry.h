@@ -80,7 +80,7 @@ struct SymmetryInput {
   FactorFit& fit;                      ///< after its first round
   bool rescale = false;                ///< whether the fit is wanted
 };
-/// ρ₀ is exact where the long side has at most 512 rows; else it is estimated from 128 rows, drawn with a probability
+/// ρ₀ is exact where the long side has at most 512 rows; else it is estimated from 64 rows, drawn with a probability
 /// that goes as their share of ‖E‖², and the variance of the estimate is in `variance`. The fit costs mn² + 5n³ and is
 /// made where n ≤ 512 or the whole is beyond 3 standard deviations.
 Symmetry measure_symmetry(const SymmetryInput& input);
