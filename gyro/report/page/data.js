@@ -10,9 +10,30 @@ function decodeFloats(text) {
   return new Float32Array(buffer.buffer);
 }
 
+// An object whose every name is known: to ask for another is a mistake of the page, not a number that is missing.
+function strict(object) {
+  if (object === null || typeof object !== "object" || Array.isArray(object)) return object;
+  for (const [key, value] of Object.entries(object)) object[key] = strict(value);
+  return new Proxy(object, {
+    get(target, key) {
+      if (typeof key === "string" && !(key in target)) throw new Error(`The result has no "${key}"`);
+      return target[key];
+    }
+  });
+}
+
 function lazily(make) {
   let value;
   return () => (value ??= make());
+}
+
+// One value a result, made when first asked for.
+function remembered(make) {
+  const made = new WeakMap();
+  return (result) => {
+    if (!made.has(result)) made.set(result, make(result));
+    return made.get(result);
+  };
 }
 
 const isFused = (type) => type === "W_QKV" || type === "W_gate_up";
@@ -43,23 +64,23 @@ function openSites(raw) {
 }
 
 function openComparison(raw, index) {
-  const blocks = {};
+  const blocks = {}, rows = strict(raw.rows);
   for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
   const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
-  const types = new Map(raw.types.map((type) => [type.type, type]));
-  const findings = new Map(raw.findings.map((finding) => [finding.id, finding]));
+  const types = new Map(raw.types.map((type) => [type.type, strict(type)]));
+  const findings = new Map(raw.findings.map((finding) => [finding.id, strict(finding)]));
   return {
     index,
     name: raw.post.name,
     role: raw.role,
-    post: raw.post,
+    post: strict(raw.post),
     folder: raw.folder,
     types,
     findings,
     // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.
     unrelated: findings.get("unrelated")?.verdict === "yes",
-    value: (site, key) => raw.rows[key]?.[site.index] ?? null,
+    value: (site, key) => rows[key][site.index],
     sigma: (site) => curve("sigma", site),
     turnU: (site) => curve("turn_u", site),
     turnV: (site) => curve("turn_v", site),
@@ -83,9 +104,9 @@ function openResult(raw) {
   const places = new Map(sites.map((site) => [`${site.layer} ${site.type}`, site]));
   const comparisons = raw.comparisons.map(openComparison);
   return {
-    gyro: raw.gyro,
-    options: raw.options,
-    base: raw.base,
+    gyro: strict(raw.gyro),
+    options: strict(raw.options),
+    base: strict(raw.base),
     sites,
     comparisons,
     posts: comparisons.filter((comparison) => comparison.role === "post"),

@@ -4,39 +4,33 @@
 const figures = new Map();
 let observer = null;
 
-// spec: id, title, read (a sentence, or a function of the state), choices ([{key, label, options: [[value, label]]}]),
-// height(context), build(context) → {data, layout, note}. context: {result, state, width, narrow, colors}.
+// spec: id, title, read (how to read it), choices(result) → [{key, label, options: [[value, label]], value}],
+// panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add to panels.layout.
+// context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
 function makeFigure(result, spec) {
-  const state = {};
-  for (const choice of spec.choices ?? []) state[choice.key] = String(choice.value ?? choice.options[0][0]);
+  const state = {}, choices = spec.choices?.(result) ?? [];
+  for (const choice of choices) state[choice.key] = String(choice.value ?? choice.options[0][0]);
   const plot = element("div", {class: "plot", role: "img", id: `plot-${spec.id}`});
   const note = element("p", {class: "note"});
   const figure = {id: spec.id, spec, result, state, plot, note, drawn: false, wanted: false};
-  const controls =
-      (spec.choices ?? []).filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
+  const controls = choices.filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
   const heading = `heading-${spec.id}`;
   figure.root = element(
       "section", {class: "card figure", id: spec.id, "aria-labelledby": heading},
-      element(
-          "div", {class: "card-head"}, element("h3", {id: heading}, spec.title),
-          element(
-              "div", {class: "tools"},
-              element(
-                  "button", {type: "button", title: "Download as an image", onclick: () => saveImage(figure, "png")},
-                  "PNG"),
-              element(
-                  "button",
-                  {type: "button", title: "Download as vector graphics", onclick: () => saveImage(figure, "svg")},
-                  "SVG"),
-              element(
-                  "button",
-                  {type: "button", title: "Download the values that are drawn", onclick: () => saveValues(figure)},
-                  "CSV"))),
+      element("div", {class: "card-head"}, element("h3", {id: heading}, spec.title), figureTools(figure)),
       element("p", {class: "read"}, ...typeset(spec.read)),
       controls.length ? element("div", {class: "choices"}, controls) : null, plot, note);
   plot.setAttribute("aria-label", `${spec.title}. ${spec.read}`);
   figures.set(spec.id, figure);
   return figure.root;
+}
+
+function figureTools(figure) {
+  const tool = (label, title, act) => element("button", {type: "button", title, onclick: act}, label);
+  return element(
+      "div", {class: "tools"}, tool("PNG", "Download as an image", () => saveImage(figure, "png")),
+      tool("SVG", "Download as vector graphics", () => saveImage(figure, "svg")),
+      tool("CSV", "Download the values that are drawn", () => saveValues(figure)));
 }
 
 function choiceControl(figure, choice) {
@@ -75,7 +69,8 @@ function draw(figure) {
   }
   const context = contextOf(figure);
   if (context.width < 50) return;
-  const {data, layout, note} = figure.spec.build(context);
+  const panels = figure.spec.panels(context), {layout} = panels;
+  const {data, note} = figure.spec.build(context, panels);
   const c = context.colors;
   const full = {
     ...layout,
@@ -125,7 +120,7 @@ function redrawAll(force) {
 // Keeps the place of a figure that is not drawn yet, so that the page does not jump.
 function reserve(figure) {
   const context = contextOf(figure);
-  if (context.width >= 50) figure.plot.style.minHeight = `${figure.spec.height(context)}px`;
+  if (context.width >= 50) figure.plot.style.minHeight = `${figure.spec.panels(context).layout.height}px`;
 }
 
 function watchFigures() {
@@ -164,46 +159,4 @@ function watchPage() {
     paintSwatches();
     redrawAll(true);
   });
-}
-
-const fileName = (figure, ending) => `gyro-${figure.result.base.name}-${figure.id}.${ending}`.replace(/[^\w.-]+/g, "_");
-
-async function saveImage(figure, format) {
-  if (!figure.drawn) draw(figure);
-  const {width, height} = figure.plot._fullLayout;
-  const layout = {
-    ...figure.plot.layout,
-    title: {text: plotText(figure.spec.title), x: 0.01, y: 1, yanchor: "top", pad: {t: 12}, font: {size: 15}}
-  };
-  layout.margin = {...layout.margin, t: (layout.margin?.t ?? 40) + 30};
-  const image = await window.Plotly.toImage(
-      {data: figure.plot.data, layout: {...layout, height: height + 30}, config: plotConfig},
-      {format, width, height: height + 30, scale: format === "png" ? 2 : 1});
-  const link = element("a", {href: image, download: fileName(figure, format)});
-  link.click();
-  say(`${format.toUpperCase()} saved`);
-}
-
-// The drawn values: one line for each point, or for each cell of a heatmap.
-function valuesOf(figure) {
-  const lines = [["panel", "trace", "x", "y", "value"]];
-  const titles = figure.plot.layout.meta?.panels ?? [];
-  for (const trace of figure.plot.data) {
-    if (trace.meta?.helper) continue;
-    const panel = titles[Number((trace.xaxis ?? "x").slice(1) || 1) - 1] ?? "";
-    if (trace.type === "heatmap") {
-      trace.z.forEach(
-          (row, i) => row.forEach((z, j) => lines.push([panel, trace.name ?? "", trace.x[j], trace.y[i], z])));
-    } else {
-      Array.from(trace.x).forEach((x, i) => lines.push([panel, trace.name ?? "", x, trace.y[i], null]));
-    }
-  }
-  return lines;
-}
-
-function saveValues(figure) {
-  if (!figure.drawn) draw(figure);
-  const text = valuesOf(figure).map((line) => line.map(csvField).join(",")).join("\n") + "\n";
-  download(fileName(figure, "csv"), text, "text/csv");
-  say("CSV saved");
 }

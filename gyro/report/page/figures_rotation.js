@@ -1,101 +1,65 @@
 // Singular vectors: NF per layer (the paper's Figures 3b and 9), the similarity matrices of the leading directions
 // (Figures 3a and 10 to 14), and the residual rotations (eq. 13).
 
-function nfFigure(result) {
-  const keys = {
-    nf: ["nf", "null.nf", "nf_chance", "NF"],
-    robust: ["nf_robust", "null.nf_robust", "nf_robust_chance", "robust NF"]
-  };
-  const legend = () => result.comparisons.map(plotName).concat("null", "chance level");
-  const values = (context) => [0, 2].flatMap(
-      (k) => result.comparisons.flatMap(
-          (comparison) => result.sites.map((site) => comparison.value(site, keys[context.state.measure][k]))));
-  const panels = (context) => typePanels(context, {
-    x: layerAxis(result, context),
-    sharedY: true,
-    legend: legend(context),
-    y: {
-      title: axisTitle(keys[context.state.measure][3]),
-      ...(context.state.scale === "log" ? logAxis(values(context), axisTitle(keys[context.state.measure][3])) :
-                                          {nticks: 6, rangemode: "tozero"})
-    },
-  });
-  return {
-    id: "nf",
-    title: "NF: do both sides turn by the same rotation?",
-    read:
-        "‖I_orth − I‖ / n per layer: 0 if both sides of a matrix turned alike. Dotted: the chance level of two " +
-        "unrelated matrices. Grey, thin: the null of each model, a structureless change of its size; a model " +
-        "on its grey line turns alike no more than chance.",
-    choices: [
-      {key: "scale", label: "Axis", options: [["log", "logarithmic"], ["linear", "linear"]]},
-      {key: "measure", label: "Measure", options: [["nf", "NF (the paper’s)"], ["robust", "robust NF (top 90 %)"]]}
-    ],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const [key, nullKey, chanceKey, label] = keys[context.state.measure];
-      const data = [];
-      result.types.forEach((type, t) => {
-        const chance = layerLine(result, type, (site) => result.comparisons[0].value(site, chanceKey));
-        data.push({
-          type: "scatter",
-          mode: "lines",
-          ...axes[t],
-          ...stretch(chance),
-          name: "chance level",
-          legendgroup: "chance",
-          showlegend: t === 0,
-          line: {color: context.colors.reference, width: 1.2, dash: "dot"},
-          hovertemplate: "chance %{y:.4f}<extra></extra>"
-        });
-        result.comparisons.forEach((comparison, i) => {
-          const null_ = layerLine(
-              result, type,
-              (site) => (comparison.value(site, "null.valid") === true ? comparison.value(site, nullKey) : null));
-          if (null_.y.some(isNumber) || (t === 0 && i === 0)) {
-            data.push({
-              type: "scatter",
-              mode: "lines",
-              ...axes[t],
-              ...null_,
-              name: "null",
-              legendgroup: "null",
-              showlegend: t === 0 && i === 0,
-              line: {color: context.colors.null, width: 1.3},
-              hovertemplate: `null of ${plotName(comparison)}: %{y:.5f}<extra></extra>`
-            });
-          }
-        });
-        for (const comparison of result.comparisons) {
-          const look = lineOf(comparison);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[t],
-            ...layerLine(result, type, (site) => comparison.value(site, key)),
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: t === 0,
-            line: {color: look.color, width: 1.7, dash: look.dash},
-            marker: {size: 5, symbol: look.symbol},
-            hovertemplate: `${typePlot(type)}, layer %{x}<br>${label} = %{y:.5f}<extra>%{fullData.name}</extra>`
-          });
-        }
-      });
-      return {
-        data,
-        layout,
-        note: context.state.measure === "nf" ?
-            "In square matrices one tiny singular value can dominate NF; robust NF leaves the last tenth out." :
-            ""
-      };
-    },
-  };
+const kNfKeys = {
+  nf: {key: "nf", null: "null.nf", chance: "nf_chance", label: "NF"},
+  robust: {key: "nf_robust", null: "null.nf_robust", chance: "nf_robust_chance", label: "robust NF"}
+};
+
+function nfPanels(context) {
+  const {result, state} = context, {key, chance, label} = kNfKeys[state.measure];
+  const values = [key, chance].flatMap((k) => everyValue(result, k)), title = axisTitle(label);
+  const y = state.scale === "log" ? logAxis(values, title) : {nticks: 6, rangemode: "tozero", title};
+  const legend = result.comparisons.map(plotName).concat("null", "chance level");
+  return typePanels(context, {x: layerAxis(context), sharedY: true, legend, y});
 }
 
-// A level over the whole width, also where there is one layer.
-function stretch({x, y}) { return {x: [x[0] - 0.5, ...x, x[x.length - 1] + 0.5], y: [y[0], ...y, y[y.length - 1]]}; }
+function nfGround({result, colors}, type, axis, keys, first) {
+  const chance = plainLine(axis, {
+    ...stretch(layerLine(result, type, (site) => result.comparisons[0].value(site, keys.chance))),
+    name: "chance level",
+    group: "chance",
+    first,
+    line: {color: colors.reference, width: 1.2, dash: "dot"},
+    hovertemplate: "chance %{y:.4f}<extra></extra>"
+  });
+  const valid = (comparison, site) => comparison.value(site, "null.valid") === true;
+  const nulls = result.comparisons.map(
+      (comparison, i) => plainLine(axis, {
+        ...layerLine(result, type, (site) => (valid(comparison, site) ? comparison.value(site, keys.null) : null)),
+        name: "null",
+        first: first && i === 0,
+        line: {color: colors.null, width: 1.3},
+        hovertemplate: `null of ${plotName(comparison)}: %{y:.5f}<extra></extra>`
+      }));
+  return [chance, ...nulls.filter((line, i) => line.y.some(isNumber) || (first && i === 0))];
+}
+
+const kNfFigure = {
+  id: "nf",
+  title: "NF: do both sides turn by the same rotation?",
+  read: "‖I_orth − I‖ / n per layer: 0 if both sides of a matrix turned alike. Dotted: the chance level of two " +
+      "unrelated matrices. Grey, thin: the null of each model, a structureless change of its size; a model " +
+      "on its grey line turns alike no more than chance.",
+  choices: () =>
+      [{key: "scale", label: "Axis", options: [["log", "logarithmic"], ["linear", "linear"]]},
+       {key: "measure", label: "Measure", options: [["nf", "NF (the paper’s)"], ["robust", "robust NF (top 90 %)"]]}],
+  panels: nfPanels,
+  build(context, {axes}) {
+    const {result, state} = context, keys = kNfKeys[state.measure];
+    const data = result.types.flatMap((type, t) => {
+      const lines = result.comparisons.map(
+          (comparison) => modelLine(comparison, axes[t], {
+            ...layerLine(result, type, (site) => comparison.value(site, keys.key)),
+            first: t === 0,
+            hovertemplate: `${typePlot(type)}, layer %{x}<br>${keys.label} = %{y:.5f}<extra>%{fullData.name}</extra>`
+          }));
+      return [...nfGround(context, type, axes[t], keys, t === 0), ...lines];
+    });
+    const note = "In square matrices one tiny singular value can dominate NF; robust NF leaves the last tenth out.";
+    return {data, note: state.measure === "nf" ? note : ""};
+  },
+};
 
 const cornerTypes = (result) => result.types.filter((type) => result.cornerSites.some((site) => site.type === type));
 const typeChoice = (result) => {
@@ -108,62 +72,35 @@ const typeChoice = (result) => {
   };
 };
 
-// 25 x 25 rows of a square block.
-function squareRows(values, size) {
-  return Array.from({length: size}, (_, i) => Array.from(values.subarray(i * size, (i + 1) * size)));
-}
-
 function matrixPanel(title, size) {
+  const axis = {dtick: 5, tick0: 0, showgrid: false};
   return {
     title,
-    x: {
-      range: [0.5, size + 0.5],
-      dtick: 5,
-      tick0: 0,
-      showgrid: false,
-      constrain: "domain",
-      title: axisTitle("index, model")
-    },
-    y: {range: [size + 0.5, 0.5], dtick: 5, tick0: 0, showgrid: false, title: axisTitle("index, base")},
+    x: {...axis, range: [0.5, size + 0.5], constrain: "domain", title: axisTitle("index, model")},
+    y: {...axis, range: [size + 0.5, 0.5], title: axisTitle("index, base")},
   };
 }
 
+// The blocks of the chosen type: [{site, size, get}].
 function chosenCorners(context) {
-  const comparison = context.result.comparisons[Number(context.state.comparison)];
+  const comparison = chosenOne(context);
   return context.result.cornerSites.filter((site) => site.type === context.state.type)
-      .map((site) => ({site, corner: comparison.corner(site)}))
-      .filter(({corner}) => corner);
+      .map((site) => ({site, ...comparison.corner(site)}))
+      .filter(({get}) => get);
 }
 
 const blockTitle = (site) => `${typePlot(site.type)}, layer ${site.layer}`;
+const kNoCorner = "The result holds neither the first nor the last block of this type.";
 
-const barOf = (title, more) =>
-    ({title: {text: title, side: "top"}, outlinewidth: 0, thickness: 12, tickfont: {size: 10.5}, ...more});
+const cornerTitles = ({state}) =>
+    ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |",
+     state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
 
-// Values less the identity.
-const lessIdentity = (values, size) => values.map((value, i) => value - (Math.floor(i / size) === i % size ? 1 : 0));
-// The largest size among blocks, as the end of a colour scale.
-function largestOf(blocks) {
-  const largest = Math.max(0, ...blocks.flatMap((values) => Array.from(values, Math.abs)).filter(Number.isFinite));
-  return largest > 0 ? Number(largest.toPrecision(2)) : 1;
-}
-
-const kBar = {
-  orientation: "h",
-  yref: "container",
-  y: 0,
-  yanchor: "bottom",
-  ypad: 4
-};
-
-function cornerFigure(result) {
-  const titles = (context) =>
-      ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |",
-       context.state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
-  const blocks = (context) => chosenCorners(context).map(
-      ({site, corner}) =>
-          ({title: blockTitle(site), panels: titles(context).map((title) => matrixPanel(title, corner.size))}));
-  const layoutOf = (context) => panelLayout(context, blocks(context), {
+function cornerPanels(context) {
+  const blocks = chosenCorners(context).map(
+      ({site, size}) =>
+          ({title: blockTitle(site), panels: cornerTitles(context).map((title) => matrixPanel(title, size))}));
+  return panelLayout(context, blocks, {
     minWidth: 120,
     maxColumns: 4,
     panelHeight: (width) => Math.min(260, width),
@@ -175,179 +112,133 @@ function cornerFigure(result) {
              fit >= 2 ? 2 :
                         1)
   });
-  return {
-    id: "corner",
-    title: "Rotation of the leading directions, first and last block",
-    read:
-        "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A " +
-        "bright diagonal: directions kept their place. An empty difference: both sides moved alike; so does " +
-        "I_orth when it is the identity.",
-    choices: [
-      comparisonChoice(result), typeChoice(result), {
-        key: "scale",
-        label: "Colours",
-        options: [["paper", "0 to 1, as in the paper"], ["fitted", "magnified departures"]]
-      }
-    ],
-    height: (context) => layoutOf(context).height,
-    build(context) {
-      const {layout, axes} = layoutOf(context);
-      const data = [], names = titles(context), paper = context.state.scale === "paper";
-      const corners = chosenCorners(context).map(({corner}) => {
-        const simU = corner.get("sim_u"), simV = corner.get("sim_v"), orth = corner.get("i_orth");
-        return {
-          size: corner.size,
-          values:
-              [simU, simV, simU.map((u, i) => Math.abs(u - simV[i])), paper ? orth : lessIdentity(orth, corner.size)]
-        };
-      });
-      let at = 0;
-      for (const {size, values} of corners) {
-        const index = Array.from({length: size}, (_, i) => i + 1);
-        values.forEach((block, q) => {
-          data.push({
-            type: "heatmap",
-            ...axes[at++],
-            name: names[q],
-            x: index,
-            y: index,
-            z: squareRows(block, size),
-            coloraxis: ["coloraxis", "coloraxis", "coloraxis2", "coloraxis3"][q],
-            hovertemplate: `base %{y}, model %{x}<br>${names[q]} = %{z:.4f}<extra></extra>`
-          });
-        });
-      }
-      const difference = paper ? 1 : largestOf(corners.map(({values}) => values[2])),
-            orth = paper ? 1 : largestOf(corners.map(({values}) => values[3]));
-      const ticks = (range) =>
-          ({tickvals: [-range, 0, range], ticktext: [significant(-range, 2), "0", significant(range, 2)]});
-      layout.coloraxis = {
-        cmin: 0,
-        cmax: 1,
-        colorscale: kCividis,
-        colorbar: barOf("sim", {...kBar, len: 0.28, x: 0, xanchor: "left", dtick: 0.5})
-      };
-      layout.coloraxis2 = {
-        cmin: 0,
-        cmax: difference,
-        colorscale: kCividis,
-        colorbar: barOf("difference", {
-          ...kBar,
-          len: 0.28,
-          x: 0.5,
-          xanchor: "center",
-          tickvals: [0, difference],
-          ticktext: ["0", significant(difference, 2)]
-        })
-      };
-      layout.coloraxis3 = {
-        cmin: -orth,
-        cmax: orth,
-        colorscale: diverging(),
-        colorbar: barOf(names[3], {...kBar, len: 0.28, x: 1, xanchor: "right", ...ticks(orth)})
-      };
-      return {
-        data,
-        layout,
-        note: data.length ? "" : "The result holds neither the first nor the last block of this type."
-      };
-    },
+}
+
+// What the four panels of a block show.
+function cornerValues({state}, {size, get}) {
+  const simU = get("sim_u"), simV = get("sim_v"), orth = get("i_orth");
+  return [
+    simU, simV, simU.map((u, i) => Math.abs(u - simV[i])), state.scale === "paper" ? orth : lessIdentity(orth, size)
+  ];
+}
+
+function cornerColors(layout, difference, orth, orthName) {
+  layout.coloraxis = {
+    cmin: 0,
+    cmax: 1,
+    colorscale: kCividis,
+    colorbar: lyingBar("sim", {len: 0.28, x: 0, xanchor: "left", dtick: 0.5})
+  };
+  const ends = {tickvals: [0, difference], ticktext: ["0", significant(difference, 2)]};
+  layout.coloraxis2 = {
+    cmin: 0,
+    cmax: difference,
+    colorscale: kCividis,
+    colorbar: lyingBar("difference", {len: 0.28, x: 0.5, xanchor: "center", ...ends})
+  };
+  layout.coloraxis3 = {
+    cmin: -orth,
+    cmax: orth,
+    colorscale: diverging(),
+    colorbar: lyingBar(orthName, {len: 0.28, x: 1, xanchor: "right", ...bothEnds(orth)})
   };
 }
 
-function residualFigure(result) {
-  const titles = ["ΔQ<sub>1</sub> − I (input side)", "ΔQ<sub>2</sub> − I (output side)", "angle of each direction"];
-  const names = ["ΔQ<sub>1</sub>", "ΔQ<sub>2</sub>"];
-  const blocks = (context) => chosenCorners(context).map(
-      ({site, corner}) => ({
-        title: blockTitle(site),
-        panels: [
-          matrixPanel(titles[0], corner.size), matrixPanel(titles[1], corner.size), {
-            title: titles[2],
-            x: {range: [0, corner.size + 1], title: axisTitle("singular index"), dtick: 5, tick0: 0},
-            y: {rangemode: "tozero", ticksuffix: "°", nticks: 6},
-          }
-        ],
-      }));
-  const layoutOf = (context) => panelLayout(context, blocks(context), {
+const kCornerFigure = {
+  id: "corner",
+  title: "Rotation of the leading directions, first and last block",
+  read: "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A " +
+      "bright diagonal: directions kept their place. An empty difference: both sides moved alike; so does " +
+      "I_orth when it is the identity.",
+  choices: (result) => [comparisonChoice(result), typeChoice(result), {
+    key: "scale",
+    label: "Colours",
+    options: [["paper", "0 to 1, as in the paper"], ["fitted", "magnified departures"]]
+  }],
+  panels: cornerPanels,
+  build(context, {layout, axes}) {
+    const names = cornerTitles(context), fitted = context.state.scale === "fitted";
+    const blocks = chosenCorners(context).map((block) => ({size: block.size, values: cornerValues(context, block)}));
+    const data = blocks.flatMap(
+        ({size, values}, b) =>
+            values.map((block, q) => squareHeat(axes[4 * b + q], block, size, {
+                         name: names[q],
+                         coloraxis: ["coloraxis", "coloraxis", "coloraxis2", "coloraxis3"][q],
+                         hovertemplate: `base %{y}, model %{x}<br>${names[q]} = %{z:.4f}<extra></extra>`
+                       })));
+    const range = (q) => (fitted ? largestOf(blocks.map(({values}) => values[q])) : 1);
+    cornerColors(layout, range(2), range(3), names[3]);
+    return {data, note: data.length ? "" : kNoCorner};
+  },
+};
+
+const kResidualNames = ["ΔQ<sub>1</sub>", "ΔQ<sub>2</sub>"];
+
+function residualPanels(context) {
+  const angles = (size) => ({
+    title: "angle of each direction",
+    x: {range: [0, size + 1], title: axisTitle("singular index"), dtick: 5, tick0: 0},
+    y: {rangemode: "tozero", ticksuffix: "°", nticks: 6},
+  });
+  const blocks = chosenCorners(context).map(({site, size}) => ({
+                                              title: blockTitle(site),
+                                              panels: [
+                                                matrixPanel("ΔQ<sub>1</sub> − I (input side)", size),
+                                                matrixPanel("ΔQ<sub>2</sub> − I (output side)", size), angles(size)
+                                              ],
+                                            }));
+  return panelLayout(context, blocks, {
     minWidth: 150,
     maxColumns: 3,
     panelHeight: (width) => Math.min(330, width),
     gap: 48,
     left: 50,
     bottom: 112,
-    legend: names,
+    legend: kResidualNames,
     columns: (fit) => (fit >= 3 ? 3 : 1)
   });
-  return {
-    id: "residual",
-    title: "What is left after the common rotation (eq. 13)",
-    read:
-        "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share; their departure from the " +
-        "identity is drawn. Small entries, and angles near 0°, say that one rotation explains both sides. " +
-        "The two are each other’s inverse where the shared rotation is the mean of both.",
-    choices: [comparisonChoice(result), typeChoice(result)],
-    height: (context) => layoutOf(context).height,
-    build(context) {
-      const {layout, axes} = layoutOf(context);
-      const data = [];
-      const corners = chosenCorners(context).map(({corner}) => {
-        const rotations = [corner.get("delta_q1"), corner.get("delta_q2")];
-        return {size: corner.size, rotations, rests: rotations.map((values) => lessIdentity(values, corner.size))};
-      });
-      const range = largestOf(corners.flatMap(({rests}) => rests));
-      let at = 0;
-      corners.forEach(({size, rotations, rests}, b) => {
-        const index = Array.from({length: size}, (_, i) => i + 1);
-        rests.forEach((values, q) => {
-          data.push({
-            type: "heatmap",
-            ...axes[at++],
-            name: `${names[q]} − I`,
-            x: index,
-            y: index,
-            z: squareRows(values, size),
-            coloraxis: "coloraxis",
-            hovertemplate: `row %{y}, column %{x}<br>${names[q]} − I = %{z:.5f}<extra></extra>`
-          });
-        });
-        rotations.forEach((values, q) => {
-          const angles =
-              index.map((_, i) => (Math.acos(Math.min(1, Math.max(-1, values[i * size + i]))) * 180) / Math.PI);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[at],
-            x: index,
-            y: angles,
-            name: names[q],
-            legendgroup: names[q],
-            showlegend: b === 0,
-            line: {color: context.colors.lines[q], width: q ? 1.3 : 2.6, dash: q ? "dot" : "solid"},
-            marker: {size: q ? 5 : 8, symbol: kSymbols[q]},
-            hovertemplate: `direction %{x}<br>${names[q]}: %{y:.3f}°<extra></extra>`
-          });
-        });
-        ++at;
-      });
-      layout.coloraxis = {
-        cmin: -range,
-        cmax: range,
-        colorscale: diverging(),
-        colorbar: barOf("ΔQ − I", {
-          ...kBar,
-          len: 0.44,
-          x: 0,
-          xanchor: "left",
-          tickvals: [-range, 0, range],
-          ticktext: [significant(-range, 2), "0", significant(range, 2)]
-        })
-      };
-      return {
-        data,
-        layout,
-        note: data.length ? "" : "The result holds neither the first nor the last block of this type."
-      };
-    },
-  };
 }
+
+function residualBlock({colors}, {size, get}, axes, first) {
+  const rotations = [get("delta_q1"), get("delta_q2")];
+  const heats =
+      rotations.map((values, q) => squareHeat(axes[q], lessIdentity(values, size), size, {
+                      name: `${kResidualNames[q]} − I`,
+                      coloraxis: "coloraxis",
+                      hovertemplate: `row %{y}, column %{x}<br>${kResidualNames[q]} − I = %{z:.5f}<extra></extra>`
+                    }));
+  const angle = (cosine) => (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
+  const lines = rotations.map((values, q) => plainLine(axes[2], {
+                                mode: "lines+markers",
+                                x: indexOf(size),
+                                y: indexOf(size).map((_, i) => angle(values[i * size + i])),
+                                name: kResidualNames[q],
+                                first,
+                                line: {color: colors.lines[q], width: q ? 1.3 : 2.6, dash: q ? "dot" : "solid"},
+                                marker: {size: q ? 5 : 8, symbol: kSymbols[q]},
+                                hovertemplate: `direction %{x}<br>${kResidualNames[q]}: %{y:.3f}°<extra></extra>`
+                              }));
+  return [...heats, ...lines];
+}
+
+const kResidualFigure = {
+  id: "residual",
+  title: "What is left after the common rotation (eq. 13)",
+  read: "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share; their departure from the " +
+      "identity is drawn. Small entries, and angles near 0°, say that one rotation explains both sides. " +
+      "The two are each other’s inverse where the shared rotation is the mean of both.",
+  choices: (result) => [comparisonChoice(result), typeChoice(result)],
+  panels: residualPanels,
+  build(context, {layout, axes}) {
+    const blocks = chosenCorners(context);
+    const data = blocks.flatMap((block, b) => residualBlock(context, block, axes.slice(3 * b, 3 * b + 3), b === 0));
+    const range = largestOf(data.filter(({type}) => type === "heatmap").flatMap(({z}) => z));
+    layout.coloraxis = {
+      cmin: -range,
+      cmax: range,
+      colorscale: diverging(),
+      colorbar: lyingBar("ΔQ − I", {len: 0.44, x: 0, xanchor: "left", ...bothEnds(range)})
+    };
+    return {data, note: data.length ? "" : kNoCorner};
+  },
+};

@@ -117,7 +117,7 @@ function methodList(result) {
     [
       "This page",
       "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and " +
-      "arrays.safetensors."
+          "arrays.safetensors."
     ],
   ];
   return element(

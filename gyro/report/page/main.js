@@ -1,32 +1,32 @@
 // Puts the page together. Tables and words stand at once; figures wait for plotly.js and for being looked at.
 
 const kSections = [
-  {id: "summary", title: "Summary", parts: (result) => summarySection(result)},
+  {id: "summary", title: "Summary", parts: summarySection},
   {
     id: "scaling",
     title: "Singular values: scaling",
     parts: (result) =>
         [scalingTable(result), primeTable(result),
-         ...[svsmFigure, bandwidthFigure, spectraFigure].map((make) => makeFigure(result, make(result)))]
+         ...makeFigures(result, [kSvsmFigure, kBandwidthFigure, kSpectraFigure])]
   },
   {
     id: "rotation",
     title: "Singular vectors: rotation",
-    parts:
-        (result) => [energyFigure, counterFigure, nfFigure, turnFigure, cornerFigure, residualFigure]
-                        .filter(
-                            (make) => result.cornerSites.length || (make !== cornerFigure && make !== residualFigure))
-                        .map((make) => makeFigure(result, make(result)))
+    parts: (result) => makeFigures(
+        result,
+        [kEnergyFigure, kCounterFigure, kNfFigure, kTurnFigure].concat(
+            result.cornerSites.length ? [kCornerFigure, kResidualFigure] : []))
   },
   {
     id: "amount",
     title: "Size and place of the change",
-    parts: (result) => [sizeFigure, changeFigure, cosineFigure].map((make) => makeFigure(result, make(result))).concat([
-      typesTable(result), matricesSection(result)
-    ])
+    parts: (result) =>
+        [...makeFigures(result, [kSizeFigure, kChangeFigure, kCosineFigure]), typesTable(result),
+         matricesSection(result)]
   },
   {id: "made", title: "How these numbers were made", parts: (result) => [methodList(result), flaggedTable(result)]},
 ];
+const makeFigures = (result, specs) => specs.map((spec) => makeFigure(result, spec));
 
 const app = {
   results: [],

@@ -3,34 +3,58 @@
 const kRowGap = 44;
 
 // blocks: [{title, panels: [{title, x, y}]}], x and y being Plotly's axis settings. Returns the layout, how to address
-// each panel's axes, and the height.
+// each panel's axes, and the grid.
 function panelLayout(context, blocks, options) {
-  const {minWidth = 200, panelHeight = 170, maxColumns = 4, gap = 18, legend = [], left = 62, right = 14, bottom = 50} =
-      options;
+  const grid = panelGrid(context, blocks, options);
+  const layout = emptyLayout(grid, options);
+  const axes = [];
+  let y = 0;
+  grid.rows.forEach((row, r) => {
+    // The axis's name stands once in each column, below its last panel.
+    const lowest = (column) => grid.rows.slice(r + 1).every((other) => other.panels.length <= column);
+    if (r > 0) y += gapAbove(grid.rows, r);
+    if (row.title) {
+      const place = {yshift: 22, font: {size: 13}};
+      layout.annotations.push(caption(`<b>${row.title}</b>`, 0, 1 - y / grid.plotHeight, place));
+    }
+    row.panels.forEach((panel, column) => {
+      axes.push(placePanel(context, layout, grid, options, {panel, row, column, y, number: axes.length + 1}));
+      if (!lowest(column)) layout[axisKey("x", axes.length)].title = undefined;
+    });
+    y += grid.panelHeight;
+  });
+  return {layout, axes, ...grid};
+}
+
+// How many panels stand in a row, how large they are, and the rows: [{title, panels}].
+function panelGrid(context, blocks, options) {
+  const {minWidth = 200, panelHeight = 170, maxColumns = 4, gap = 18, legend = [], left = 62, right = 14} = options;
   const inner = context.width - left - right;
-  const most = Math.max(...blocks.map((block) => block.panels.length));
+  const most = Math.max(1, ...blocks.map((block) => block.panels.length));
   const fit = Math.max(1, Math.min(maxColumns, most, Math.floor((inner + gap) / (minWidth + gap))));
   const columns = options.columns?.(fit, most) ?? evenColumns(fit, most);
   const panelWidth = (inner - gap * (columns - 1)) / columns;
   const tall = typeof panelHeight === "function" ? panelHeight(panelWidth) : panelHeight;
-  const legendRoom = legendHeight(context, legend, left + right);
-  const top = legendRoom + 26;
-
   const rows = [];
   for (const block of blocks) {
     for (let i = 0; i < block.panels.length; i += columns) {
       rows.push({title: i === 0 ? block.title : null, panels: block.panels.slice(i, i + columns)});
     }
   }
-  const blockTitles = rows.filter((row) => row.title).length;
-  // Room for the axis's name where a shorter row follows.
-  const gapAbove = (r) =>
-      kRowGap + (rows[r].title ? 26 : 0) + (rows[r].panels.length < rows[r - 1].panels.length ? 14 : 0);
-  const plotHeight = rows.reduce((sum, _, r) => sum + tall + (r ? gapAbove(r) : 0), 0);
-  const margin = {l: left, r: right, t: top + (blockTitles ? 24 : 0), b: bottom};
-  const layout = {
-    height: plotHeight + margin.t + margin.b,
-    margin,
+  const plotHeight = rows.reduce((sum, _, r) => sum + tall + (r ? gapAbove(rows, r) : 0), 0);
+  const legendRoom = legendHeight(context, legend, left + right);
+  return {rows, columns, inner, gap, panelWidth, panelHeight: tall, plotHeight, legendRoom};
+}
+
+// Room for the axis's name where a shorter row follows.
+const gapAbove = (rows, r) =>
+    kRowGap + (rows[r].title ? 26 : 0) + (rows[r].panels.length < rows[r - 1].panels.length ? 14 : 0);
+
+function emptyLayout({rows, plotHeight, legendRoom}, {legend = [], left = 62, right = 14, bottom = 50}) {
+  const top = legendRoom + 26 + (rows.some((row) => row.title) ? 24 : 0);
+  return {
+    height: plotHeight + top + bottom,
+    margin: {l: left, r: right, t: top, b: bottom},
     annotations: [],
     shapes: [],
     showlegend: legend.length > 0,
@@ -47,42 +71,33 @@ function panelLayout(context, blocks, options) {
     },
     meta: {panels: [], legendRoom},
   };
-  const axes = [];
-  let y = 0, number = 0;
-  rows.forEach((row, r) => {
-    // The axis's name stands once in each column, below its last panel.
-    const lowest = (column) => rows.slice(r + 1).every((other) => other.panels.length <= column);
-    if (r > 0) y += gapAbove(r);
-    if (row.title) {
-      layout.annotations.push(caption(`<b>${row.title}</b>`, 0, 1 - y / plotHeight, {yshift: 22, font: {size: 13}}));
-    }
-    row.panels.forEach((panel, column) => {
-      ++number;
-      const suffix = number === 1 ? "" : String(number);
-      const x0 = (column * (panelWidth + gap)) / inner;
-      const domainX = [x0, Math.min(1, x0 + panelWidth / inner)];
-      const domainY = [Math.max(0, 1 - (y + tall) / plotHeight), 1 - y / plotHeight];
-      layout[`xaxis${suffix}`] = {...axisLook(context), ...panel.x, domain: domainX, anchor: `y${suffix}`};
-      layout[`yaxis${suffix}`] = {...axisLook(context), ...panel.y, domain: domainY, anchor: `x${suffix}`};
-      if (column > 0 && options.sharedY) {
-        Object.assign(layout[`yaxis${suffix}`], {showticklabels: false, title: undefined});
-      } else if (column > 0 && !options.nameEachY) {
-        layout[`yaxis${suffix}`].title = undefined;
-      }
-      if (!lowest(column)) layout[`xaxis${suffix}`].title = undefined;
-      if (options.sharedY && number > 1) layout[`yaxis${suffix}`].matches = "y";
-      if (options.sharedX && number > 1) layout[`xaxis${suffix}`].matches = "x";
-      layout.annotations.push(caption(panel.title, domainX[0], domainY[1], {yshift: 2}));
-      layout.meta.panels.push((row.title ? row.title + " " : "") + panel.title.replace(/<[^>]*>/g, ""));
-      axes.push({xaxis: `x${suffix}`, yaxis: `y${suffix}`});
-    });
-    y += tall;
-  });
-  return {layout, axes, height: layout.height, columns, panelWidth, panelHeight: tall};
+}
+
+const axisKey = (letter, number) => `${letter}axis${number === 1 ? "" : number}`;
+
+// Puts one panel into the layout; returns how its axes are called.
+function placePanel(context, layout, grid, options, {panel, row, column, y, number}) {
+  const x0 = (column * (grid.panelWidth + grid.gap)) / grid.inner, suffix = number === 1 ? "" : String(number);
+  const domainX = [x0, Math.min(1, x0 + grid.panelWidth / grid.inner)];
+  const domainY = [Math.max(0, 1 - (y + grid.panelHeight) / grid.plotHeight), 1 - y / grid.plotHeight];
+  const xaxis = {...axisLook(context), ...panel.x, domain: domainX, anchor: `y${suffix}`};
+  const yaxis = {...axisLook(context), ...panel.y, domain: domainY, anchor: `x${suffix}`};
+  if (column > 0 && options.sharedY) {
+    Object.assign(yaxis, {showticklabels: false, title: undefined});
+  } else if (column > 0 && !options.nameEachY) {
+    yaxis.title = undefined;
+  }
+  if (options.sharedY && number > 1) yaxis.matches = "y";
+  layout[axisKey("x", number)] = xaxis;
+  layout[axisKey("y", number)] = yaxis;
+  layout.annotations.push(caption(panel.title, domainX[0], domainY[1], {yshift: 2}));
+  layout.meta.panels.push((row.title ? row.title + " " : "") + panel.title.replace(/<[^>]*>/g, ""));
+  return {xaxis: `x${suffix}`, yaxis: `y${suffix}`};
 }
 
 // Seven panels in rows of four and three, not of five and two.
 function evenColumns(fit, count) { return Math.ceil(count / Math.ceil(count / fit)); }
+const oneRowOrEven = (fit, most) => (fit >= most ? most : evenColumns(Math.min(fit, 4), most));
 
 const caption = (text, x, y, more = {}) => ({
   text,
@@ -136,7 +151,8 @@ function typePanels(context, options) {
 }
 
 // Axis of layers: whole numbers.
-function layerAxis(result, context) {
+function layerAxis(context) {
+  const {result} = context;
   const first = result.layers[0], last = result.layers[result.layers.length - 1];
   return {
     title: axisTitle("layer"),
@@ -180,12 +196,6 @@ function logAxis(values, title) {
 // Indices counted from 1 on a logarithmic axis.
 const indexAxis = () => ({title: axisTitle("singular index"), type: "log", dtick: 1, minor: {ticks: ""}});
 
-// One line of the values of each layer.
-function layerLine(result, type, value) {
-  const sites = result.sitesOf(type);
-  return {x: sites.map((site) => site.layer), y: sites.map(value)};
-}
-
 // On a phone, figures begin with one model instead of all.
 const narrowWindow = () => window.innerWidth < 600;
 
@@ -212,5 +222,11 @@ function whichChoice(result) {
   if (some.length < result.comparisons.length) options.unshift(["related", "models related to the base"]);
   return {key: "which", label: "Show", options};
 }
-const chosen = (context) =>
-    (context.state.which === "related" ? related(context.result.comparisons) : context.result.comparisons);
+
+// The comparisons that a figure shows: all, those related to the base, or one.
+function chosen(context) {
+  const {result: {comparisons}, state} = context, which = state.comparison ?? state.which;
+  if (which === "all" || which === "overlay") return comparisons;
+  return which === "related" ? related(comparisons) : [comparisons[Number(which)]];
+}
+const chosenOne = (context) => context.result.comparisons[Number(context.state.comparison)];

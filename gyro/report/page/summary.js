@@ -4,14 +4,13 @@ const kClaims = [
   {
     id: "uniform_scaling",
     question: "Do singular values scale uniformly?",
-    words:
-        {
-          yes: "Yes, more than chance",
-          some_types: "More than chance in some types:",
-          as_chance: "As uniform as chance",
-          no: "No",
-          unclear: "Uniform; null not drawn"
-        }
+    words: {
+      yes: "Yes, more than chance",
+      some_types: "More than chance in some types:",
+      as_chance: "As uniform as chance",
+      no: "No",
+      unclear: "Uniform; null not drawn"
+    }
   },
   {
     id: "co_rotation",
@@ -142,7 +141,7 @@ function summarySection(result) {
   return [
     element("p", {class: "lead"}, intro),
     element("div", {class: "cards"}, result.comparisons.map(comparisonCard)),
-    makeFigure(result, overviewFigure(result)),
+    makeFigure(result, kOverviewFigure),
     modelsTable(result),
   ];
 }

@@ -53,8 +53,7 @@ function scalingTable(result) {
     holder.replaceChildren(makeTable({
       id: "table3",
       title: "Table 3: scaling factors, mean ± std",
-      read:
-          "Over the top 90 % of the singular values of all layers. Below each, the mean and the std as multiples " +
+      read: "Over the top 90 % of the singular values of all layers. Below each, the mean and the std as multiples " +
           "of what a structureless change of the same size gives: ×1.00 is chance, and a std well under ×1 " +
           "would be scaling more uniform than chance.",
       columns,
@@ -132,8 +131,7 @@ function typesTable(result) {
   return makeTable({
     id: "types",
     title: "Everything measured, by type",
-    read:
-        "Means over layers; counter/co is the ratio of the energies summed over layers, z its distance from 1 in " +
+    read: "Means over layers; counter/co is the ratio of the energies summed over layers, z its distance from 1 in " +
         "standard deviations of chance. A dash: not defined, or the first-order null does not hold.",
     columns: [column("Model", false), column("Type", false), ...kTypeColumns.map(([label]) => column(label))],
     rows,
