@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "gyro/base/error.h"
@@ -39,16 +40,20 @@ constexpr std::array kRowKeys = {"rank",
                                  "nf_chance",
                                  "nf_robust_chance",
                                  "scale",
+                                 "scale_sd",
                                  "relative_change",
                                  "cosine",
                                  "polar_inner",
                                  "q1_orthogonality",
                                  "q2_orthogonality",
                                  "unchanged",
+                                 "sparse_expected",
                                  "stable_rank",
+                                 "update_rank",
                                  "rounding_over_residual"};
-constexpr std::array kRowEnergyKeys = {"total",           "scaling", "co_rotation", "counter_rotation", "leakage",
-                                       "counter_over_co", "z"};
+constexpr std::array kRowEnergyKeys = {"total",          "scaling",         "co_rotation", "counter_rotation",
+                                       "leakage",        "counter_over_co", "z",           "symmetric_share",
+                                       "symmetric_null", "symmetric_sd",    "symmetric_z", "rounding_ratio"};
 constexpr std::array kRowNullKeys = {"valid", "alpha_mean", "alpha_std",    "alpha_method",
                                      "nf",    "nf_robust",  "nf_robust_sd", "sampled"};
 constexpr std::array kTypeKeys = {"type",
@@ -64,15 +69,28 @@ constexpr std::array kTypeKeys = {"type",
                                   "counter_over_co",
                                   "counter_over_co_sd",
                                   "z",
+                                  "symmetric_share",
+                                  "symmetric_null",
+                                  "symmetric_sd",
+                                  "symmetric_z",
+                                  "rounding_ratio",
                                   "scale_mean",
+                                  "scale_sd",
                                   "relative_change_mean",
                                   "unchanged",
+                                  "sparse_expected",
+                                  "update_rank",
+                                  "k_eff",
                                   "alpha_mean_over_null",
                                   "alpha_std_over_null",
                                   "nf_mean_over_null",
                                   "nf_robust_mean_over_null"};
 constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
 constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
+constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
+constexpr std::array kSideKeys = {"input", "input_sd", "turn", "turn_sd", "stretch", "stretch_sd"};
+constexpr std::array kVerdictKeys = {"uniform_scaling", "co_rotation"};
+constexpr std::array kMarginKeys = {"uniform_scaling"};
 constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
 constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
                                    "layers", "parameters", "dtypes",   "sha256"};
@@ -207,6 +225,10 @@ Json type_rows(const Json& types) {
     Json& row = rows.emplace_back(picked(type, kTypeKeys));
     row["energy"] = picked(member(type, "energy"), kTypeEnergyKeys);
     row["null"] = picked(member(type, "null"), kTypeNullKeys);
+    row["rescaled"] = picked(member(type, "rescaled"), kSymmetryKeys);
+    row["side"] = picked(member(type, "side"), kSideKeys);
+    row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
+    row["margins"] = picked(member(type, "margins"), kMarginKeys);
   }
   return rows;
 }
@@ -254,9 +276,12 @@ Curves curves_of(const Source& source, const Json& site, const Json& row, const 
   const TurnNull null = valid ? turn_null(base, m, s) : TurnNull{};
   out.null.add(valid ? bin_means(null.short_side, bins) : unknown);
   if (m != n) out.null.add(valid ? bin_means(null.long_side, bins) : unknown);
-  std::vector<double> alpha(base.size());
-  std::transform(post.begin(), post.end(), base.begin(), alpha.begin(), std::divides<>());
-  out.alpha.add(bin_means(alpha, even_bins(n, detail.rows)));
+  // One value of each bin, not their mean, which would even out the scatter that is judged.
+  const std::vector<int64_t> rows = even_bins(n, detail.rows);
+  for (size_t b = 0; b + 1 < rows.size(); ++b) {
+    const auto middle = static_cast<size_t>((rows[b] + rows[b + 1] - 1) / 2);
+    out.alpha.add(static_cast<float>(post[middle] / base[middle]));
+  }
   return out;
 }
 
@@ -303,6 +328,7 @@ Json comparison_json(const Source& source, const Json& sites, const Detail& deta
   }
   return {{"post", picked(document["post"], kModelKeys)},
           {"role", document["role"]},
+          {"noise_of", member(document, "noise_of")},
           {"folder", folder_name(source.input->folder)},
           {"types", type_rows(document["types"])},
           {"findings", finding_rows(document["findings"])},
@@ -335,12 +361,15 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   Json columns = Json::object(), bins = Json::object(), rows = Json::object(), comparisons = Json::array();
   add_columns(sites, "", kSiteKeys, columns);
   FloatBlock sigma;
+  Json norms = Json::array();
   for (const Json& site : sites) {
     const int64_t n = whole(site, "n");
+    const std::vector<double> base = array_values(*result.first, "base." + site_name(site) + "sigma", {n});
+    norms.push_back(rounded(std::sqrt(std::inner_product(base.begin(), base.end(), base.begin(), 0.0))));
     const std::vector<int64_t> edges = log_bins(n, detail.curve);
     bins[std::to_string(n)] = edges;
     rows[std::to_string(n)] = std::min(n, detail.rows);
-    sigma.add(bin_means(array_values(*result.first, "base." + site_name(site) + "sigma", {n}), edges));
+    sigma.add(bin_means(base, edges));
   }
   for (const Source& source : result.comparisons)
     comparisons.push_back(comparison_json(source, sites, detail, threads));
@@ -348,6 +377,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"options", picked(member(result.first->document, "options"), kOptionKeys)},
                {"base", picked(result.base(), kModelKeys)},
                {"sites", std::move(columns)},
+               {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
                {"heat_rows", std::move(rows)},
                {"sigma", sigma.encoded()},

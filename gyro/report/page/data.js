@@ -27,15 +27,6 @@ function lazily(make) {
   return () => (value ??= make());
 }
 
-// One value a result, made when first asked for.
-function remembered(make) {
-  const made = new WeakMap();
-  return (result) => {
-    if (!made.has(result)) made.set(result, make(result));
-    return made.get(result);
-  };
-}
-
 const isFused = (type) => type === "W_QKV" || type === "W_gate_up";
 
 // Where each matrix's values stand in the blocks: points of its curves, rows of its heatmap column.
@@ -63,24 +54,30 @@ function openSites(raw) {
   return sites;
 }
 
-function openComparison(raw, index) {
+function openComparison(raw, index, result) {
   const blocks = {}, rows = strict(raw.rows);
   for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
   const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
   const types = new Map(raw.types.map((type) => [type.type, strict(type)]));
   const findings = new Map(raw.findings.map((finding) => [finding.id, strict(finding)]));
+  const value = (site, key) => rows[key][site.index];
   return {
     index,
+    result,
     name: raw.post.name,
     role: raw.role,
     post: strict(raw.post),
+    noiseOf: raw.noise_of,
     folder: raw.folder,
     types,
     findings,
     // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.
     unrelated: findings.get("unrelated")?.verdict === "yes",
-    value: (site, key) => rows[key][site.index],
+    value,
+    type: (name, key) => types.get(name)?.[key] ?? null,
+    // s = ‖E‖ / (|c| ‖W_b‖), the size of what is not scale; per matrix, or over some of them.
+    size: (sites) => changeSize(result, value, sites),
     sigma: (site) => curve("sigma", site),
     turnU: (site) => curve("turn_u", site),
     turnV: (site) => curve("turn_v", site),
@@ -98,25 +95,58 @@ function openComparison(raw, index) {
   };
 }
 
+function changeSize(result, value, sites) {
+  let rest = 0, scaled = 0;
+  for (const site of sites) {
+    const total = value(site, "energy.total"), c = value(site, "scale");
+    if (!isNumber(total) || !isNumber(c)) continue;
+    rest += total;
+    scaled += (c * result.norms[site.index]) ** 2;
+  }
+  return scaled > 0 ? Math.sqrt(rest / scaled) : null;
+}
+
 function openResult(raw) {
   const sites = openSites(raw);
   const sigma = lazily(() => decodeFloats(raw.sigma));
   const places = new Map(sites.map((site) => [`${site.layer} ${site.type}`, site]));
-  const comparisons = raw.comparisons.map(openComparison);
-  return {
+  const result = {
     gyro: strict(raw.gyro),
     options: strict(raw.options),
     base: strict(raw.base),
+    norms: raw.norms,
     sites,
-    comparisons,
-    posts: comparisons.filter((comparison) => comparison.role === "post"),
     layers: [...new Set(sites.map((site) => site.layer))].sort((a, b) => a - b),
     types: [...new Set(sites.map((site) => site.type))].sort((a, b) => typeOrder(a) - typeOrder(b)),
     site: (layer, type) => places.get(`${layer} ${type}`),
     sitesOf: (type) => sites.filter((site) => site.type === type),
     baseSigma: (site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points),
-    cornerSites: sites.filter((site) => comparisons.some((comparison) => comparison.corner(site))),
   };
+  result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));
+  findNoise(result.comparisons);
+  result.comparisons = besideTheirPosts(result.comparisons);
+  result.comparisons.forEach((comparison, i) => (comparison.index = i));
+  result.posts = result.comparisons.filter((comparison) => comparison.role === "post");
+  result.cornerSites = sites.filter((site) => result.comparisons.some((comparison) => comparison.corner(site)));
+  return result;
+}
+
+// Which post a noise control imitates: the one that the result names, in older ones the first of its folder.
+function findNoise(comparisons) {
+  for (const one of comparisons) {
+    const posts = comparisons.filter((other) => other.role === "post" && other.folder === one.folder);
+    const older = one.role === "control" && one.post.id === "noise" && one.post.path === null;
+    one.imitates = one.noiseOf ? posts.find((post) => post.post.id === one.noiseOf) : older ? posts[0] : undefined;
+    if (one.imitates && one.name === "noise") one.name = `noise (${one.imitates.name})`;
+    if (one.imitates) one.imitates.noise ??= one;
+  }
+}
+
+// Each post with its noise after it, then the other controls.
+function besideTheirPosts(comparisons) {
+  const posts = comparisons.filter((comparison) => comparison.role === "post");
+  const paired = posts.flatMap((post) => (post.noise ? [post, post.noise] : [post]));
+  return [...paired, ...comparisons.filter((comparison) => !paired.includes(comparison))];
 }
 
 const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"];

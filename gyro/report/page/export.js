@@ -1,6 +1,8 @@
-// Downloads of a figure: an image as it is drawn, and the values that are drawn.
+// A figure's values: as lines that say what each of them is (to download, and as a table), by the arrow keys, and as an
+// image.
 
-const fileName = (figure, ending) => `gyro-${figure.result.base.name}-${figure.id}.${ending}`.replace(/[^\w.-]+/g, "_");
+const fileName = (figure, ending) =>
+    `gyro-${figure.result.base?.name ?? "families"}-${figure.id}.${ending}`.replace(/[^\w.-]+/g, "_");
 
 async function saveImage(figure, format) {
   if (!figure.drawn) draw(figure);
@@ -18,26 +20,83 @@ async function saveImage(figure, format) {
   say(`${format.toUpperCase()} saved`);
 }
 
-// The drawn values: one line for each point, or for each cell of a heatmap.
-function valuesOf(figure) {
-  const lines = [["panel", "trace", "x", "y", "value"]];
-  const titles = figure.plot.layout.meta?.panels ?? [];
-  for (const trace of figure.plot.data) {
-    if (trace.meta?.helper) continue;
-    const panel = titles[Number((trace.xaxis ?? "x").slice(1) || 1) - 1] ?? "";
-    if (trace.type === "heatmap") {
-      trace.z.forEach(
-          (row, i) => row.forEach((z, j) => lines.push([panel, trace.name ?? "", trace.x[j], trace.y[i], z])));
-    } else {
-      Array.from(trace.x).forEach((x, i) => lines.push([panel, trace.name ?? "", x, trace.y[i], null]));
-    }
+// The values that a figure shows, one a line, under these heads.
+const kTidyHeads = ["model", "role", "type", "layer", "index", "quantity", "value", "null", "unit"];
+
+function tidyRows(figure) {
+  const rows = figure.tidy.flatMap((tidy, i) => (tidy ? tidyOfTrace(figure.plot.data[i], tidy) : []));
+  return rows.filter((row) => isNumber(row[6]));
+}
+
+function tidyOfTrace(trace, tidy) {
+  const {comparison, quantity, unit = "", along = "layer", nulls} = tidy;
+  const model = comparison?.name ?? tidy.model, role = comparison?.role ?? "base";
+  const line = (value, i, {layer = tidy.layer ?? tidy.layers?.[i], index = null}) =>
+      [model, role, tidy.type ?? tidy.types?.[i], layer, index, quantity, value,
+       Array.isArray(nulls) ? nulls[i] : nulls, unit];
+  if (trace.z) {
+    const place = (i, j) =>
+        (tidy.pairs ? {index: `${trace.y[i]}:${trace.x[j]}`} : {index: trace.y[i], layer: trace.x[j]});
+    return trace.z.flatMap((cells, i) => cells.map((value, j) => line(value, 0, place(i, j))));
   }
-  return lines;
+  const xs = Array.from(tidy.x ?? trace.x);
+  const values = tidy.of === "x" ? xs : Array.from(tidy.values ?? trace.y);
+  return values.map((value, i) => line(value, i, tidy.of === "x" || along === "s" ? {} : {[along]: xs[i]}));
 }
 
 function saveValues(figure) {
   if (!figure.drawn) draw(figure);
-  const text = valuesOf(figure).map((line) => line.map(csvField).join(",")).join("\n") + "\n";
+  const text = [kTidyHeads, ...tidyRows(figure)].map((line) => line.map(csvField).join(",")).join("\n") + "\n";
   download(fileName(figure, "csv"), text, "text/csv");
   say("CSV saved");
+}
+
+// The same as a table, made when opened.
+const kMostValues = 400;
+function valuesSection(figure) {
+  const holder = element("div");
+  const fill = () => {
+    if (!figure.drawn) draw(figure);
+    const rows = tidyRows(figure), numeric = new Set(["layer", "index", "value", "null"]);
+    const shown =
+        rows.slice(0, kMostValues)
+            .map((row) => row.map((value) => (isNumber(value) ? numberCell(value, significant(value, 5)) : value)));
+    const more = rows.length > shown.length ? `The first ${shown.length} of ${rows.length} values; CSV has all.` : "";
+    holder.replaceChildren(makeTable({
+      id: `values-${figure.id}`,
+      title: "Values",
+      columns: kTidyHeads.map((head) => ({label: head, tex: head, heads: [head], numeric: numeric.has(head)})),
+      rows: shown,
+      note: more
+    }));
+  };
+  const details = element(
+      "details", {class: "values", ontoggle: () => details.open && fill()}, element("summary", {}, "Values as a table"),
+      holder);
+  figure.refreshValues = () => details.open && fill();
+  return details;
+}
+
+// Left and right go along a trace, up and down from trace to trace; the label is shown and said.
+function readByKey(figure, event) {
+  const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
+  if (!step || !figure.drawn || event.target !== figure.plot) return;
+  event.preventDefault();
+  const traces =
+      figure.plot.data.map((trace, i) => ({trace, i})).filter(({trace, i}) => figure.tidy[i] && !trace.meta?.helper);
+  if (!traces.length) return;
+  const wrap = (value, size) => ((value % size) + size) % size;
+  const size = (at) =>
+      (traces[at].trace.z ? traces[at].trace.z.length * traces[at].trace.x.length : traces[at].trace.x.length);
+  const cursor = figure.cursor ?? {at: 0, point: -step[1]};
+  const at = wrap(cursor.at + step[0], traces.length);
+  const point = wrap(Math.min(cursor.point, size(at) - 1) + step[1], size(at));
+  figure.cursor = {at, point};
+  const {trace, i} = traces[at], across = trace.x.length;
+  const pointNumber = trace.z ? [Math.floor(point / across), point % across] : point;
+  const subplot = (trace.xaxis ?? "x") + (trace.yaxis ?? "y");
+  window.Plotly.Fx.hover(figure.plot, [{curveNumber: i, pointNumber}], subplot);
+  const label = [...figure.plot.querySelectorAll(".hoverlayer text")].map((node) => node.textContent).join(" ");
+  const panel = figure.plot.layout.meta.panels[Number((trace.xaxis ?? "x").slice(1) || 1) - 1];
+  say(`${panel}: ${label}`);
 }

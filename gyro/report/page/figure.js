@@ -4,23 +4,25 @@
 const figures = new Map();
 let observer = null;
 
-// spec: id, title, read (how to read it), choices(result) → [{key, label, options: [[value, label]], value}],
-// panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add to panels.layout.
-// context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
+// spec: id, title, read (how to read it), uses (which of the page's choices: "model", "type", "layer"),
+// choices(result) → its own: [{key, label, options: [[value, label]], value}], about(context) → what is shown, in
+// words, panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add to
+// panels.layout. context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
 function makeFigure(result, spec) {
-  const state = {}, choices = spec.choices?.(result) ?? [];
-  for (const choice of choices) state[choice.key] = String(choice.value ?? choice.options[0][0]);
-  const plot = element("div", {class: "plot", role: "img", id: `plot-${spec.id}`});
-  const note = element("p", {class: "note"});
-  const figure = {id: spec.id, spec, result, state, plot, note, drawn: false, wanted: false};
-  const controls = choices.filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
+  const plot = element("div", {class: "plot", role: "group", tabindex: "0", id: `plot-${spec.id}`});
+  const note = element("p", {class: "note"}), about = element("span", {class: "about"});
+  const choices = (spec.choices?.(result) ?? []).filter((choice) => choice.options.length > 1);
+  const figure = {id: spec.id, spec, result, choices, plot, note, about, drawn: false, wanted: false};
   const heading = `heading-${spec.id}`;
   figure.root = element(
       "section", {class: "card figure", id: spec.id, "aria-labelledby": heading},
-      element("div", {class: "card-head"}, element("h3", {id: heading}, spec.title), figureTools(figure)),
+      element("div", {class: "card-head"}, element("h3", {id: heading}, spec.title, " ", about), figureTools(figure)),
       element("p", {class: "read"}, ...typeset(spec.read)),
-      controls.length ? element("div", {class: "choices"}, controls) : null, plot, note);
-  plot.setAttribute("aria-label", `${spec.title}. ${spec.read}`);
+      choices.length ? element("div", {class: "choices"}, choices.map((choice) => choiceControl(choice, spec.id))) :
+                       null,
+      plot, note, valuesSection(figure));
+  plot.setAttribute("aria-label", `${spec.title}. ${spec.read} Arrow keys read the values.`);
+  plot.addEventListener("keydown", (event) => readByKey(figure, event));
   figures.set(spec.id, figure);
   return figure.root;
 }
@@ -33,23 +35,29 @@ function figureTools(figure) {
       tool("CSV", "Download the values that are drawn", () => saveValues(figure)));
 }
 
-function choiceControl(figure, choice) {
-  const select = element("select", {
-    "data-choice": choice.key,
-    onchange: (event) => {
-      figure.state[choice.key] = event.target.value;
-      draw(figure);
-    },
-  });
-  for (const [value, label] of choice.options) {
-    select.append(element("option", {value, selected: String(value) === figure.state[choice.key]}, label));
-  }
-  return element("label", {}, element("span", {}, choice.label), select);
+// Everything that a figure shows depends on, by name.
+function stateOf({spec, result, choices}) {
+  const own = choices.map((choice) => [choice.key, valueOf(spec.id, choice)]);
+  const shared = pageChoices(result).map((choice) => [choice.key, valueOf("", choice)]);
+  return Object.fromEntries([...shared, ...own]);
 }
 
 function contextOf(figure) {
   const width = themeState.printing ? kPrintWidth : Math.floor(figure.plot.getBoundingClientRect().width);
-  return {result: figure.result, state: figure.state, width, narrow: width < 560, colors: colors()};
+  return {result: figure.result, state: stateOf(figure), width, narrow: width < 560, colors: colors()};
+}
+
+// A choice was made: whatever depends on it is drawn again.
+function redrawFor(name) {
+  for (const figure of figures.values()) {
+    const depends = kShared.includes(name) ? figure.spec.uses.includes(name) : name.startsWith(figure.id + ".");
+    if (!depends) continue;
+    if (figure.drawn) {
+      draw(figure);
+    } else {
+      reserve(figure);
+    }
+  }
 }
 
 // On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
@@ -71,6 +79,9 @@ function draw(figure) {
   if (context.width < 50) return;
   const panels = figure.spec.panels(context), {layout} = panels;
   const {data, note} = figure.spec.build(context, panels);
+  // What the values are is for the page, not for Plotly.
+  figure.tidy = data.map((trace) => trace.tidy);
+  for (const trace of data) delete trace.tidy;
   const c = context.colors;
   const full = {
     ...layout,
@@ -92,8 +103,11 @@ function draw(figure) {
   widenForLegend(figure, data, full);
   figure.note.textContent = note ?? "";
   figure.note.hidden = !note;
+  figure.about.textContent = figure.spec.about?.(context) ?? aboutChoices(context, figure.spec.uses);
+  figure.cursor = null;
   figure.drawn = true;
   figure.width = context.width;
+  figure.refreshValues();
 }
 
 // The room for the legend is estimated; where its text is wider than that, it is drawn again with the room it needs.

@@ -4,35 +4,79 @@ const kParts = [
   ["co_rotation", "co-rotation"], ["counter_rotation", "counter-rotation"], ["leakage", "leakage"],
   ["scaling", "scaling"]
 ];
+const energyModels = (context) => withoutNoise(shownModels(context));
 
-function energyPanels(context) {
-  const over = context.state.view === "over";
-  const y = over ? {type: "log", title: axisTitle("share / chance"), nticks: 6, dtick: "D2", exponentformat: "none"} :
-                   {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25};
-  const legend = kParts.map(([, name]) => name).concat("chance");
-  return typePanels(context, {x: layerAxis(context), y, sharedY: true, legend});
+// What the panel's title says: the pooled ratio, which is what eq. 8 is about, with its null.
+function counterText(comparison, type) {
+  const ratio = comparison.type(type, "counter_over_co"), sd = comparison.type(type, "counter_over_co_sd");
+  return `counter/co ${fixed(ratio, 3)}, null 1 ± ${significant(sd, 1)}`;
 }
 
-// The parts of one type stacked over layers, and what chance gives: a line at each boundary.
+function energyPanels(context) {
+  const {state} = context;
+  const y = {
+    split: {title: axisTitle("counter ↓  share of ‖E‖²  ↑ co"), tickformat: ".0%", nticks: 7, zeroline: true},
+    shares: {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25},
+    over: logAxis([0.7, 1.4, ...energyRatioValues(context)], axisTitle("share / chance"))
+  }[state.view];
+  const parts = state.view === "split" ? kParts.slice(0, 2) : kParts;
+  return typePanels(
+      context, {
+        x: layerAxis(context),
+        y: {...y, zerolinecolor: context.colors.axis},
+        sharedY: true,
+        legend: parts.map(([, name]) => name).concat("chance"),
+        models: energyModels(context)
+      },
+      (type, comparison) => ({sub: context.narrow ? undefined : counterText(comparison, type)}));
+}
+
+const energyRatioValues = (context) => energyModels(context).flatMap(
+    (comparison) => shownTypes(context).flatMap((type) => comparison.result.sitesOf(type).flatMap((site) => {
+      const chance = energyChance(site);
+      return kParts.map(([key]) => comparison.value(site, `energy.${key}`) / chance[key]).filter(Number.isFinite);
+    })));
+
+function energyBar(context, comparison, type, axis, [key, name], {first, sign = 1}) {
+  const {colors} = context, sites = comparison.result.sitesOf(type), chance = energyChance(sites[0]);
+  const shares = sites.map((site) => comparison.value(site, `energy.${key}`));
+  return {
+    type: "bar",
+    ...axis,
+    x: sites.map((site) => site.layer),
+    y: shares.map((value) => (isNumber(value) ? sign * value : null)),
+    name,
+    legendgroup: key,
+    showlegend: first,
+    customdata: shares.map((value) => [value ?? NaN, chance[key] ?? NaN]),
+    width: comparison.result.layers.length > 16 ? 1 : 0.8,
+    marker: {color: colors.parts[key], line: {width: 0}},
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>${
+        name}: %{customdata[0]:.2%}<br>chance: %{customdata[1]:.2%}<extra>${plotName(comparison)}</extra>`,
+    tidy: {comparison, type, quantity: `energy.${key}`, values: shares, nulls: chance[key]}
+  };
+}
+
+// Co-rotation above zero and counter-rotation below it: eq. 8 holds as far as blue is longer than orange.
+function energySplit(context, comparison, type, axis, first) {
+  const chance = energyChance(comparison.result.sitesOf(type)[0]);
+  const bars =
+      kParts.slice(0, 2).map((part, p) => energyBar(context, comparison, type, axis, part, {first, sign: p ? -1 : 1}));
+  const lines = [chance.co_rotation, -chance.counter_rotation].map(
+      (level, i) => levelLine(
+          context, axis, level,
+          {text: `chance: ${(100 * Math.abs(level)).toFixed(1)} % each`, first: first && i === 0}));
+  return [...bars, ...lines];
+}
+
+// All parts stacked over layers, and what chance gives: a line at each boundary.
 function energyShares(context, comparison, type, axis, first) {
-  const {colors, result} = context, sites = result.sitesOf(type), chance = energyChance(sites[0]);
+  const chance = energyChance(comparison.result.sitesOf(type)[0]);
   const data = [];
   let below = 0;
-  for (const [key, name] of kParts) {
-    const share = sites.map((site) => comparison.value(site, `energy.${key}`));
-    data.push({
-      type: "bar",
-      ...axis,
-      x: sites.map((site) => site.layer),
-      y: share,
-      name,
-      legendgroup: key,
-      showlegend: first,
-      customdata: share.map(() => chance[key] ?? NaN),
-      width: result.layers.length > 16 ? 1 : 0.8,
-      marker: {color: colors.parts[key], line: {width: 0}},
-      hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.2%}<br>chance: %{customdata:.2%}<extra></extra>`
-    });
+  for (const part of kParts) {
+    const [key] = part;
+    data.push(energyBar(context, comparison, type, axis, part, {first}));
     below += chance[key] ?? 0;
     if (key !== "scaling" && below > 0.002 && below < 0.9995)
       data.push(levelLine(context, axis, below, {text: `chance: up to ${(100 * below).toFixed(1)} %`}));
@@ -41,177 +85,272 @@ function energyShares(context, comparison, type, axis, first) {
 }
 
 function energyRatios(context, comparison, type, axis, first) {
-  const {colors, result} = context, sites = result.sitesOf(type), chance = energyChance(sites[0]);
-  const lines = kParts.filter(([key]) => chance[key] > 1e-9)
-                    .map(([key, name], p) => plainLine(axis, {
-                           mode: "lines+markers",
-                           ...layerLine(
-                               result, type,
-                               (site) => {
-                                 const share = comparison.value(site, `energy.${key}`);
-                                 return isNumber(share) ? share / chance[key] : null;
-                               }),
-                           name,
-                           group: key,
-                           first,
-                           line: {color: colors.parts[key], width: 1.8},
-                           marker: {size: 5, symbol: kSymbols[p]},
-                           hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`
-                         }));
+  const {colors} = context, {result} = comparison, chance = energyChance(result.sitesOf(type)[0]);
+  const value = (key) => (site) => {
+    const part = comparison.value(site, `energy.${key}`);
+    return isNumber(part) && chance[key] > 1e-9 ? part / chance[key] : null;
+  };
+  const lines =
+      kParts.map(([key, name], p) => plainLine(axis, {
+                   mode: "lines+markers",
+                   ...layerLine(result, type, value(key)),
+                   name,
+                   group: key,
+                   first,
+                   line: {color: colors.parts[key], width: 1.8},
+                   marker: {size: 5, symbol: kSymbols[p]},
+                   hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`,
+                   tidy: {comparison, type, quantity: `energy.${key} over chance`, nulls: 1}
+                 }));
   return [...lines, levelLine(context, axis, 1, {first})];
 }
+
+const kEnergyViews = {
+  split: {draw: energySplit, note: ""},
+  shares: {draw: energyShares, note: "Scaling is the thin slice on top: one diagonal among many entries."},
+  over: {draw: energyRatios, note: "Square matrices have no leakage."}
+};
 
 const kEnergyFigure = {
   id: "energy",
   title: "Energy budget of the change: the test of eq. 8",
-  read: "The change, beyond its common scale, split in base’s singular directions: scaling (diagonal), " +
-      "co-rotation (both sides turn alike), counter-rotation (they turn against each other), leakage (out " +
-      "of base’s span). Dashed: what chance gives. If eq. 8 held beyond chance, co-rotation would reach " +
-      "above its dashed line.",
-  choices: (result) =>
-      [comparisonChoice(result),
-       {key: "view", label: "Show", options: [["shares", "shares"], ["over", "multiples of chance"]]}],
+  read:
+      "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, both sides turn alike. " +
+      "Downwards: counter-rotation, they turn against each other. Eq. 8 holds as far as the upper bar is longer than the " +
+      "lower one; chance gives both the same (dashed). The rest is leakage out of base’s span, and scaling.",
+  uses: ["model", "type"],
+  choices: () => [{
+    key: "view",
+    label: "Show",
+    options: [["split", "co- against counter-rotation"], ["shares", "all shares"], ["over", "multiples of chance"]]
+  }],
   panels: energyPanels,
   build(context, {layout, axes}) {
-    const comparison = chosenOne(context), over = context.state.view === "over";
-    const draw = over ? energyRatios : energyShares;
-    layout.barmode = "stack";
-    return {
-      data: context.result.types.flatMap((type, t) => draw(context, comparison, type, axes[t], t === 0)),
-      note: over ? "Square matrices have no leakage." :
-                   "Scaling is the thin slice on top: one diagonal among many entries."
-    };
+    const {draw: marks, note} = kEnergyViews[context.state.view], types = shownTypes(context);
+    layout.barmode = context.state.view === "split" ? "overlay" : "stack";
+    const data = energyModels(context).flatMap(
+        (comparison, c) => types.flatMap(
+            (type, t) => marks(context, comparison, type, axes[c * types.length + t], c === 0 && t === 0)));
+    return {data, note};
   },
 };
 
-// One and two standard deviations of chance around 1.
-function counterBands({colors}, sites, axis, first) {
+// What the counter figure can show: its value, null and standard deviation at a site.
+const kSymmetries = {
+  ratio: {
+    label: "counter / co",
+    value: (comparison, site) => comparison.value(site, "energy.counter_over_co"),
+    middle: () => 1,
+    sd: (comparison, site) => counterOverCoSd(site),
+    z: "energy.z",
+    quantity: "energy.counter_over_co"
+  },
+  share: {
+    label: "symmetric share less its null",
+    value(comparison, site) {
+      const rho = comparison.value(site, "energy.symmetric_share"),
+            chance = comparison.value(site, "energy.symmetric_null");
+      return isNumber(rho) && isNumber(chance) ? rho - chance : null;
+    },
+    middle: () => 0,
+    sd: (comparison, site) => comparison.value(site, "energy.symmetric_sd"),
+    z: "energy.symmetric_z",
+    quantity: "energy.symmetric_share - energy.symmetric_null"
+  },
+};
+const hasShare = (result) => result.comparisons.some(
+    (comparison) => result.sites.some((site) => isNumber(comparison.value(site, "energy.symmetric_share"))));
+
+// Two and four standard deviations of chance: one band where all models share it, else a whisker at each mark.
+function counterBands({colors}, measure, comparison, sites, axis, first) {
   const x = sites.map((site) => site.layer), wide = [x[0] - 0.5, ...x, x[x.length - 1] + 0.5];
-  const sds = sites.map(counterOverCoSd), sd = [sds[0], ...sds, sds[sds.length - 1]];
-  const bands = [4, 2].map((width) => band(wide, wide.map(() => 1), sd.map((s) => width * s), axis, {
-                             fillcolor: colors.band,
-                             name: `null ± ${width} sd`,
-                             legendgroup: `null${width}`,
-                             showlegend: first,
-                           }));
-  const one = plainLine(axis, {
-    x: [wide[0], wide[wide.length - 1]],
-    y: [1, 1],
-    line: {color: colors.reference, width: 1},
-    hoverinfo: "skip",
-    name: "null",
-    meta: {helper: true}
+  const sds = sites.map((site) => measure.sd(comparison, site)), sd = [sds[0], ...sds, sds[sds.length - 1]];
+  const middle = wide.map(() => measure.middle());
+  const bands = [[4, colors.band], [2, colors.strongBand]].map(
+      ([width, fillcolor]) => band(wide, middle, sd.map((s) => width * s), axis, {
+        fillcolor,
+        name: `null ± ${width} sd`,
+        legendgroup: `null${width}`,
+        showlegend: first,
+      }));
+  const line = {color: colors.reference, width: 1};
+  return [
+    ...bands, plainLine(axis, {
+      x: [wide[0], wide[wide.length - 1]],
+      y: [middle[0], middle[0]],
+      line,
+      hoverinfo: "skip",
+      name: "null",
+      meta: {helper: true}
+    })
+  ];
+}
+
+function counterLine(context, measure, comparison, type, axis, first) {
+  const {result} = comparison, sites = result.sitesOf(type), {color} = lineOf(comparison);
+  const own = context.state.measure === "share";
+  const sd = sites.map((site) => measure.sd(comparison, site) ?? NaN);
+  return modelLine(comparison, axis, {
+    ...layerLine(result, type, (site) => measure.value(comparison, site)),
+    first,
+    customdata: sites.map((site, i) => [comparison.value(site, measure.z) ?? NaN, sd[i]]),
+    ...(own ? {error_y: {type: "data", array: sd.map((s) => 2 * s), thickness: 1, width: 0, color}} : {}),
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>${measure.label} = %{y:.4f}<br>null ${measure.middle()} ± ` +
+        "%{customdata[1]:.2g}, z = %{customdata[0]:.1f}<extra>%{fullData.name}</extra>",
+    tidy: {comparison, type, quantity: measure.quantity, nulls: measure.middle()}
   });
-  return [...bands, one];
 }
 
 const kCounterFigure = {
   id: "counter",
-  title: "Counter-rotation over co-rotation, per layer",
-  read: "Below 1, both sides turn together more than chance; at 1, as chance does, whatever the spectrum and the " +
-      "size of the change. Grey: two and four standard deviations of chance. A verdict needs more than " +
-      "four, and 2 %.",
-  choices: (result) => [whichChoice(result)],
+  title: "Do both sides turn together? Layer by layer",
+  read: "Counter-rotation over co-rotation: below 1 both sides turn together more than chance, at 1 as chance does, " +
+      "whatever the spectrum and the size of the change. Grey: two and four standard deviations of chance. The " +
+      "symmetric share, where the result has it, is above 0 where they turn together, and allows for rows and columns " +
+      "of different size; its whiskers are two standard deviations.",
+  uses: ["model", "type"],
+  choices: (result) => [{
+    key: "measure",
+    label: "Measure",
+    options: [...(hasShare(result) ? [["share", "symmetric share"]] : []), ["ratio", "counter/co"]]
+  }],
   panels: (context) => typePanels(context, {
     x: layerAxis(context),
-    y: {title: axisTitle("counter / co"), nticks: 6},
+    y: {title: axisTitle(kSymmetries[context.state.measure ?? "ratio"].label), nticks: 6},
     sharedY: true,
-    legend: chosen(context).map(plotName).concat("null ± 2 sd", "null ± 4 sd")
+    legend: shownModels(context).map((comparison) => plotName(comparison)).concat("null ± 2 sd", "null ± 4 sd")
   }),
   build(context, {axes}) {
-    const {result} = context;
-    const data = result.types.flatMap((type, t) => {
-      const sites = result.sitesOf(type);
-      const lines =
-          chosen(context).map((comparison) => modelLine(comparison, axes[t], {
-                                ...layerLine(result, type, (site) => comparison.value(site, "energy.counter_over_co")),
-                                first: t === 0,
-                                customdata: sites.map((site) => comparison.value(site, "energy.z") ?? NaN),
-                                hovertemplate: `${typePlot(type)}, layer %{x}<br>counter/co = %{y:.4f}<br>` +
-                                    "z = %{customdata:.1f}<extra>%{fullData.name}</extra>",
-                              }));
-      return [...counterBands(context, sites, axes[t], t === 0), ...lines];
+    const which = context.state.measure ?? "ratio", measure = kSymmetries[which],
+          shown = drawOrder(shownModels(context));
+    const data = shownTypes(context).flatMap((type, t) => {
+      const sites = context.result.sitesOf(type), first = t === 0;
+      const ground = which === "ratio" ? counterBands(context, measure, shown[0], sites, axes[t], first) :
+                                         [levelLine(context, axes[t], 0, {name: "null", first, dash: "solid"})];
+      return [...ground, ...shown.map((comparison) => counterLine(context, measure, comparison, type, axes[t], first))];
     });
     return {data};
   },
 };
 
-// Lines of one measure over layers, one panel a type. measure(state): label, hover, value(comparison, site), and `log`
-// or the axis.
-function layerFigure({measure, choices = [], ...spec}) {
-  return {
-    ...spec,
-    choices: (result) => [...choices, whichChoice(result)],
-    panels(context) {
-      const {axis, label, log, value} = measure(context.state);
-      const values = () =>
-          chosen(context).flatMap((comparison) => context.result.sites.map((site) => value(comparison, site)));
-      return typePanels(context, {
-        x: layerAxis(context),
-        y: log ? logAxis(values(), axisTitle(label)) : {title: axisTitle(label), nticks: 6, ...axis},
-        sharedY: true,
-        legend: chosen(context).map(plotName),
-        left: 66
-      });
-    },
-    build(context, {axes}) {
-      const {value, hover} = measure(context.state);
-      const line = (comparison, type, t) => modelLine(comparison, axes[t], {
-        ...layerLine(context.result, type, (site) => value(comparison, site)),
-        first: t === 0,
-        hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`
-      });
-      return {
-        data: context.result.types.flatMap((type, t) => chosen(context).map((comparison) => line(comparison, type, t)))
-      };
-    },
-  };
-}
+// What noise of a matrix's shape has as its stable rank, ‖G‖_F² / ‖G‖_2².
+const noiseRank = ({m, n}) => (m * n) / (Math.sqrt(m) + Math.sqrt(n)) ** 2;
 
+// `chance(comparison, site)`: the measure's null, if it has one. `same`: noise has the post's own value by
+// construction.
 const kMeasures = {
-  relative_change: {
-    label: "‖ΔW‖ / ‖W<sub>base</sub>‖",
-    hover: "relative change %{y:.4g}",
+  relative_change:
+      {label: "‖ΔW‖ / ‖W<sub>base</sub>‖", hover: "relative change %{y:.4g}", axis: {rangemode: "tozero"}, same: true},
+  size: {
+    label: "s = ‖E‖ / (|c| ‖W<sub>base</sub>‖)",
+    hover: "s = %{y:.4g}",
     axis: {rangemode: "tozero"},
+    value: (comparison, site) => comparison.size([site]),
+    same: true
   },
-  scale: {label: "c", hover: "c = %{y:.5f}", axis: {}},
+  scale: {label: "c", hover: "c = %{y:.5f}", axis: {}, chance: () => 1, same: true},
   unchanged: {
     label: "unchanged weights",
     hover: "unchanged %{y:.2%}",
     axis: {tickformat: ".1~%", rangemode: "tozero"},
+    chance: (comparison, site) => comparison.value(site, "sparse_expected")
   },
-  stable_rank: {label: "stable rank of ΔW", hover: "stable rank %{y:.3g}", log: true},
-};
-
-const kChangeFigure = layerFigure({
-  id: "change",
-  title: "Where the training went: relative change",
-  read: "How large the change of each matrix is, as a share of the base’s norm. Other measures of the same: the " +
-      "best common scale c, the share of weights left bit for bit as they were, the stable rank of the " +
-      "change (a LoRA shows itself).",
-  choices: [{
-    key: "measure",
-    label: "Measure",
-    options: [
-      ["relative_change", "relative change"], ["scale", "scale c"], ["unchanged", "unchanged weights"],
-      ["stable_rank", "stable rank of ΔW"]
-    ]
-  }],
-  measure: ({measure}) => ({...kMeasures[measure], value: (comparison, site) => comparison.value(site, measure)}),
-});
-
-const kCosineFigure = layerFigure({
-  id: "cosine",
-  title: "Where the training went: direction",
-  read: "1 − cosine between base’s and model’s matrix, taken as vectors: 0 is the same direction, 1 is at right " +
-      "angles, as unrelated models are.",
-  measure: () => ({
+  stable_rank:
+      {label: "stable rank", hover: "stable rank %{y:.3g}", log: true, chance: (comparison, site) => noiseRank(site)},
+  update_rank: {
+    label: "directions above rounding",
+    hover: "%{y:.1%} of the directions",
+    axis: {tickformat: ".0%", rangemode: "tozero"},
+    chance: () => null
+  },
+  cosine: {
     label: "1 − cosine",
     hover: "1 − cosine = %{y:.3g}",
     log: true,
-    value: (comparison, site) => {
+    same: true,
+    value(comparison, site) {
       const c = comparison.value(site, "cosine");
       return isNumber(c) && c < 1 ? 1 - c : null;
     }
-  }),
-});
+  }
+};
+const measureOf = ({state: {measure}}) =>
+    ({value: (comparison, site) => comparison.value(site, measure), ...kMeasures[measure]});
+const changeModels = (context) => (measureOf(context).same ? withoutNoise(shownModels(context)) : shownModels(context));
+
+function changePanels(context) {
+  const {label, axis, log, value, chance} = measureOf(context), shown = changeModels(context);
+  const values = () => shown.flatMap(
+      (comparison) => shownTypes(context)
+                          .flatMap((type) => context.result.sitesOf(type))
+                          .flatMap((site) => [value(comparison, site), chance?.(comparison, site)]));
+  return typePanels(context, {
+    x: layerAxis(context),
+    y: log ? logAxis(values(), axisTitle(label)) : {title: axisTitle(label), nticks: 6, ...axis},
+    sharedY: true,
+    legend: shown.map((comparison) => plotName(comparison)).concat(chance ? ["null"] : []),
+    left: 66
+  });
+}
+
+function changeNulls(context, type, axis, first) {
+  const {chance} = measureOf(context);
+  if (!chance) return [];
+  const {result, colors} = context, line = {color: colors.null, width: 1.3, dash: "dot"};
+  const lines =
+      withoutNoise(changeModels(context)).map((comparison, c) => plainLine(axis, {
+                                                ...stretch(layerLine(result, type, (site) => chance(comparison, site))),
+                                                name: "null",
+                                                first: first && c === 0,
+                                                line,
+                                                hovertemplate:
+                                                    `null of ${plotName(comparison)}: %{y:.4g}<extra></extra>`,
+                                                meta: {helper: true}
+                                              }));
+  const same = (one, other) => one.y.every((y, i) => y === other.y[i]);
+  return lines.filter((one, i) => lines.findIndex((other) => same(one, other)) === i);
+}
+
+const kChangeFigure = {
+  id: "change",
+  title: "Where the training went",
+  read:
+      "How large the change of each matrix is, as a share of the base’s norm; the part s of it that is not scale; the best " +
+      "common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of the change (dotted: " +
+      "noise’s); how far the direction turned. Noise has the size of its post by construction, and is left out there.",
+  uses: ["model", "type"],
+  choices(result) {
+    const has = (key) =>
+        result.comparisons.some((comparison) => result.sites.some((site) => isNumber(comparison.value(site, key))));
+    return [{
+      key: "measure",
+      label: "Measure",
+      options: [
+        ["relative_change", "relative change"], ["size", "change beside the scale, s"], ["scale", "scale c"],
+        ["unchanged", "unchanged weights"], ["stable_rank", "stable rank"],
+        ...(has("update_rank") ? [["update_rank", "directions above rounding"]] : []), ["cosine", "1 − cosine"]
+      ]
+    }];
+  },
+  panels: changePanels,
+  build(context, {axes}) {
+    const {value, hover, chance} = measureOf(context), shown = drawOrder(changeModels(context));
+    const line = (comparison, type, t) => modelLine(comparison, axes[t], {
+      ...layerLine(context.result, type, (site) => value(comparison, site)),
+      first: t === 0,
+      hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`,
+      tidy: {
+        comparison,
+        type,
+        quantity: context.state.measure,
+        nulls: chance ? context.result.sitesOf(type).map((site) => chance(comparison, site)) : undefined
+      }
+    });
+    return {
+      data: shownTypes(context).flatMap(
+          (type, t) =>
+              [...changeNulls(context, type, axes[t], t === 0),
+               ...shown.map((comparison) => line(comparison, type, t))])
+    };
+  },
+};

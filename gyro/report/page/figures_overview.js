@@ -1,13 +1,61 @@
 // The claims against chance, and size against structure.
 
+// Two standard deviations of what chance gives, of a type's ratio. Of α's spread: both it and its null are deviations
+// of about Σk samples, right to a relative 1/√(2Σk) each. Of NF: as its null's draws spread, over all layers.
+function spreadOfAlpha(comparison, type) {
+  const margin = comparison.types.get(type)?.margins.uniform_scaling;
+  if (isNumber(margin)) return margin / 2;
+  const samples = comparison.result.sitesOf(type).reduce((sum, site) => sum + site.k, 0);
+  return samples > 0 ? 2 / Math.sqrt(samples) : null;
+}
+function spreadOfNf(comparison, type) {
+  let variance = 0, sum = 0;
+  for (const site of comparison.result.sitesOf(type)) {
+    variance += (comparison.value(site, "null.nf_robust_sd") ?? NaN) ** 2;
+    sum += comparison.value(site, "null.nf_robust") ?? NaN;
+  }
+  return sum > 0 ? (2 * Math.sqrt(variance)) / sum : null;
+}
+function spreadOfCounter(comparison, type) {
+  const sd = comparison.type(type, "counter_over_co_sd");
+  return isNumber(sd) ? 2 * sd : null;
+}
+
+// `claim`: the finding that gives verdicts on it.
 const kRatioPanels = [
-  {title: "α spread / null", key: "alpha_std_over_null", margin: 0.05},
-  {title: "robust NF / null", key: "nf_robust_mean_over_null", margin: 0.05},
-  {title: "counter-rotation / co-rotation", key: "counter_over_co", margin: 0.02},
+  {
+    title: "spread of α / null’s",
+    key: "alpha_std_over_null",
+    unit: "of the null's",
+    claim: "uniform_scaling",
+    spread: spreadOfAlpha
+  },
+  {
+    title: "robust NF / null’s",
+    key: "nf_robust_mean_over_null",
+    unit: "of the null's",
+    claim: null,
+    spread: spreadOfNf
+  },
+  {title: "counter- / co-rotation", key: "counter_over_co", unit: "", claim: "co_rotation", spread: spreadOfCounter},
 ];
 
+// Whether the result gives a verdict beyond chance on this type: the type's own where it has one, else the finding's.
+const kBeyond = ["yes", "some_types", "slight", "counter"];
+function verdictOn(comparison, claim, type) {
+  const own = comparison.types.get(type)?.verdicts[claim];
+  if (own) return own;
+  const finding = comparison.findings.get(claim);
+  if (!finding || !kBeyond.includes(finding.verdict)) return finding?.verdict ?? null;
+  return finding.types.includes(type) ? "yes" : "as_chance";
+}
+
+// In this order from the top; what is unrelated to the base has no marks.
+const overviewModels = ({result}) => result.comparisons;
+
 function ratioAxis(result, key) {
-  const values = result.comparisons.flatMap((comparison) => [...comparison.types.values()].map((type) => type[key]))
+  const values = related(result.comparisons)
+                     .flatMap((comparison) => result.types.map((type) => comparison.type(type, key)))
                      .filter((v) => isNumber(v) && v > 0);
   const low = Math.min(0.94, ...values) / 1.015, high = Math.max(1.06, ...values) * 1.015;
   const steps = high / low > 3 ? [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] :
@@ -15,18 +63,14 @@ function ratioAxis(result, key) {
       high / low > 1.2         ? [0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2] :
                                  [0.92, 0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08];
   const ticks = steps.filter((tick) => tick > low && tick < high);
-  return {
-    type: "log",
-    range: [Math.log10(low), Math.log10(high)],
-    tickvals: ticks,
-    ticktext: ticks.map(String),
-    title: axisTitle("multiple of chance")
-  };
+  return {type: "log", range: [Math.log10(low), Math.log10(high)], tickvals: ticks, ticktext: ticks.map(String)};
 }
 
 function overviewPanels(context) {
-  const {result} = context, shown = result.comparisons, n = shown.length;
-  const names = shown.map((comparison) => shorten(comparison.name, context.narrow ? 12 : 22));
+  const {result, narrow} = context, shown = overviewModels(context), n = shown.length;
+  const label = (comparison) =>
+      (result.results ? shorten(familyName(comparison), narrow ? 18 : 34) : labelOf(comparison, narrow ? 14 : 26));
+  const names = shown.map(label);
   const y = {
     tickvals: shown.map((_, i) => i),
     ticktext: names.map(plotText),
@@ -35,179 +79,176 @@ function overviewPanels(context) {
     ticks: "",
     showgrid: false,
   };
-  const panels = kRatioPanels.map(({title, key}) => ({title, x: ratioAxis(result, key), y}));
+  const panels = kRatioPanels.map(
+      ({title, key}, p) =>
+          ({title, x: {...ratioAxis(result, key), title: p ? undefined : axisTitle("1: as chance")}, y}));
   return panelLayout(context, [{title: null, panels}], {
     minWidth: 250,
-    panelHeight: 46 * n + 10,
+    panelHeight: Math.max(n > 5 ? 30 : 38, 16 + 3 * result.types.length) * n + 8,
     sharedY: true,
-    left: 22 + 7.4 * Math.max(6, ...names.map((name) => name.length)),
-    legend: result.types.map(typePlot),
+    left: 18 + 7.2 * Math.max(6, ...names.map((name) => name.length)),
+    legend: result.types.map(typePlot).concat("beyond chance", "not"),
     maxColumns: 3
   });
 }
 
-// Lines between the models' rows, the margin and the line of chance.
-function overviewGround({result, colors}, {xaxis, yaxis}, margin) {
-  const rows = result.comparisons.slice(1).map(
-      (_, i) => ruler(`${xaxis} domain`, yaxis, [0, 1], [i + 0.5, i + 0.5], colors.grid, 1));
-  return [
-    ...rows, rectangle(xaxis, `${yaxis} domain`, [1 - margin, 1 + margin], [0, 1], colors.band),
-    ruler(xaxis, `${yaxis} domain`, [1, 1], [0, 1], colors.reference, 1.2)
-  ];
+// Lines between the models' rows, the line of chance, and what is not asked.
+function overviewGround(context, layout, {xaxis, yaxis}) {
+  const {colors} = context, shown = overviewModels(context);
+  const rows =
+      shown.slice(1).map((_, i) => ruler(`${xaxis} domain`, yaxis, [0, 1], [i + 0.5, i + 0.5], colors.grid, 1));
+  layout.shapes.push(...rows, ruler(xaxis, `${yaxis} domain`, [1, 1], [0, 1], colors.reference, 1.2));
+  shown.forEach((comparison, i) => {
+    if (!comparison.unrelated) return;
+    const place = {xref: `${xaxis} domain`, yref: yaxis, yanchor: "middle", font: {size: 11, color: colors.muted}};
+    layout.annotations.push(caption("unrelated to the base: not asked", 0.02, i, place));
+  });
 }
 
-function overviewMarks({result, colors}, axis, name, t, key) {
-  const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.7 : 0;
-  const having = result.comparisons.map((comparison, i) => [comparison, i, comparison.types.get(name)?.[key]])
-                     .filter(([, , v]) => isNumber(v));
-  return {
-    type: "scatter",
-    mode: "markers",
-    ...axis,
-    name: typePlot(name),
-    legendgroup: name,
-    showlegend: false,
-    x: having.map(([, , v]) => v),
-    y: having.map(([, i]) => i + dodge),
-    customdata: having.map(([comparison]) => plotName(comparison)),
-    marker: {
-      symbol: kTypeSymbols[name],
-      size: 8.5,
-      color: having.map(([comparison]) => lineOf(comparison).color),
-      line: {width: 1, color: colors.surface}
-    },
-    hovertemplate: `%{customdata}, ${typePlot(name)}<br>%{x:.3f} of chance<extra></extra>`,
-  };
+function overviewMarks(context, axis, type, {key, claim, spread, unit}) {
+  const {result} = context, shown = overviewModels(context), t = result.types.indexOf(type);
+  const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.72 : 0;
+  const having = shown.map((comparison, i) => ({comparison, i, value: comparison.type(type, key)}))
+                     .filter(({comparison, value}) => isNumber(value) && !comparison.unrelated);
+  const beyond = ({comparison}) => claim !== null && kBeyond.includes(verdictOn(comparison, claim, type));
+  return having.map((one) => {
+    const {color} = lineOf(one.comparison), width = spread(one.comparison, type);
+    return {
+      type: "scatter",
+      mode: "markers",
+      ...axis,
+      name: plotName(one.comparison),
+      legendgroup: type,
+      showlegend: false,
+      x: [one.value],
+      y: [one.i + dodge],
+      error_x: {type: "data", array: [width ?? 0], visible: isNumber(width), thickness: 1, width: 0, color},
+      marker: {
+        symbol: kTypeSymbols[type] + (beyond(one) ? "" : "-open"),
+        size: kTypeSizes[type] ?? 8,
+        color,
+        line: {width: beyond(one) ? 0 : 1.4, color}
+      },
+      hovertemplate: `${plotName(one.comparison)}, ${typePlot(type)}<br>%{x:.3f} (chance: 1 ± ${
+          isNumber(width) ? significant(width, 2) : "?"}, 2 sd)<extra></extra>`,
+      tidy: {comparison: one.comparison, type, quantity: key, unit, of: "x", nulls: 1}
+    };
+  });
 }
 
-const typeMark = (context, axis, type, size) =>
-    legendMark(axis, typePlot(type), type, {marker: {symbol: kTypeSymbols[type], size, color: context.colors.muted}});
+const typeMark = (context, axis, type) => legendMark(
+    axis, typePlot(type), type,
+    {marker: {symbol: kTypeSymbols[type], size: kTypeSizes[type] ?? 8, color: context.colors.muted}});
 
 const kOverviewFigure = {
   id: "overview",
-  title: "At a glance: the paper’s claims against chance",
-  read: "Each mark is a matrix type. At 1 (the line) a change of the same size without any structure does as " +
-      "much; the grey band is the margin within which no verdict is given. Left of it: scaling more " +
-      "uniform than chance, sides that turn more alike than chance. A missing mark: the null does not " +
-      "hold, as for unrelated models.",
+  title: "The paper’s claims against chance",
+  read:
+      "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. At 1 a change of the " +
+      "same size without any structure does as much. Filled: the verdict is beyond chance. Left of 1: more uniform " +
+      "scaling, sides that turn more alike.",
+  uses: [],
+  about: () => "",
   panels: overviewPanels,
   build(context, {layout, axes}) {
-    const {types} = context.result;
-    const data = kRatioPanels.flatMap(({key, margin}, p) => {
-      layout.shapes.push(...overviewGround(context, axes[p], margin));
-      return types.map((name, t) => overviewMarks(context, axes[p], name, t, key));
+    const {result: {types}, colors} = context;
+    const data = kRatioPanels.flatMap((panel, p) => {
+      overviewGround(context, layout, axes[p]);
+      return types.flatMap((type) => overviewMarks(context, axes[p], type, panel));
     });
-    return {data: [...data, ...types.map((type) => typeMark(context, axes[0], type, 9))]};
+    const mark = (name, symbol) => legendMark(axes[0], name, name, {marker: {symbol, size: 8, color: colors.muted}});
+    const legend = [
+      ...types.map((type) => typeMark(context, axes[0], type)), mark("beyond chance", "circle"),
+      mark("not", "circle-open")
+    ];
+    return {data: [...data, ...legend]};
   },
 };
 
-// The null of a type grows in proportion to the change: a line through the null's own values (geometric mean of their
-// ratio).
-function nullSlope(result, type, key) {
-  let sum = 0, number = 0;
-  for (const comparison of result.comparisons) {
-    for (const site of result.sitesOf(type)) {
-      const change = comparison.value(site, "relative_change"), value = comparison.value(site, key);
-      if (comparison.value(site, "null.valid") !== true || !(change > 0) || !(value > 0)) continue;
-      sum += Math.log(value / change);
-      ++number;
-    }
-  }
-  return number ? Math.exp(sum / number) : null;
-}
-
 const kSizePanels = [
-  {title: "robust NF", key: "nf_robust", null: "null.nf_robust", chance: "nf_robust_chance"},
-  {title: "α spread (std)", key: "alpha_std", null: "null.alpha_std", chance: null},
+  {title: "robust NF / its null", key: "nf_robust", null: "null.nf_robust"},
+  {title: "spread of α / its null", key: "alpha_std", null: "null.alpha_std"},
 ];
 
-const everyValue = (result, key) =>
-    result.comparisons.flatMap((comparison) => result.sites.map((site) => comparison.value(site, key)));
+// The matrices of a comparison that have a null: [{site, size, value, nullValue, ratio}].
+function sizePoints(context, comparison, panel) {
+  return shownTypes(context)
+      .flatMap((type) => comparison.result.sitesOf(type))
+      .map((site) => {
+        const value = comparison.value(site, panel.key), nullValue = comparison.value(site, panel.null);
+        const holds = comparison.value(site, "null.valid") === true;
+        return {site, size: comparison.size([site]), value, nullValue, ratio: holds ? value / nullValue : null};
+      })
+      .filter(({size, ratio}) => size > 0 && ratio > 0);
+}
 
 function sizePanels(context) {
-  const {result} = context;
-  const legend = result.comparisons.map(plotName).concat("null, by type", "chance level", result.types.map(typePlot));
-  const x = logAxis(everyValue(result, "relative_change"), axisTitle("relative change ‖ΔW‖ / ‖W<sub>base</sub>‖"));
-  const panels = kSizePanels.map(({title, key}) => ({title, x, y: logAxis(everyValue(result, key), axisTitle(title))}));
-  return panelLayout(
-      context, [{title: null, panels}],
-      {minWidth: 300, panelHeight: context.narrow ? 260 : 340, gap: 72, maxColumns: 2, nameEachY: true, legend});
+  const {narrow} = context, shown = shownModels(context);
+  const points = (panel) => shown.flatMap((comparison) => sizePoints(context, comparison, panel));
+  const x = logAxis(kSizePanels.flatMap(points).map(({size}) => size), axisTitle("s = ‖E‖ / (|c| ‖W<sub>base</sub>‖)"));
+  const panels = kSizePanels.map((panel) => {
+    const ratios = points(panel).map(({ratio}) => ratio);
+    return {title: panel.title, x, y: logAxis([0.95, 1.05, ...ratios], axisTitle("multiple of its own null"))};
+  });
+  return panelLayout(context, [{title: null, panels}], {
+    minWidth: 300,
+    panelHeight: narrow ? 240 : 300,
+    gap: 72,
+    maxColumns: 2,
+    legend: shown.map((comparison) => plotName(comparison)).concat("null", shownTypes(context).map(typePlot))
+  });
 }
 
-function sizeNulls({result, colors}, panel, axis, span) {
-  const lines = [];
-  for (const type of result.types) {
-    const slope = nullSlope(result, type, panel.null);
-    if (slope === null) continue;
-    // First order holds up to 0.3 of chance.
-    const chance = panel.chance ? result.comparisons[0].value(result.sitesOf(type)[0], panel.chance) : null;
-    const end = chance ? Math.min(span[1], (0.3 * chance) / slope) : Math.min(span[1], 0.3);
-    if (end <= span[0]) continue;
-    lines.push(plainLine(axis, {
-      x: [span[0], end],
-      y: [slope * span[0], slope * end],
-      name: "null, by type",
-      group: "null",
-      first: panel.chance !== null && lines.length === 0,
-      line: {color: colors.null, width: 1.2},
-      hovertemplate: `null of ${typePlot(type)}: %{y:.2e}<extra></extra>`,
-      opacity: 0.75
-    }));
-  }
-  return lines;
-}
-
-function sizeLevels({result, colors}, panel, axis, span) {
-  if (!panel.chance) return [];
-  const levels = [...new Set(result.sites.map((site) => result.comparisons[0].value(site, panel.chance)))];
-  return levels.map((level, i) => plainLine(axis, {
-                      x: span,
-                      y: [level, level],
-                      name: "chance level",
-                      group: "chance",
-                      first: i === 0,
-                      line: {color: colors.reference, width: 1.2, dash: "dot"},
-                      hovertemplate: "chance: %{y:.3f}<extra></extra>"
-                    }));
-}
-
-function sizeMarks({result, colors}, comparison, panel, axis, first) {
-  const sites = result.sites.filter(
-      (site) => comparison.value(site, "relative_change") > 0 && comparison.value(site, panel.key) > 0);
-  const asShown = (value) => (isNumber(value) || typeof value === "string" ? value : NaN);
+function sizeMarks(context, comparison, panel, axis, first) {
+  const points = sizePoints(context, comparison, panel);
   return modelLine(comparison, axis, {
     mode: "markers",
     first,
-    x: sites.map((site) => comparison.value(site, "relative_change")),
-    y: sites.map((site) => comparison.value(site, panel.key)),
-    customdata: sites.map((site) => [typePlot(site.type), site.layer, comparison.value(site, panel.null)].map(asShown)),
+    x: points.map(({size}) => size),
+    y: points.map(({ratio}) => ratio),
+    customdata: points.map(({site, value, nullValue}) => [typePlot(site.type), site.layer, value, nullValue]),
     marker: {
-      symbol: sites.map((site) => kTypeSymbols[site.type]),
-      size: 6.5,
+      symbol: points.map(({site}) => kTypeSymbols[site.type] + (comparison.imitates ? "-open" : "")),
+      size: points.map(({site}) => 0.8 * (kTypeSizes[site.type] ?? 8)),
       color: fade(lineOf(comparison).color, 0.75),
-      line: {width: 0.5, color: colors.surface}
+      line: {width: comparison.imitates ? 1 : 0.5, color: comparison.imitates ? undefined : context.colors.surface}
     },
-    hovertemplate: "%{customdata[0]}, layer %{customdata[1]}<br>change %{x:.3g}<br>" + panel.title +
-        " %{y:.3g}<br>null %{customdata[2]:.3g}<extra>%{fullData.name}</extra>",
+    hovertemplate: "%{customdata[0]}, layer %{customdata[1]}<br>s = %{x:.3g}<br>%{y:.3f} of its null" +
+        "<br>%{customdata[2]:.3g}, null %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
+    tidy: {
+      comparison,
+      types: points.map(({site}) => site.type),
+      layers: points.map(({site}) => site.layer),
+      along: "s",
+      quantity: `${panel.key} over null`,
+      nulls: 1
+    }
   });
 }
 
 const kSizeFigure = {
   id: "size",
-  title: "More consistent, or just less? Structure against the size of the change",
-  read: "Each mark is a matrix (the shape tells its type). The grey lines are what a structureless change gives, " +
-      "one line a type: marks on the lines differ only in how much changed, marks below them changed more " +
-      "consistently than chance. Chance level: two unrelated matrices.",
+  title: "More consistent than chance, or just smaller?",
+  read:
+      "Each mark is a matrix: its rotation and the spread of its scaling, as multiples of what a structureless change of " +
+      "just its own size gives, against that size s (what is left of the change beside a common scale). On the line " +
+      "at 1 a matrix differs from chance in nothing but size; noise lies there whatever its size.",
+  uses: ["model", "type"],
   panels: sizePanels,
   build(context, {axes}) {
-    const {result} = context, all = everyValue(result, "relative_change").filter((x) => x > 0);
-    const span = [Math.min(...all) / 1.4, Math.max(...all) * 1.4];
-    const data = kSizePanels.flatMap(
-        (panel, p) =>
-            [...sizeNulls(context, panel, axes[p], span), ...sizeLevels(context, panel, axes[p], span),
-             ...result.comparisons.map((comparison) => sizeMarks(context, comparison, panel, axes[p], p === 0))]);
-    const note = "A null line is drawn as far as first order holds: up to 0.3 of the chance level for NF, to a " +
-        "change of 0.3 for α.";
-    return {data: [...data, ...result.types.map((type) => typeMark(context, axes[0], type, 8))], note};
+    const shown = drawOrder(shownModels(context)), {colors} = context;
+    const data = kSizePanels.flatMap((panel, p) => {
+      const marks = shown.map((comparison) => sizeMarks(context, comparison, panel, axes[p], p === 0));
+      const xs = marks.flatMap(({x}) => x), line = {color: colors.reference, width: 1.3, dash: "dash"};
+      const ends = [Math.min(...xs) / 1.2, Math.max(...xs) * 1.2];
+      return [
+        plainLine(axes[p], {x: ends, y: [1, 1], name: "null", first: p === 0, line, meta: {helper: true}}), ...marks
+      ];
+    });
+    const left = related(context.result.comparisons).length < context.result.comparisons.length;
+    return {
+      data: [...data, ...shownTypes(context).map((type) => typeMark(context, axes[0], type))],
+      note: left ? "Models unrelated to the base have no such null, and no mark." : ""
+    };
   },
 };

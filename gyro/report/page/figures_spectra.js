@@ -10,32 +10,53 @@ const curveNote = (result) => {
 
 const chosenSite = ({result, state}, type) => result.site(Number(state.layer), type);
 
+const ratioTo = (base, sigma) => sigma.map((s, i) => (base[i] > 0 ? s / base[i] : null));
+
+// The middle 98 % of the ratios, and the null's band.
+function ratioSpan(context, site) {
+  const {result} = context, base = Array.from(result.baseSigma(site));
+  const values = shownModels(context).flatMap(
+      (comparison) =>
+          [...ratioTo(base, Array.from(comparison.sigma(site))),
+           comparison.value(site, "null.alpha_mean") + 2 * comparison.value(site, "null.alpha_std"),
+           comparison.value(site, "null.alpha_mean") - 2 * comparison.value(site, "null.alpha_std")]);
+  const low = quantile(values, 0.01), high = quantile(values, 0.99), room = 0.08 * (high - low) || 0.01;
+  return Number.isFinite(low) ? [low - room, high + room] : undefined;
+}
+
 function spectraPanels(context) {
   const {result, state, narrow} = context, ratio = state.measure === "alpha";
   const y = (type) => {
     const site = chosenSite(context, type);
-    return ratio || !site ? {title: axisTitle("σ / σ of base"), nticks: 5} :
-                            logAxis([...result.baseSigma(site)], axisTitle("σ"));
+    if (!site || !ratio) return site ? logAxis([...result.baseSigma(site)], axisTitle("σ")) : {};
+    return {title: axisTitle("σ / σ of base"), nticks: 5, range: ratioSpan(context, site)};
   };
-  const panels = result.types.map((type) => ({title: typePlot(type), x: indexAxis(), y: y(type)}));
-  return panelLayout(context, [{title: null, panels}], {
-    minWidth: narrow ? 110 : 124,
-    legend: (ratio ? [] : [plotText(result.base.name)]).concat(result.comparisons.map(plotName)),
-    gap: 46,
-    panelHeight: narrow ? 140 : 185
-  });
+  const names = shownModels(context).map((comparison) => plotName(comparison));
+  return typePanels(
+      context, {
+        x: indexAxis(),
+        legend: ratio ? [...names, "null of each (mean ± std)"] : [plotText(result.base.name), ...names],
+        gap: 46,
+        minWidth: narrow ? 110 : 124,
+        ...(shownTypes(context).length > 1 ? {panelHeight: narrow ? 140 : 185} : {})
+      },
+      (type) => ({y: y(type)}));
 }
 
-function spectraLines({result, state, colors}, type, site, axis, first) {
-  const ratio = state.measure === "alpha", x = site.curve.places, base = Array.from(result.baseSigma(site));
+function spectraLines(context, type, site, axis, first) {
+  const {result, state, colors} = context, ratio = state.measure === "alpha", x = site.curve.places;
+  const base = Array.from(result.baseSigma(site)), layer = site.layer;
   const hovertemplate = `${typePlot(type)}, index %{x:.0f}<br>${
       ratio ? "ratio %{y:.4f}" : "σ = %{y:.5g}"}<extra>%{fullData.name}</extra>`;
-  const lines = result.comparisons.map((comparison) => {
+  const lines = drawOrder(shownModels(context)).map((comparison) => {
     const sigma = Array.from(comparison.sigma(site)), {color, dash} = lineOf(comparison);
-    const y = ratio ? sigma.map((s, i) => (base[i] > 0 ? s / base[i] : null)) : sigma;
-    return modelLine(comparison, axis, {x, y, first, mode: "lines", line: {color, width: 1.5, dash}, hovertemplate});
+    const y = ratio ? ratioTo(base, sigma) : sigma, quantity = ratio ? "alpha" : "sigma";
+    const nulls = ratio ? comparison.value(site, "null.alpha_mean") : undefined;
+    const tidy = {comparison, type, layer, along: "index", quantity, nulls};
+    const line = {color, width: comparison.role === "post" ? 1.7 : 1.2, dash};
+    return modelLine(comparison, axis, {x, y, first, mode: "lines", line, hovertemplate, tidy});
   });
-  if (ratio) return lines;
+  if (ratio) return [...spectraNulls(context, site, axis, first), ...lines];
   const baseLine = plainLine(axis, {
     x,
     y: base,
@@ -44,26 +65,42 @@ function spectraLines({result, state, colors}, type, site, axis, first) {
     first,
     line: {color: colors.null, width: 5},
     opacity: 0.55,
-    hovertemplate
+    hovertemplate,
+    tidy: {model: result.base.name, type, layer, along: "index", quantity: "sigma"}
   });
   return [baseLine, ...lines];
 }
 
+// What a structureless change gives: the null's mean ± std, over the principal values that it is taken over.
+function spectraNulls(context, site, axis, first) {
+  const last = Math.max(site.k, site.curve.places[0] + 0.5);
+  return withoutNoise(shownModels(context)).map((comparison, c) => {
+    const mean = comparison.value(site, "null.alpha_mean"), std = comparison.value(site, "null.alpha_std");
+    return band([0.9, last], [mean, mean], [std, std], axis, {
+      fillcolor: fade(lineOf(comparison).color, 0.22),
+      name: "null of each (mean ± std)",
+      legendgroup: "null",
+      showlegend: first && c === 0
+    });
+  });
+}
+
 const kSpectraFigure = {
   id: "spectra",
-  title: "Spectra of base and post",
-  read: "Singular values against their index, both logarithmic. The curves of a model that only scales lie " +
-      "parallel; the ratio shows the difference that the spectra are too alike to show.",
-  choices: (result) =>
-      [layerChoice(result), {key: "measure", label: "Show", options: [["sigma", "σ"], ["alpha", "ratio to base"]]}],
+  title: "Spectra of one layer",
+  read:
+      "Singular values of the models over the base’s, against their index: a level line is uniform scaling. Bands: what a " +
+      "structureless change of each model’s size gives over the top 90 %. The axis leaves out the outermost 2 % of the " +
+      "values.",
+  uses: ["model", "type", "layer"],
+  choices: () => [{key: "measure", label: "Show", options: [["alpha", "ratio to base"], ["sigma", "σ"]]}],
   panels: spectraPanels,
   build(context, {axes}) {
-    const {result} = context;
-    const data = result.types.flatMap((type, t) => {
+    const data = shownTypes(context).flatMap((type, t) => {
       const site = chosenSite(context, type);
       return site ? spectraLines(context, type, site, axes[t], t === 0) : [];
     });
-    return {data, note: curveNote(result)};
+    return {data, note: curveNote(context.result)};
   },
 };
 
@@ -93,18 +130,19 @@ const kTurnNames = {
   v: "output side (V)",
   null: "null, first order"
 };
+const turnModels = (context) => withoutNoise(shownModels(context));
 
 function turnRange(context) {
-  const comparison = chosenOne(context);
-  const values = context.result.types.flatMap((type) => {
+  const values = turnModels(context).flatMap((comparison) => shownTypes(context).flatMap((type) => {
     const site = chosenSite(context, type);
     if (!site) return [];
     const curves = [
       comparison.turnU(site), comparison.turnV(site), comparison.turnNull(site, "u"), comparison.turnNull(site, "v")
     ];
     return curves.flatMap((curve) => pooled(context, site, curve).y.filter((x) => x > 0));
-  });
-  return [Math.max(-14, Math.log10(Math.min(1e-2, ...values)) - 0.1), 0.2];
+  }));
+  const low = Math.max(1e-14, Math.min(1e-2, ...values));
+  return {range: [Math.log10(low) - 0.1, 0.2], ...decades(low, 1)};
 }
 
 function turnNulls(context, comparison, type, site, axis) {
@@ -116,7 +154,8 @@ function turnNulls(context, comparison, type, site, axis) {
                          name: kTurnNames.null,
                          group: "null",
                          line: {color: context.colors.null, width: side === long && !square ? 1.5 : 3.2},
-                         hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`
+                         hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`,
+                         tidy: {comparison, type, layer: site.layer, along: "index", quantity: `null of turn_${side}`}
                        }));
   return lines.filter(({y}) => y.some((value) => value !== null));
 }
@@ -129,20 +168,22 @@ function turnSides(context, comparison, type, site, axis, first) {
                      group: side,
                      first,
                      line: {color: context.colors.lines[i], width: 1.7, dash},
-                     hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`
+                     hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`,
+                     tidy: {comparison, type, layer: site.layer, along: "index", quantity: `turn_${side}`}
                    }));
 }
 
-function turnNote(context, comparison) {
-  const holds = context.result.types.some((type) => {
+function turnNote(context) {
+  const without = turnModels(context).filter((comparison) => !shownTypes(context).some((type) => {
     const site = chosenSite(context, type);
     return site && comparison.value(site, "null.valid") === true;
-  });
-  const how = holds ?
-      "The null is first order in each pair of directions and saturates at one half where noise mixes the " +
-          "pair wholly." :
-      "No null is drawn: for a change as large as this, first order does not hold.";
-  return `${how} ${curveNote(context.result)}`;
+  }));
+  const missing = without.map((comparison) => comparison.name).join(", ");
+  const detail = context.state.detail === "all" ? curveNote(context.result) : "Means of about 40 log-spaced bins.";
+  const how =
+      "The null is first order in each pair of directions and saturates at one half where noise mixes the pair " +
+      "wholly. ";
+  return how + (missing ? `None for ${missing}: for so large a change first order does not hold. ` : "") + detail;
 }
 
 const kTurnFigure = {
@@ -151,26 +192,25 @@ const kTurnFigure = {
   read: "1 − (u of base · u of model)² against the singular index: 0 is not at all, 1 a quarter turn. The " +
       "paper’s App. F sees the top directions turn least; so does a structureless change (grey), because " +
       "their singular values lie far apart. What counts is the distance to the grey line.",
-  choices: (result) =>
-      [comparisonChoice(result), layerChoice(result),
-       {key: "detail", label: "Detail", options: [["pooled", "means of about 40 bins"], ["all", "every point"]]}],
+  uses: ["model", "type", "layer"],
+  choices: () => [{key: "detail", label: "Detail", options: [["pooled", "means of bins"], ["all", "every point"]]}],
   panels: (context) => typePanels(context, {
     x: indexAxis(),
-    y: {type: "log", title: axisTitle("turn"), exponentformat: "power", dtick: 1, range: turnRange(context)},
+    y: {type: "log", title: axisTitle("turn"), ...turnRange(context)},
     sharedY: true,
     legend: Object.values(kTurnNames),
-    panelHeight: context.narrow ? 140 : 185,
+    models: turnModels(context)
   }),
   build(context, {axes}) {
-    const comparison = chosenOne(context), line = {color: context.colors.null, width: 3.2};
-    const data = context.result.types.flatMap((type, t) => {
-      const site = chosenSite(context, type);
+    const types = shownTypes(context), line = {color: context.colors.null, width: 3.2};
+    const data = turnModels(context).flatMap((comparison, c) => types.flatMap((type, t) => {
+      const site = chosenSite(context, type), axis = axes[c * types.length + t];
       if (!site) return [];
       return [
-        ...turnNulls(context, comparison, type, site, axes[t]),
-        ...turnSides(context, comparison, type, site, axes[t], t === 0)
+        ...turnNulls(context, comparison, type, site, axis),
+        ...turnSides(context, comparison, type, site, axis, c === 0 && t === 0)
       ];
-    });
-    return {data: [legendMark(axes[0], kTurnNames.null, "null", {line}), ...data], note: turnNote(context, comparison)};
+    }));
+    return {data: [legendMark(axes[0], kTurnNames.null, "null", {line}), ...data], note: turnNote(context)};
   },
 };

@@ -2,27 +2,48 @@
 
 // columns: [{label: node or text, tex, heads: CSV headings, numeric, sortable}]; rows: [[cell]], a cell being
 // {show: node(s) or text, sort, csv: values for the column's heads, tex}. Plain values are cells of themselves.
-function makeTable({id, title, read, columns, rows, note, extra}) {
+// `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`, `onsort`: the order
+// that it has at first, and who wants to know of another; `caption`: of the LaTeX table.
+function makeTable({id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption}) {
   const cellOf = (value) => (value !== null && typeof value === "object" && "show" in value ? value : plainCell(value));
-  const table = {columns, cells: rows.map((row) => row.map(cellOf)), column: -1, descending: false};
+  const cells = rows.map((row) => row.map(cellOf));
+  const table = {columns, cells, column: -1, descending: false, ...sorted, words: [], caption, id, onsort};
   const body = element("tbody"), heads = tableHeads(table, body), heading = `heading-${id}`;
   fillTable(table, body, heads);
   const copy = (what, text, kind, how) => element(
       "button",
       {type: "button", onclick: () => copyText(text(table), what), "data-copy": kind, title: `Copy as ${how}`},
       `Copy ${what}`);
+  const tools = element(
+      "div", {class: "tools"}, filter ? filterField(table, body, heads) : null,
+      copy("CSV", tableCsv, "csv", "comma-separated values"), copy("LaTeX", tableTex, "latex", "a LaTeX table"));
+  const content = [
+    read ? element("p", {class: "read"}, ...typeset(read)) : null, extra ?? null,
+    element(
+        "div", {class: "scroll", tabindex: "0", role: "region", "aria-labelledby": heading},
+        element("table", {}, element("thead", {}, element("tr", {}, heads)), body)),
+    note ? element("p", {class: "note"}, note) : null
+  ];
+  if (!folded)
+    return element(
+        "section", {class: "card", id, "aria-labelledby": heading},
+        element("div", {class: "card-head"}, element("h3", {id: heading}, title), tools), content);
   return element(
-      "section", {class: "card", id, "aria-labelledby": heading},
-      element(
-          "div", {class: "card-head"}, element("h3", {id: heading}, title),
-          element(
-              "div", {class: "tools"}, copy("CSV", tableCsv, "csv", "comma-separated values"),
-              copy("LaTeX", tableTex, "latex", "a LaTeX tabular"))),
-      read ? element("p", {class: "read"}, ...typeset(read)) : null, extra ?? null,
-      element(
-          "div", {class: "scroll", tabindex: "0", role: "region", "aria-labelledby": heading},
-          element("table", {}, element("thead", {}, element("tr", {}, heads)), body)),
-      note ? element("p", {class: "note"}, note) : null);
+      "details", {class: "card", id}, element("summary", {}, element("h3", {id: heading}, title)), tools, content);
+}
+
+// Keeps the rows in which each word stands.
+function filterField(table, body, heads) {
+  const field = element("input", {
+    type: "search",
+    placeholder: "Filter rows",
+    "aria-label": "Filter rows",
+    oninput: () => {
+      table.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      fillTable(table, body, heads);
+    }
+  });
+  return field;
 }
 
 // The column heads: buttons that sort, but where a column does not.
@@ -32,6 +53,7 @@ function tableHeads(table, body) {
     if (column.sortable === false) return element("th", {scope: "col", class: numeric}, column.label);
     const sort = () => {
       sortTable(table, i);
+      table.onsort?.({column: table.column, descending: table.descending});
       fillTable(table, body, heads);
     };
     const button = element(
@@ -49,8 +71,9 @@ function sortTable(table, i) {
   table.column = third ? -1 : i;
 }
 
-function tableOrder({cells, column, descending}) {
-  const order = cells.map((_, i) => i);
+function tableOrder({cells, column, descending, words}) {
+  const text = (i) => cells[i].slice(0, 3).flatMap((cell) => cell.csv).join(" ").toLowerCase();
+  const order = cells.map((_, i) => i).filter((i) => words.every((word) => text(i).includes(word)));
   if (column < 0) return order;
   const key = (i) => cells[i][column].sort;
   return order.sort((a, b) => compareKeys(key(a), key(b), descending) || a - b);
@@ -73,14 +96,19 @@ function tableCsv(table) {
   return [head, ...lines].map((line) => line.map(csvField).join(",")).join("\n") + "\n";
 }
 
+// With booktabs.
 function tableTex(table) {
-  const {columns, cells} = table;
-  const lines = tableOrder(table).map((r) => "  " + cells[r].map((cell) => cell.tex).join(" & ") + " \\\\");
-  return [
-    "\\begin{tabular}{" + columns.map((column) => (column.numeric ? "r" : "l")).join("") + "}", "  \\hline",
-    "  " + columns.map((column) => column.tex ?? "").join(" & ") + " \\\\", "  \\hline", ...lines, "  \\hline",
-    "\\end{tabular}", ""
-  ].join("\n");
+  const {columns, cells, caption, id} = table;
+  const lines = tableOrder(table).map((r) => "    " + cells[r].map((cell) => cell.tex).join(" & ") + " \\\\");
+  const heads = "    " + columns.map((column) => column.tex ?? "").join(" & ") + " \\\\";
+  const form = columns.map((column) => (column.numeric ? "r" : "l")).join("");
+  const body = [
+    `  \\begin{tabular}{${form}}`, "    \\toprule", heads, "    \\midrule", ...lines, "    \\bottomrule",
+    "  \\end{tabular}"
+  ];
+  if (!caption) return [...body, ""].map((line) => line.replace(/^ {2}/, "")).join("\n");
+  const around = ["\\begin{table}", "  \\centering", `  \\caption{${caption}}`, `  \\label{tab:${id}}`];
+  return [...around, ...body, "\\end{table}", ""].join("\n");
 }
 
 function plainCell(value) {

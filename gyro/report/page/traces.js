@@ -1,4 +1,6 @@
-// The marks that figures share: one function a kind of mark, from values to a Plotly trace.
+// The marks that figures share: one function a kind of mark, from values to a Plotly trace. What is a value of the
+// result says so in meta.tidy: {comparison, type, quantity, unit, along (what x is: "layer" or "index"), layer, nulls
+// (of each value)}, from which export.js makes its lines; what is only there to be looked at is a helper.
 
 // A comparison's line over layers or indices. `first`: it stands in the legend.
 function modelLine(comparison, axis, {x, y, first = false, ...more}) {
@@ -12,8 +14,9 @@ function modelLine(comparison, axis, {x, y, first = false, ...more}) {
     name: plotName(comparison),
     legendgroup: `c${comparison.index}`,
     showlegend: first,
-    line: {color: look.color, width: 1.7, dash: look.dash},
-    marker: {size: 5, symbol: look.symbol},
+    legendrank: 1000 + comparison.index,
+    line: {color: look.color, width: comparison.role === "post" ? 1.9 : 1.4, dash: look.dash},
+    marker: {size: x.length > 40 ? 2.5 : 5, symbol: look.symbol},
     ...more
   };
 }
@@ -91,9 +94,9 @@ function stretch({x, y}) { return {x: [x[0] - 0.5, ...x, x[x.length - 1] + 0.5],
 const indexOf = (size) => Array.from({length: size}, (_, i) => i + 1);
 
 // A square block as a heatmap, rows down.
-function squareHeat(axis, values, size, {name, coloraxis, hovertemplate}) {
+function squareHeat(axis, values, size, {name, coloraxis, hovertemplate, ...more}) {
   const z = Array.from({length: size}, (_, i) => Array.from(values.subarray(i * size, (i + 1) * size)));
-  return {type: "heatmap", ...axis, name, x: indexOf(size), y: indexOf(size), z, coloraxis, hovertemplate};
+  return {type: "heatmap", ...axis, name, x: indexOf(size), y: indexOf(size), z, coloraxis, hovertemplate, ...more};
 }
 
 // Values less the identity.
@@ -113,9 +116,6 @@ const lyingBar = (title, more) =>
 const bothEnds = (range) =>
     ({tickvals: [-range, 0, range], ticktext: [significant(-range, 2), "0", significant(range, 2)]});
 
-function rectangle(xref, yref, [x0, x1], [y0, y1], fillcolor) {
-  return {type: "rect", xref, yref, x0, x1, y0, y1, fillcolor, line: {width: 0}, layer: "below"};
-}
 function ruler(xref, yref, [x0, x1], [y0, y1], color, width) {
   return {type: "line", xref, yref, x0, x1, y0, y1, line: {color, width}, layer: "below"};
 }
