@@ -82,21 +82,31 @@ function readByKey(figure, event) {
   const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
   if (!step || !figure.drawn || event.target !== figure.plot) return;
   event.preventDefault();
-  const traces =
-      figure.plot.data.map((trace, i) => ({trace, i})).filter(({trace, i}) => figure.tidy[i] && !trace.meta?.helper);
-  if (!traces.length) return;
+  const places = readPlaces(figure);
+  if (!places.length) return;
   const wrap = (value, size) => ((value % size) + size) % size;
-  const size = (at) =>
-      (traces[at].trace.z ? traces[at].trace.z.length * traces[at].trace.x.length : traces[at].trace.x.length);
   const cursor = figure.cursor ?? {at: 0, point: -step[1]};
-  const at = wrap(cursor.at + step[0], traces.length);
-  const point = wrap(Math.min(cursor.point, size(at) - 1) + step[1], size(at));
+  const at = wrap(cursor.at + step[0], places.length), {trace, i, points} = places[at];
+  const point = wrap(Math.min(cursor.point, points.length - 1) + step[1], points.length);
   figure.cursor = {at, point};
-  const {trace, i} = traces[at], across = trace.x.length;
-  const pointNumber = trace.z ? [Math.floor(point / across), point % across] : point;
   const subplot = (trace.xaxis ?? "x") + (trace.yaxis ?? "y");
-  window.Plotly.Fx.hover(figure.plot, [{curveNumber: i, pointNumber}], subplot);
-  const label = [...figure.plot.querySelectorAll(".hoverlayer text")].map((node) => node.textContent).join(" ");
+  window.Plotly.Fx.hover(figure.plot, [{curveNumber: i, pointNumber: points[point]}], subplot);
   const panel = figure.plot.layout.meta.panels[Number((trace.xaxis ?? "x").slice(1) || 1) - 1];
-  say(`${panel}: ${label}`);
+  // Plotly shows at most one label in 50 ms.
+  clearTimeout(figure.reading);
+  figure.reading = setTimeout(() => {
+    const label = [...figure.plot.querySelectorAll(".hoverlayer text")].map((node) => node.textContent).join(" ");
+    say(`${panel}: ${label}`);
+  }, 80);
+}
+
+// Where the keys can go: [{trace, i, points}], without values that are missing.
+function readPlaces(figure) {
+  const places = figure.plot.data.map((trace, i) => {
+    if (!figure.tidy[i] || trace.meta?.helper) return {points: []};
+    const points = trace.z ? trace.z.flatMap((row, r) => row.map((value, c) => (isNumber(value) ? [r, c] : null))) :
+                             Array.from(trace.y, (value, k) => (isNumber(value) ? k : null));
+    return {trace, i, points: points.filter((point) => point !== null)};
+  });
+  return places.filter(({points}) => points.length);
 }

@@ -2,7 +2,8 @@
 
 function joinedResult(results) {
   const comparisons = results.flatMap((result) => result.comparisons);
-  const types = [...new Set(results.flatMap((result) => result.types))].sort((a, b) => typeOrder(a) - typeOrder(b));
+  const known = new Set(results.flatMap((result) => result.types));
+  const types = kTypeOrder.filter((type) => known.has(type) && !isFused(type));
   return {results, comparisons, posts: comparisons.filter(({role}) => role === "post"), types};
 }
 

@@ -6,30 +6,45 @@ const kParts = [
 ];
 const energyModels = (context) => withoutNoise(shownModels(context));
 
-// What the panel's title says: the pooled ratio, which is what eq. 8 is about, with its null.
+// What stands above a panel: the pooled ratio, which is what eq. 8 is about; its null is 1.
 function counterText(comparison, type) {
-  const ratio = comparison.type(type, "counter_over_co"), sd = comparison.type(type, "counter_over_co_sd");
-  return `counter/co ${fixed(ratio, 3)}, null 1 ± ${significant(sd, 1)}`;
+  return `counter/co ${fixed(comparison.type(type, "counter_over_co"), 3)}<br>null 1, z ${
+      fixed(comparison.type(type, "z"), 1)}`;
+}
+
+// Shares upwards and downwards, both written as what they are.
+function splitAxis(context) {
+  const shares = energyModels(context).flatMap(
+      (comparison) => shownTypes(context).flatMap(
+          (type) => comparison.result.sitesOf(type).flatMap(
+              (site) => ["co_rotation", "counter_rotation"].map((key) => comparison.value(site, `energy.${key}`)))));
+  const most = Math.max(0.05, ...shares.filter(isNumber)) * 1.06,
+        step = most > 0.5 ? 0.3 :
+      most > 0.25         ? 0.2 :
+      most > 0.1          ? 0.1 :
+                            0.03;
+  const ticks = [-2, -1, 0, 1, 2].map((i) => i * step).filter((tick) => Math.abs(tick) <= most);
+  const ticktext = ticks.map((tick) => `${Math.round(100 * Math.abs(tick))} %`);
+  return {title: axisTitle("share of ‖E‖²"), range: [-most, most], tickvals: ticks, ticktext, zeroline: true};
 }
 
 function energyPanels(context) {
-  const {state} = context;
-  const y = {
-    split: {title: axisTitle("counter ↓  share of ‖E‖²  ↑ co"), tickformat: ".0%", nticks: 7, zeroline: true},
-    shares: {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25},
-    over: logAxis([0.7, 1.4, ...energyRatioValues(context)], axisTitle("share / chance"))
-  }[state.view];
-  const parts = state.view === "split" ? kParts.slice(0, 2) : kParts;
+  const {state} = context, view = state.view;
+  const y = view === "split" ? splitAxis(context) :
+      view === "shares" ? {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25} :
+                          logAxis([0.7, 1.4, ...energyRatioValues(context)], axisTitle("share / chance"));
+  const names = view === "split" ? kSplitNames : kParts.map(([, name]) => name);
   return typePanels(
       context, {
         x: layerAxis(context),
         y: {...y, zerolinecolor: context.colors.axis},
         sharedY: true,
-        legend: parts.map(([, name]) => name).concat("chance"),
+        legend: names.concat("chance"),
         models: energyModels(context)
       },
       (type, comparison) => ({sub: context.narrow ? undefined : counterText(comparison, type)}));
 }
+const kSplitNames = ["co-rotation, upwards", "counter-rotation, downwards"];
 
 const energyRatioValues = (context) => energyModels(context).flatMap(
     (comparison) => shownTypes(context).flatMap((type) => comparison.result.sitesOf(type).flatMap((site) => {
@@ -37,7 +52,7 @@ const energyRatioValues = (context) => energyModels(context).flatMap(
       return kParts.map(([key]) => comparison.value(site, `energy.${key}`) / chance[key]).filter(Number.isFinite);
     })));
 
-function energyBar(context, comparison, type, axis, [key, name], {first, sign = 1}) {
+function energyBar(context, comparison, type, axis, [key, name], {first, sign = 1, label = name}) {
   const {colors} = context, sites = comparison.result.sitesOf(type), chance = energyChance(sites[0]);
   const shares = sites.map((site) => comparison.value(site, `energy.${key}`));
   return {
@@ -45,7 +60,7 @@ function energyBar(context, comparison, type, axis, [key, name], {first, sign = 
     ...axis,
     x: sites.map((site) => site.layer),
     y: shares.map((value) => (isNumber(value) ? sign * value : null)),
-    name,
+    name: label,
     legendgroup: key,
     showlegend: first,
     customdata: shares.map((value) => [value ?? NaN, chance[key] ?? NaN]),
@@ -60,8 +75,8 @@ function energyBar(context, comparison, type, axis, [key, name], {first, sign = 
 // Co-rotation above zero and counter-rotation below it: eq. 8 holds as far as blue is longer than orange.
 function energySplit(context, comparison, type, axis, first) {
   const chance = energyChance(comparison.result.sitesOf(type)[0]);
-  const bars =
-      kParts.slice(0, 2).map((part, p) => energyBar(context, comparison, type, axis, part, {first, sign: p ? -1 : 1}));
+  const bars = kParts.slice(0, 2).map(
+      (part, p) => energyBar(context, comparison, type, axis, part, {first, sign: p ? -1 : 1, label: kSplitNames[p]}));
   const lines = [chance.co_rotation, -chance.counter_rotation].map(
       (level, i) => levelLine(
           context, axis, level,

@@ -4,7 +4,7 @@
 // of about Σk samples, right to a relative 1/√(2Σk) each. Of NF: as its null's draws spread, over all layers.
 function spreadOfAlpha(comparison, type) {
   const margin = comparison.types.get(type)?.margins.uniform_scaling;
-  if (isNumber(margin)) return margin / 2;
+  if (margin > 0.05) return margin / 2;  // where it is four standard deviations, not the least that is called an effect
   const samples = comparison.result.sitesOf(type).reduce((sum, site) => sum + site.k, 0);
   return samples > 0 ? 2 / Math.sqrt(samples) : null;
 }
@@ -16,29 +16,51 @@ function spreadOfNf(comparison, type) {
   }
   return sum > 0 ? (2 * Math.sqrt(variance)) / sum : null;
 }
-function spreadOfCounter(comparison, type) {
-  const sd = comparison.type(type, "counter_over_co_sd");
-  return isNumber(sd) ? 2 * sd : null;
-}
+const twice = (sd) => (isNumber(sd) ? 2 * sd : null);
 
-// `claim`: the finding that gives verdicts on it.
+// `claim`: the finding that gives verdicts on it; `middle`: what chance gives.
 const kRatioPanels = [
   {
     title: "spread of α / null’s",
-    key: "alpha_std_over_null",
-    unit: "of the null's",
+    quantity: "alpha_std_over_null",
     claim: "uniform_scaling",
+    middle: 1,
+    value: (comparison, type) => comparison.type(type, "alpha_std_over_null"),
     spread: spreadOfAlpha
   },
   {
     title: "robust NF / null’s",
-    key: "nf_robust_mean_over_null",
-    unit: "of the null's",
+    quantity: "nf_robust_mean_over_null",
     claim: null,
+    middle: 1,
+    value: (comparison, type) => comparison.type(type, "nf_robust_mean_over_null"),
     spread: spreadOfNf
   },
-  {title: "counter- / co-rotation", key: "counter_over_co", unit: "", claim: "co_rotation", spread: spreadOfCounter},
 ];
+const kCounterPanel = {
+  title: "counter- / co-rotation",
+  quantity: "counter_over_co",
+  claim: "co_rotation",
+  middle: 1,
+  value: (comparison, type) => comparison.type(type, "counter_over_co"),
+  spread: (comparison, type) => twice(comparison.type(type, "counter_over_co_sd"))
+};
+// In its place where the result has it: to the left of its null both sides turn together, as in the other.
+const kSharePanel = {
+  title: "null − symmetric share",
+  quantity: "symmetric_null - symmetric_share",
+  claim: "co_rotation",
+  middle: 0,
+  value(comparison, type) {
+    const rho = comparison.type(type, "symmetric_share"), chance = comparison.type(type, "symmetric_null");
+    return isNumber(rho) && isNumber(chance) ? chance - rho : null;
+  },
+  spread: (comparison, type) => twice(comparison.type(type, "symmetric_sd"))
+};
+const overviewKinds = ({comparisons}) =>
+    [...kRatioPanels,
+     comparisons.some(({types}) => [...types.values()].some((row) => isNumber(row.symmetric_share))) ? kSharePanel :
+                                                                                                       kCounterPanel];
 
 // Whether the result gives a verdict beyond chance on this type: the type's own where it has one, else the finding's.
 const kBeyond = ["yes", "some_types", "slight", "counter"];
@@ -53,18 +75,18 @@ function verdictOn(comparison, claim, type) {
 // In this order from the top; what is unrelated to the base has no marks.
 const overviewModels = ({result}) => result.comparisons;
 
-function ratioAxis(result, key) {
-  const values = related(result.comparisons)
-                     .flatMap((comparison) => result.types.map((type) => comparison.type(type, key)))
-                     .filter((v) => isNumber(v) && v > 0);
+// Of ratios to a null, and of differences from it.
+function overviewAxis(result, {value, middle, spread}) {
+  const values = related(result.comparisons).flatMap((comparison) => result.types.flatMap((type) => {
+    const x = value(comparison, type), width = spread(comparison, type) ?? 0;
+    return isNumber(x) ? [x, Math.max(x - width, middle === 1 ? 0.8 * x : -Infinity), x + width] : [];
+  }));
+  if (middle === 0) return {range: padded(Math.min(-0.01, ...values), Math.max(0.01, ...values)), nticks: 7};
   const low = Math.min(0.94, ...values) / 1.015, high = Math.max(1.06, ...values) * 1.015;
-  const steps = high / low > 3 ? [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] :
-      high / low > 1.5         ? [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6] :
-      high / low > 1.2         ? [0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2] :
-                                 [0.92, 0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08];
-  const ticks = steps.filter((tick) => tick > low && tick < high);
+  const ticks = evenTicks(low, high).filter((tick) => tick > low && tick < high);
   return {type: "log", range: [Math.log10(low), Math.log10(high)], tickvals: ticks, ticktext: ticks.map(String)};
 }
+const padded = (low, high) => [low - 0.04 * (high - low), high + 0.04 * (high - low)];
 
 function overviewPanels(context) {
   const {result, narrow} = context, shown = overviewModels(context), n = shown.length;
@@ -79,12 +101,13 @@ function overviewPanels(context) {
     ticks: "",
     showgrid: false,
   };
-  const panels = kRatioPanels.map(
-      ({title, key}, p) =>
-          ({title, x: {...ratioAxis(result, key), title: p ? undefined : axisTitle("1: as chance")}, y}));
+  const panels = overviewKinds(result).map((kind) => {
+    const title = axisTitle(kind.middle === 1 ? "1: as chance" : "0: as chance");
+    return {title: kind.title, x: {...overviewAxis(result, kind), title}, y};
+  });
   return panelLayout(context, [{title: null, panels}], {
     minWidth: 250,
-    panelHeight: Math.max(n > 5 ? 30 : 38, 16 + 3 * result.types.length) * n + 8,
+    panelHeight: Math.max(26, 12 + 3 * result.types.length) * n + 6,
     sharedY: true,
     left: 18 + 7.2 * Math.max(6, ...names.map((name) => name.length)),
     legend: result.types.map(typePlot).concat("beyond chance", "not"),
@@ -93,11 +116,11 @@ function overviewPanels(context) {
 }
 
 // Lines between the models' rows, the line of chance, and what is not asked.
-function overviewGround(context, layout, {xaxis, yaxis}) {
+function overviewGround(context, layout, {xaxis, yaxis}, middle) {
   const {colors} = context, shown = overviewModels(context);
   const rows =
       shown.slice(1).map((_, i) => ruler(`${xaxis} domain`, yaxis, [0, 1], [i + 0.5, i + 0.5], colors.grid, 1));
-  layout.shapes.push(...rows, ruler(xaxis, `${yaxis} domain`, [1, 1], [0, 1], colors.reference, 1.2));
+  layout.shapes.push(...rows, ruler(xaxis, `${yaxis} domain`, [middle, middle], [0, 1], colors.reference, 1.2));
   shown.forEach((comparison, i) => {
     if (!comparison.unrelated) return;
     const place = {xref: `${xaxis} domain`, yref: yaxis, yanchor: "middle", font: {size: 11, color: colors.muted}};
@@ -105,11 +128,11 @@ function overviewGround(context, layout, {xaxis, yaxis}) {
   });
 }
 
-function overviewMarks(context, axis, type, {key, claim, spread, unit}) {
+function overviewMarks(context, axis, type, {value, quantity, claim, spread, middle}) {
   const {result} = context, shown = overviewModels(context), t = result.types.indexOf(type);
   const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.72 : 0;
-  const having = shown.map((comparison, i) => ({comparison, i, value: comparison.type(type, key)}))
-                     .filter(({comparison, value}) => isNumber(value) && !comparison.unrelated);
+  const having = shown.map((comparison, i) => ({comparison, i, value: value(comparison, type)}))
+                     .filter((one) => isNumber(one.value) && !one.comparison.unrelated);
   const beyond = ({comparison}) => claim !== null && kBeyond.includes(verdictOn(comparison, claim, type));
   return having.map((one) => {
     const {color} = lineOf(one.comparison), width = spread(one.comparison, type);
@@ -129,9 +152,9 @@ function overviewMarks(context, axis, type, {key, claim, spread, unit}) {
         color,
         line: {width: beyond(one) ? 0 : 1.4, color}
       },
-      hovertemplate: `${plotName(one.comparison)}, ${typePlot(type)}<br>%{x:.3f} (chance: 1 ± ${
+      hovertemplate: `${plotName(one.comparison)}, ${typePlot(type)}<br>%{x:.3f} (chance: ${middle} ± ${
           isNumber(width) ? significant(width, 2) : "?"}, 2 sd)<extra></extra>`,
-      tidy: {comparison: one.comparison, type, quantity: key, unit, of: "x", nulls: 1}
+      tidy: {comparison: one.comparison, type, quantity, of: "x", nulls: middle}
     };
   });
 }
@@ -144,16 +167,16 @@ const kOverviewFigure = {
   id: "overview",
   title: "The paper’s claims against chance",
   read:
-      "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. At 1 a change of the " +
-      "same size without any structure does as much. Filled: the verdict is beyond chance. Left of 1: more uniform " +
-      "scaling, sides that turn more alike.",
+      "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. On the line a change " +
+      "of the same size without any structure does as much; left of it, scaling is more uniform, sides turn more alike. " +
+      "Filled: the verdict is beyond chance.",
   uses: [],
   about: () => "",
   panels: overviewPanels,
   build(context, {layout, axes}) {
     const {result: {types}, colors} = context;
-    const data = kRatioPanels.flatMap((panel, p) => {
-      overviewGround(context, layout, axes[p]);
+    const data = overviewKinds(context.result).flatMap((panel, p) => {
+      overviewGround(context, layout, axes[p], panel.middle);
       return types.flatMap((type) => overviewMarks(context, axes[p], type, panel));
     });
     const mark = (name, symbol) => legendMark(axes[0], name, name, {marker: {symbol, size: 8, color: colors.muted}});

@@ -1,5 +1,6 @@
 // The residual rotations (eq. 13), and the paper's composite of a model (Figures 20 to 25).
 
+const kAngleName = "both sides", kNoiseAngle = "noise of the same size";
 const kResidualNames = ["ΔQ<sub>1</sub>", "ΔQ<sub>2</sub>"];
 
 // The chosen model's blocks; its noise is a line in their angles.
@@ -27,7 +28,7 @@ function residualPanels(context) {
     gap: 48,
     left: 50,
     bottom: 96,
-    legend: [...kResidualNames, "noise of the same size"],
+    legend: [kAngleName, kNoiseAngle],
     columns: (fit) => (fit >= 3 ? 3 : 1)
   });
 }
@@ -45,37 +46,38 @@ function residualHeats({comparison, site, size, get}, axes) {
       }));
 }
 
-// The angles of both sides, and what noise of the same size has.
+// The angles, and what noise of the same size has. Both sides' are the same but where the rounding of the stored values
+// shows, or a mirrored direction was left out: then both are drawn.
 function residualAngles({colors}, {comparison, site, size, get}, axis, first) {
   const noise = comparison.noise?.corner(site);
   const nulls = noise ? anglesOf(noise.get("delta_q1"), size) : undefined;
-  const lines =
-      ["delta_q1", "delta_q2"].map((key, q) => plainLine(axis, {
-                                     mode: "lines+markers",
-                                     x: indexOf(size),
-                                     y: anglesOf(get(key), size),
-                                     name: kResidualNames[q],
-                                     first,
-                                     line: {color: colors.lines[q], width: q ? 1.3 : 2.6, dash: q ? "dot" : "solid"},
-                                     marker: {size: q ? 5 : 8, symbol: kSymbols[q]},
-                                     hovertemplate: `direction %{x}<br>${kResidualNames[q]}: %{y:.3f}°<extra></extra>`,
-                                     tidy: {
-                                       comparison,
-                                       type: site.type,
-                                       layer: site.layer,
-                                       along: "index",
-                                       quantity: `angle of ${key}`,
-                                       unit: "degrees",
-                                       nulls
-                                     }
-                                   }));
-  const name = "noise of the same size", line = {color: colors.null, width: 2};
+  const both = ["delta_q1", "delta_q2"].map((key) => anglesOf(get(key), size));
+  const alike = both[0].every((angle, i) => Math.abs(angle - both[1][i]) < 0.02);
+  const lines = (alike ? both.slice(0, 1) : both).map((y, q) => plainLine(axis, {
+                                                        mode: "lines+markers",
+                                                        x: indexOf(size),
+                                                        y,
+                                                        name: alike ? kAngleName : kResidualNames[q],
+                                                        first,
+                                                        line: {color: colors.lines[q], width: 1.8},
+                                                        marker: {size: 5, symbol: kSymbols[q]},
+                                                        hovertemplate: "direction %{x}: %{y:.3f}°<extra></extra>",
+                                                        tidy: {
+                                                          comparison,
+                                                          type: site.type,
+                                                          layer: site.layer,
+                                                          along: "index",
+                                                          quantity: `angle of delta_q${q + 1}`,
+                                                          unit: "degrees",
+                                                          nulls
+                                                        }
+                                                      }));
   const nullLine = plainLine(axis, {
     x: indexOf(size),
     y: nulls ?? indexOf(size).map(() => null),
-    name,
+    name: kNoiseAngle,
     first: first && nulls !== undefined,
-    line,
+    line: {color: colors.null, width: 2},
     hovertemplate: "direction %{x}<br>noise: %{y:.3f}°<extra></extra>",
     meta: {helper: true}
   });
@@ -114,6 +116,12 @@ const compositeContext = (context) => ({
   state: {...context.state, values: "relative", range: "own", measure: "robust", scale: "over", matrix: "3"}
 });
 
+// I_orth of a block in numbers, and noise's.
+function besideNoise({comparison, site, size, get}) {
+  const text = (values) => cornerText(values, 3, size), noise = comparison.noise?.corner(site);
+  return text(get("i_orth")) + (noise ? `<br>noise: ${text(noise.get("i_orth"))}` : "");
+}
+
 function compositeRows(outer) {
   const context = compositeContext(outer), comparison = oneModel(context), types = context.result.types;
   const y = {title: axisTitle("NF / null"), nticks: 5};
@@ -121,8 +129,7 @@ function compositeRows(outer) {
   const orth = cornerLayers(context.result).map((layer) => {
     const cells = types.map((type) => cornersOf(comparison, type).find(({site}) => site.layer === layer));
     const panel = (cell, t) =>
-        (cell ? matrixPanel(typePlot(types[t]), cell.size, {sub: cornerText(cornerMatrices(cell)[3], 3, cell.size)}) :
-                emptyPanel(typePlot(types[t])));
+        (cell ? matrixPanel(typePlot(types[t]), cell.size, {sub: besideNoise(cell)}) : emptyPanel(typePlot(types[t])));
     return {title: `(c) I<sub>orth</sub> − I, layer ${layer}`, panels: cells.map(panel), cells};
   });
   return [

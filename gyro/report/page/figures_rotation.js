@@ -191,7 +191,7 @@ function cornerText(values, q, size) {
   }
   const rest = q === 2 ? values : lessIdentity(values, size);
   const norm = Math.sqrt(rest.reduce((sum, value) => sum + value * value, 0)) / size;
-  return `largest ${significant(Math.max(...rest.map(Math.abs)), 2)}${q === 3 ? `, NF ${significant(norm, 2)}` : ""}`;
+  return `max ${significant(Math.max(...rest.map(Math.abs)), 2)}${q === 3 ? `, NF ${significant(norm, 2)}` : ""}`;
 }
 
 // sim_U, sim_V, their difference, and I_orth, as they are stored.

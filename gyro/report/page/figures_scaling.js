@@ -47,7 +47,7 @@ function spreadText(comparison, type) {
   const mean = meanOf(comparison, type), std = comparison.type(type, "alpha_std");
   const chance = comparison.types.get(type)?.null;
   const spread = (of, by) => (isNumber(of) && by > 0 ? share(of / by) : kDash);
-  return `${fixed(mean, 3)} ± ${spread(std, mean)}, null ${spread(chance?.alpha_std, chance?.alpha_mean)}`;
+  return `${fixed(mean, 4)} ± ${spread(std, mean)}<br>null ± ${spread(chance?.alpha_std, chance?.alpha_mean)}`;
 }
 
 // Heatmap columns stand side by side, whichever layers were compared.

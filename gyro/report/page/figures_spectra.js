@@ -12,16 +12,19 @@ const chosenSite = ({result, state}, type) => result.site(Number(state.layer), t
 
 const ratioTo = (base, sigma) => sigma.map((s, i) => (base[i] > 0 ? s / base[i] : null));
 
-// The middle 98 % of the ratios, and the null's band.
+// The middle 98 % of the ratios, the first eight values whatever they are, and the null's band.
 function ratioSpan(context, site) {
-  const {result} = context, base = Array.from(result.baseSigma(site));
-  const values = shownModels(context).flatMap(
-      (comparison) =>
-          [...ratioTo(base, Array.from(comparison.sigma(site))),
-           comparison.value(site, "null.alpha_mean") + 2 * comparison.value(site, "null.alpha_std"),
-           comparison.value(site, "null.alpha_mean") - 2 * comparison.value(site, "null.alpha_std")]);
-  const low = quantile(values, 0.01), high = quantile(values, 0.99), room = 0.08 * (high - low) || 0.01;
-  return Number.isFinite(low) ? [low - room, high + room] : undefined;
+  const base = Array.from(context.result.baseSigma(site));
+  const curves = shownModels(context).map((comparison) => ratioTo(base, Array.from(comparison.sigma(site))));
+  const nulls = withoutNoise(shownModels(context)).flatMap((comparison) => {
+    const mean = comparison.value(site, "null.alpha_mean"), std = comparison.value(site, "null.alpha_std");
+    return isNumber(mean) && isNumber(std) ? [mean - std, mean + std] : [];
+  });
+  const values = curves.flat().filter(isNumber);
+  const kept = [...curves.flatMap((curve) => curve.slice(0, 8)).filter(isNumber), ...nulls];
+  const low = Math.min(quantile(values, 0.01), ...kept), high = Math.max(quantile(values, 0.99), ...kept);
+  const room = 0.06 * (high - low) || 0.01;
+  return Number.isFinite(low) && Number.isFinite(high) ? [low - room, high + room] : undefined;
 }
 
 function spectraPanels(context) {

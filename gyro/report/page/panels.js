@@ -47,7 +47,7 @@ function panelGrid(context, blocks, options) {
   return {rows, columns, inner, gap, panelWidth, panelHeight: tall, plotHeight, legendRoom};
 }
 
-const subRoom = (row) => (row.panels.some((panel) => panel.sub) ? 13 : 0);
+const subRoom = (row) => 16 * Math.max(0, ...row.panels.map(({sub}) => (sub ? sub.split("<br>").length : 0)));
 // Room for the axis's name where a shorter row follows.
 const gapAbove = (rows, r) => kRowGap + (rows[r].title ? 24 : 0) + subRoom(rows[r]) +
     (rows[r].panels.length < rows[r - 1].panels.length ? 14 : 0);
@@ -189,21 +189,30 @@ function logAxis(values, title) {
   if (!known.length) return {type: "log", title};
   const low = Math.min(...known), high = Math.max(...known), span = Math.log10(high / low);
   if (span > 3.2) return {type: "log", title, ...decades(low, high)};
-  const steps = span > 1.7 ? [1, 3] :
-      span > 0.8           ? [1, 2, 5] :
-      span > 0.3           ? [1, 1.5, 2, 3, 5, 7] :
-                             [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
+  const ticks = span > 0.7 ? stepTicks(
+                                 low, high,
+                                 span > 1.7     ? [1, 3] :
+                                     span > 0.8 ? [1, 2, 5] :
+                                                  [1, 1.5, 2, 3, 5, 7]) :
+                             evenTicks(low, high);
+  const text = (tick) => (tick >= 1e-4 && tick < 1e6 ? String(tick) : tick.toExponential().replace("e-", "e−"));
+  return {type: "log", title, tickvals: ticks, ticktext: ticks.map(text)};
+}
+
+function stepTicks(low, high, steps) {
   const ticks = [];
-  for (let decade = Math.floor(Math.log10(low)) - 1; decade <= Math.log10(high) + 1; ++decade) {
+  for (let decade = Math.floor(Math.log10(low)) - 1; decade <= Math.log10(high) + 1; ++decade)
     for (const step of steps) ticks.push(Number((step * 10 ** decade).toPrecision(6)));
-  }
-  return {
-    type: "log",
-    title,
-    tickvals: ticks,
-    ticktext:
-        ticks.map((tick) => (tick >= 1e-4 && tick < 1e6 ? String(tick) : tick.toExponential().replace("e-", "e−")))
-  };
+  return ticks;
+}
+
+// About six, where the axis is hardly a logarithmic one.
+function evenTicks(low, high) {
+  const rough = (high - low) / 5 || low / 10, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  const first = Math.floor(low / step) - 1, last = Math.ceil(high / step) + 1;
+  return Array.from({length: last - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(6)))
+      .filter((tick) => tick > 0);
 }
 
 // A tick for each power of ten, in the size of all other ticks.

@@ -81,8 +81,10 @@ function pageChoices(result) {
   if (result.results) return [type];
   const role = (comparison) => (comparison.role === "control" && !comparison.imitates ? " (control)" : "");
   const models = result.comparisons.map((comparison) => [comparison.name, comparison.name + role(comparison)]);
+  // On a phone one post, which is long enough.
+  const value = window.innerWidth < 600 ? (result.posts[0] ?? result.comparisons[0]).name : "all";
   return [
-    {key: "model", label: "Model", options: [["all", "all models"], ...models]}, type,
+    {key: "model", label: "Model", options: [["all", "all models"], ...models], value}, type,
     {key: "layer", label: "Layer", options: result.layers.map((layer) => [layer, String(layer)])}
   ];
 }

@@ -163,7 +163,7 @@ function updateCell(comparison) {
   const asked = [rank, sparse].filter((finding) => finding && ["yes", "no"].includes(finding.verdict));
   if (comparison.unrelated || !asked.length) return {badge: kDash, numbers: ""};
   const said =
-      [rank?.verdict === "yes" ? "low rank" : null, sparse?.verdict === "yes" ? "sparse" : null].filter(Boolean);
+      [rank?.verdict === "yes" ? "Low rank" : null, sparse?.verdict === "yes" ? "sparse" : null].filter(Boolean);
   const strength = said.length ? "found" : "none";
   const numbers = [
     isNumber(rank?.value) ? `rank ${share(rank.value)} of noise’s` : null,
@@ -177,42 +177,41 @@ function updateCell(comparison) {
   };
 }
 
+const kVerdictHeads = ["Model", "Base × c + change", ...kClaims.map(({head}) => head), "Low-rank or sparse update?"];
+
 function verdictRow(comparison) {
-  const cell = (first, numbers) =>
-      element("td", {}, first, numbers ? element("div", {class: "numbers"}, ...typeset(numbers)) : null);
-  const claims = kClaims.map((claim) => {
-    const finding = comparison.findings.get(claim.id);
-    if (!finding) return element("td", {}, kDash);
-    const node = cell(badge(claim, comparison, finding), claimNumbers(comparison, finding));
-    node.dataset.claim = claim.id;
-    return node;
-  });
-  const update = updateCell(comparison);
+  const cells = [];
+  const cell = (first, numbers, claim) => cells.push(element(
+      "td", {"data-claim": claim},
+      element("span", {class: "head", "aria-hidden": "true"}, ...typeset(kVerdictHeads[cells.length + 1])), first,
+      numbers ? element("div", {class: "numbers"}, ...typeset(numbers)) : null));
   const amount = comparison.unrelated ? kDash : `× ${scaleText(comparison)} + ${sizeText(comparison)}`;
-  return element(
-      "tr", {class: comparison.role}, element("th", {scope: "row"}, comparisonCell(comparison).show),
-      cell(element("span", {class: "main"}, amount), ""), claims, cell(update.badge, update.numbers));
+  cell(element("span", {class: "main"}, amount));
+  for (const claim of kClaims) {
+    const finding = comparison.findings.get(claim.id);
+    cell(finding ? badge(claim, comparison, finding) : kDash, finding && claimNumbers(comparison, finding), claim.id);
+  }
+  const update = updateCell(comparison);
+  cell(update.badge, update.numbers);
+  return element("tr", {class: comparison.role}, element("th", {scope: "row"}, comparisonCell(comparison).show), cells);
 }
 
 // Posts, then controls, but noise, which has its place in the figures.
 function verdictTable(result) {
   const shown = withoutNoise(result.comparisons), noise = result.comparisons.filter((one) => !shown.includes(one));
-  const heads = ["Model", "Base × c + change", ...kClaims.map(({head}) => head), "Low-rank or sparse update?"];
+  const heads = kVerdictHeads.map((head) => element("th", {scope: "col"}, ...typeset(head)));
+  const hint = element(
+      "p", {class: "note"}, "No noise control was run; it shows in every figure what chance looks like: ",
+      element("code", {}, "gyro diff … --control noise"));
   return element(
       "section", {class: "card", id: "verdicts", "aria-labelledby": "heading-verdicts"},
       element("h3", {id: "heading-verdicts", class: "offscreen-text"}, "Verdicts"),
       element(
           "div", {class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "heading-verdicts"},
           element(
-              "table", {},
-              element(
-                  "thead", {}, element("tr", {}, heads.map((head) => element("th", {scope: "col"}, ...typeset(head))))),
+              "table", {}, element("thead", {}, element("tr", {}, heads)),
               element("tbody", {}, shown.map(verdictRow)))),
-      noise.length ?
-          null :
-          element(
-              "p", {class: "note"}, "No noise control was run; it shows in every figure what chance looks like: ",
-              element("code", {}, "gyro diff … --control noise")));
+      noise.length ? null : hint);
 }
 
 // Everything that was found on a model, in the result's words.

@@ -3,7 +3,7 @@
 const comparisonCell = (comparison) => ({
   show: [
     swatch(comparison), element("span", {class: "name"}, comparison.name),
-    comparison.role === "control" ? element("span", {class: "role"}, comparison.imitates ? "noise" : "control") : ""
+    comparison.role === "control" && !comparison.imitates ? element("span", {class: "role"}, "control") : ""
   ],
   sort: comparison.index,
   csv: [comparison.name],
@@ -31,9 +31,8 @@ function scalingCell(type, key) {
   return {
     show: [
       element("span", {class: "main"}, pair(mean, std)),
-      element(
-          "span", {class: "beside", title: "the null’s mean ± std; the std as a multiple of the null’s"},
-          `null ${pair(chance.alpha_mean, chance.alpha_std)} `, element("b", {}, ratioText(s)))
+      element("span", {class: "beside"}, `null ${pair(chance.alpha_mean, chance.alpha_std)}`),
+      element("span", {class: "beside", title: "the std as a multiple of the null’s"}, `std ${ratioText(s)}`)
     ],
     sort: type[key],
     csv: [mean, std, chance.alpha_mean, chance.alpha_std, m, s],

@@ -4,7 +4,9 @@
 
 // A comparison's line over layers or indices. `first`: it stands in the legend.
 function modelLine(comparison, axis, {x, y, first = false, ...more}) {
-  const look = lineOf(comparison);
+  const look = lineOf(comparison), place = comparison.result.posts.indexOf(comparison);
+  // Posts that coincide show: each is wider than the one that is drawn over it.
+  const halo = place < 0 ? 0 : 1.3 * Math.min(place, 3);
   return {
     type: "scatter",
     mode: "lines+markers",
@@ -15,15 +17,27 @@ function modelLine(comparison, axis, {x, y, first = false, ...more}) {
     legendgroup: `c${comparison.index}`,
     showlegend: first,
     legendrank: 1000 + comparison.index,
-    line: {color: look.color, width: comparison.role === "post" ? 1.9 : 1.4, dash: look.dash},
-    marker: {size: x.length > 40 ? 2.5 : 5, symbol: look.symbol},
+    line: {color: look.color, width: 1.6 + halo, dash: look.dash},
+    marker: {size: (x.length > 40 ? 2.5 : 5) + halo, symbol: look.symbol},
     ...more
   };
 }
 
 // A plain line that belongs to no comparison.
 function plainLine(axis, {x, y, name, group = name, first = false, line, ...more}) {
-  return {type: "scatter", mode: "lines", ...axis, x, y, name, legendgroup: group, showlegend: first, line, ...more};
+  return {
+    type: "scatter",
+    mode: "lines",
+    ...axis,
+    x,
+    y,
+    name,
+    legendgroup: group,
+    showlegend: first,
+    legendrank: 2000,
+    line,
+    ...more
+  };
 }
 
 // A level over the whole panel; one of null keeps the name in the legend.
@@ -52,6 +66,7 @@ function legendMark(axis, name, group, look) {
     name,
     legendgroup: group,
     ...look,
+    legendrank: 3000,
     meta: {helper: true}
   };
 }
@@ -77,6 +92,7 @@ function band(x, mean, std, axis, look) {
     line: {width: 0},
     hoverinfo: "skip",
     showlegend: false,
+    legendrank: 2500,
     meta: {helper: true},
     ...look,
   };
