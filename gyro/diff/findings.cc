@@ -1,9 +1,9 @@
+#include "gyro/diff/findings.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "gyro/diff/result.h"
 
 namespace gyro {
 namespace {

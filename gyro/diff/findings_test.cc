@@ -1,11 +1,11 @@
 // Findings from hand-made rows and types: each verdict on both sides of its threshold.
 
+#include "gyro/diff/findings.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <optional>
-
-#include "gyro/diff/result.h"
 
 namespace gyro {
 namespace {

@@ -13,6 +13,7 @@
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/document.h"
+#include "gyro/diff/findings.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {
@@ -190,7 +191,8 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
         array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
-  if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
+  const bool end = site.layer == 0 || site.layer == plan.head.base.layers - 1;
+  if (plan.arrays && end && site.expert <= 0) options.corner = kCorner;  // of a layer's experts the first speaks
   PairMeasure first;
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
@@ -239,11 +241,9 @@ double work_of(const MatrixSite& site) {
 
 void prefetch_unit(const DiffPlan& plan, int64_t unit) {
   const MatrixSite& site = plan.unit(unit);
-  plan.base->prefetch(site.tensor, site.row_begin, site.row_end);
+  prefetch_weight(*plan.base, site);
   for (const PlannedModel& other : plan.others) {
-    if (!other.checkpoint) continue;
-    const MatrixSite& same = same_site(other.map, site);
-    other.checkpoint->prefetch(same.tensor, same.row_begin, same.row_end);
+    if (other.checkpoint) prefetch_weight(*other.checkpoint, same_site(other.map, site));
   }
 }
 

@@ -160,6 +160,7 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .stable_rank = finite(m.stable_rank),
                 .rounding_over_residual = finite(m.rounding_norm / std::sqrt(m.energy.total)),
                 .null = null_of(m)};
+  if (site.expert >= 0) row.expert = site.expert;
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
   return row;
 }

@@ -49,8 +49,9 @@ struct RowNull {
 struct MatrixRow {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
+  std::optional<int64_t> expert = {};  ///< in a mixture of experts
   std::string tensor = {};
-  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor, where it is a part of a fused one
+  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor (MatrixSite), where it is a part of it
   int64_t d_in = 0, d_out = 0, n = 0, k = 0, rank = 0;
   Method method = Method::Gram;
   std::vector<std::string> flags = {};
@@ -171,9 +172,6 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
-
-/// The findings of a comparison from its matrices and types, in words with their evidence. Fused types stay out.
-std::vector<Finding> find_findings(const std::vector<MatrixRow>& rows, const std::vector<TypeRow>& types);
 
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);

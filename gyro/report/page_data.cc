@@ -10,6 +10,7 @@
 #include <numeric>
 #include <set>
 
+#include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
@@ -26,7 +27,7 @@ constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_
 
 // What the page gets of result.json: names of docs/result.schema.json (a test holds them against it), by the object
 // that has them. What a result of an older version lacks is null there; the page's scripts may ask for nothing else.
-constexpr std::array kSiteKeys = {"layer", "type", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
+constexpr std::array kSiteKeys = {"layer", "type", "expert", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
 constexpr std::array kRowKeys = {"rank",
                                  "method",
                                  "flags",
@@ -117,7 +118,8 @@ struct Result {
 bool same_sites(const Json& a, const Json& b) {
   constexpr std::array keys = {"layer", "type", "d_in", "d_out"};
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Json& x, const Json& y) {
-    return std::all_of(keys.begin(), keys.end(), [&](const char* key) { return x[key] == y[key]; });
+    return x.value("expert", -1) == y.value("expert", -1) &&
+           std::all_of(keys.begin(), keys.end(), [&](const char* key) { return x[key] == y[key]; });
   });
 }
 
@@ -148,7 +150,8 @@ int64_t whole(const Json& row, const char* key) {
 }
 
 std::string site_name(const Json& row) {
-  return fmt::format("{}.{}.", whole(row, "layer"), row["type"].get<std::string>());
+  const MatrixType type = type_from_name(row["type"].get<std::string>()).value();
+  return matrix_name({whole(row, "layer"), type, row.value("expert", int64_t{-1})}) + ".";
 }
 
 std::string array_name(const Source& source, const Json& site, const char* quantity) {

@@ -54,14 +54,50 @@ function openSites(raw) {
   return sites;
 }
 
+// What figures by layer show of a type: its matrix, or where the layer has experts a place that stands for all of them,
+// whose values are the medians over its members.
+function layerSites(sites) {
+  const places = new Map();
+  for (const site of sites) {
+    const key = `${site.layer} ${site.type}`;
+    if (site.expert === null) {
+      places.set(key, site);
+    } else if (places.has(key)) {
+      places.get(key).members.push(site);
+    } else {
+      places.set(key, {...site, index: null, expert: null, members: [site]});
+    }
+  }
+  return places;
+}
+
+function median(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b), half = sorted.length >> 1;
+  if (!sorted.length) return null;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// The curves of a site; of a layer's experts the median at each point.
+const curveOf = (get) => (site, ...more) => {
+  if (!site.members) return get(site, ...more);
+  const curves = site.members.map((member) => get(member, ...more));
+  return curves[0].map((_, i) => median(curves.map((curve) => curve[i])) ?? NaN);
+};
+
+function siteValue(rows, site, key) {
+  if (!site.members) return rows[key][site.index];
+  const values = site.members.map((member) => rows[key][member.index]);
+  return typeof values[0] === "boolean" ? values.every(Boolean) : median(values);
+}
+
 function openComparison(raw, index, result) {
   const blocks = {}, rows = strict(raw.rows);
   for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
-  const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
+  const curve = (key) => curveOf((site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points));
   const types = new Map(raw.types.map((type) => [type.type, strict(type)]));
   const findings = new Map(raw.findings.map((finding) => [finding.id, strict(finding)]));
-  const value = (site, key) => rows[key][site.index];
+  const value = (site, key) => siteValue(rows, site, key);
   return {
     index,
     result,
@@ -78,15 +114,15 @@ function openComparison(raw, index, result) {
     type: (name, key) => types.get(name)?.[key] ?? null,
     // s = ‖E‖ / (|c| ‖W_b‖), the size of what is not scale; per matrix, or over some of them.
     size: (sites) => changeSize(result, value, sites),
-    sigma: (site) => curve("sigma", site),
-    turnU: (site) => curve("turn_u", site),
-    turnV: (site) => curve("turn_v", site),
-    turnNull: (site, side) => {
+    sigma: curve("sigma"),
+    turnU: curve("turn_u"),
+    turnV: curve("turn_v"),
+    turnNull: curveOf((site, side) => {
       const long = site.d_in !== site.d_out && (side === "u") === site.d_in > site.d_out;
       const at = site.nulls.at + (long ? site.curve.points : 0);
       return blocks.turn_null().subarray(at, at + site.curve.points);
-    },
-    alpha: (site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows),
+    }),
+    alpha: curveOf((site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows)),
     corner: (site) => {
       const corner = raw.corners[site.index];
       if (!corner) return null;
@@ -97,7 +133,7 @@ function openComparison(raw, index, result) {
 
 function changeSize(result, value, sites) {
   let rest = 0, scaled = 0;
-  for (const site of sites) {
+  for (const site of sites.flatMap((place) => place.members ?? [place])) {
     const total = value(site, "energy.total"), c = value(site, "scale");
     if (!isNumber(total) || !isNumber(c)) continue;
     rest += total;
@@ -109,7 +145,7 @@ function changeSize(result, value, sites) {
 function openResult(raw) {
   const sites = openSites(raw);
   const sigma = lazily(() => decodeFloats(raw.sigma));
-  const places = new Map(sites.map((site) => [`${site.layer} ${site.type}`, site]));
+  const places = layerSites(sites);
   const result = {
     gyro: strict(raw.gyro),
     options: strict(raw.options),
@@ -119,8 +155,10 @@ function openResult(raw) {
     layers: [...new Set(sites.map((site) => site.layer))].sort((a, b) => a - b),
     types: [...new Set(sites.map((site) => site.type))].sort((a, b) => typeOrder(a) - typeOrder(b)),
     site: (layer, type) => places.get(`${layer} ${type}`),
-    sitesOf: (type) => sites.filter((site) => site.type === type),
-    baseSigma: (site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points),
+    sitesOf: (type) => [...places.values()].filter((site) => site.type === type),
+    matricesOf: (type) => sites.filter((site) => site.type === type),
+    experts: sites.some((site) => site.expert !== null),
+    baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
   };
   result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));
   findNoise(result.comparisons);
@@ -148,6 +186,9 @@ function besideTheirPosts(comparisons) {
   const paired = posts.flatMap((post) => (post.noise ? [post, post.noise] : [post]));
   return [...paired, ...comparisons.filter((comparison) => !paired.includes(comparison))];
 }
+
+// "3", or "3, expert 17"
+const placeText = (site) => String(site.layer) + (site.expert === null ? "" : `, expert ${site.expert}`);
 
 const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"];
 const typeOrder = (type) => kTypeOrder.indexOf(type);

@@ -52,58 +52,63 @@ const energyRatioValues = (context) => energyModels(context).flatMap(
       return kParts.map(([key]) => comparison.value(site, `energy.${key}`) / chance[key]).filter(Number.isFinite);
     })));
 
+// What chance gives in each layer: it differs where the matrices of a type do.
+const chancesOf = (comparison, type) => {
+  const sites = comparison.result.sitesOf(type);
+  return {x: sites.map((site) => site.layer), chances: sites.map(energyChance)};
+};
+
 function energyBar(context, comparison, type, axis, [key, name], {first, sign = 1, label = name}) {
-  const {colors} = context, sites = comparison.result.sitesOf(type), chance = energyChance(sites[0]);
-  const shares = sites.map((site) => comparison.value(site, `energy.${key}`));
+  const {x, chances} = chancesOf(comparison, type), nulls = chances.map((chance) => chance[key]);
+  const shares = layerLine(comparison.result, type, (site) => comparison.value(site, `energy.${key}`)).y;
   return {
     type: "bar",
     ...axis,
-    x: sites.map((site) => site.layer),
+    x,
     y: shares.map((value) => (isNumber(value) ? sign * value : null)),
     name: label,
     legendgroup: key,
     showlegend: first,
-    customdata: shares.map((value) => [value ?? NaN, chance[key] ?? NaN]),
+    customdata: shares.map((value, i) => [value ?? NaN, nulls[i] ?? NaN]),
     width: comparison.result.layers.length > 16 ? 1 : 0.8,
-    marker: {color: colors.parts[key], line: {width: 0}},
+    marker: {color: context.colors.parts[key], line: {width: 0}},
     hovertemplate: `${typePlot(type)}, layer %{x}<br>${
         name}: %{customdata[0]:.2%}<br>chance: %{customdata[1]:.2%}<extra>${plotName(comparison)}</extra>`,
-    tidy: {comparison, type, quantity: `energy.${key}`, values: shares, nulls: chance[key]}
+    tidy: {comparison, type, quantity: `energy.${key}`, values: shares, nulls}
   };
 }
 
 // Co-rotation above zero and counter-rotation below it: eq. 8 holds as far as blue is longer than orange.
 function energySplit(context, comparison, type, axis, first) {
-  const chance = energyChance(comparison.result.sitesOf(type)[0]);
+  const {x, chances} = chancesOf(comparison, type);
   const bars = kParts.slice(0, 2).map(
       (part, p) => energyBar(context, comparison, type, axis, part, {first, sign: p ? -1 : 1, label: kSplitNames[p]}));
-  const lines = [chance.co_rotation, -chance.counter_rotation].map(
-      (level, i) => levelLine(
-          context, axis, level,
-          {text: `chance: ${(100 * Math.abs(level)).toFixed(1)} % each`, first: first && i === 0}));
+  const lines = [1, -1].map(
+      (sign) => levelLine(
+          context, axis, chances.map(({co_rotation: level}) => sign * level),
+          {x, text: "chance: %{y:.1%}", first: first && sign > 0}));
   return [...bars, ...lines];
 }
 
 // All parts stacked over layers, and what chance gives: a line at each boundary.
 function energyShares(context, comparison, type, axis, first) {
-  const chance = energyChance(comparison.result.sitesOf(type)[0]);
-  const data = [];
-  let below = 0;
+  const {x, chances} = chancesOf(comparison, type), data = [];
+  let below = chances.map(() => 0);
   for (const part of kParts) {
     const [key] = part;
     data.push(energyBar(context, comparison, type, axis, part, {first}));
-    below += chance[key] ?? 0;
-    if (key !== "scaling" && below > 0.002 && below < 0.9995)
-      data.push(levelLine(context, axis, below, {text: `chance: up to ${(100 * below).toFixed(1)} %`}));
+    below = below.map((level, i) => level + (chances[i][key] ?? 0));
+    if (key !== "scaling" && below.some((level) => level > 0.002 && level < 0.9995))
+      data.push(levelLine(context, axis, below, {x, text: "chance: up to %{y:.1%}"}));
   }
   return [...data, levelLine(context, axis, null, {first})];
 }
 
 function energyRatios(context, comparison, type, axis, first) {
-  const {colors} = context, {result} = comparison, chance = energyChance(result.sitesOf(type)[0]);
+  const {colors} = context, {result} = comparison;
   const value = (key) => (site) => {
-    const part = comparison.value(site, `energy.${key}`);
-    return isNumber(part) && chance[key] > 1e-9 ? part / chance[key] : null;
+    const part = comparison.value(site, `energy.${key}`), chance = energyChance(site)[key];
+    return isNumber(part) && chance > 1e-9 ? part / chance : null;
   };
   const lines =
       kParts.map(([key, name], p) => plainLine(axis, {

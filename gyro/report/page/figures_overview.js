@@ -5,12 +5,12 @@
 function spreadOfAlpha(comparison, type) {
   const margin = comparison.types.get(type)?.margins.uniform_scaling;
   if (margin > 0.05) return margin / 2;  // where it is four standard deviations, not the least that is called an effect
-  const samples = comparison.result.sitesOf(type).reduce((sum, site) => sum + site.k, 0);
+  const samples = comparison.result.matricesOf(type).reduce((sum, site) => sum + site.k, 0);
   return samples > 0 ? 2 / Math.sqrt(samples) : null;
 }
 function spreadOfNf(comparison, type) {
   let variance = 0, sum = 0;
-  for (const site of comparison.result.sitesOf(type)) {
+  for (const site of comparison.result.matricesOf(type)) {
     variance += (comparison.value(site, "null.nf_robust_sd") ?? NaN) ** 2;
     sum += comparison.value(site, "null.nf_robust") ?? NaN;
   }
@@ -196,7 +196,7 @@ const kSizePanels = [
 // The matrices of a comparison that have a null: [{site, size, value, nullValue, ratio}].
 function sizePoints(context, comparison, panel) {
   return shownTypes(context)
-      .flatMap((type) => comparison.result.sitesOf(type))
+      .flatMap((type) => comparison.result.matricesOf(type))
       .map((site) => {
         const value = comparison.value(site, panel.key), nullValue = comparison.value(site, panel.null);
         const holds = comparison.value(site, "null.valid") === true;
@@ -229,7 +229,7 @@ function sizeMarks(context, comparison, panel, axis, first) {
     first,
     x: points.map(({size}) => size),
     y: points.map(({ratio}) => ratio),
-    customdata: points.map(({site, value, nullValue}) => [typePlot(site.type), site.layer, value, nullValue]),
+    customdata: points.map(({site, value, nullValue}) => [typePlot(site.type), placeText(site), value, nullValue]),
     marker: {
       symbol: points.map(({site}) => kTypeSymbols[site.type] + (comparison.imitates ? "-open" : "")),
       size: points.map(({site}) => 0.8 * (kTypeSizes[site.type] ?? 8)),

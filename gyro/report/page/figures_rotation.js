@@ -180,7 +180,8 @@ function cornerBlocks(context) {
 const cornerTitles = ({state}) =>
     ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |",
      state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
-const blockTitle = ({comparison, site}) => `${plotName(comparison, 60)}: ${typePlot(site.type)}, layer ${site.layer}`;
+const blockTitle = ({comparison, site}) =>
+    `${plotName(comparison, 60)}: ${typePlot(site.type)}, layer ${placeText(site)}`;
 
 // What a panel is in numbers: the mean of the diagonal, the largest departure, and NF of the block that is shown.
 function cornerText(values, q, size) {

@@ -12,15 +12,18 @@ const isRelative = ({state}) => state.values !== "alpha";
 
 function heatColumns(context, comparison, type) {
   const {result} = comparison, sites = result.layers.map((layer) => result.site(layer, type));
-  const {n, heat: {rows}} = sites.find((site) => site);
+  const {n, heat: {rows}} = largestSite(sites.filter((site) => site));
   const columns = sites.map((site) => (site ? comparison.alpha(site) : null));
   const shown = heatValue(context, comparison, type);
-  const value = (column, r) => (column && Number.isFinite(column[r]) ? shown(column[r]) : null);
-  // A row of a coarser heatmap is the middle one of its bin.
+  // A row of a coarser heatmap is the middle one of its bin; layers of fewer singular values end earlier.
   const place = (r) => Math.floor((Math.floor((r * n) / rows) + Math.floor(((r + 1) * n) / rows) - 1) / 2) + 1;
+  const rowOf = (site, r) => (site.n === n ? r : Math.floor(((place(r) - 0.5) * site.heat.rows) / site.n));
+  const value = (c, r) => columns[c]?.[rowOf(sites[c], r)];
+  const cell = (c, r) => (Number.isFinite(value(c, r)) ? shown(value(c, r)) : null);
   const each = (make) => Array.from({length: rows}, (_, r) => make(r));
-  return {z: each((r) => columns.map((column) => value(column, r))), y: each(place), n, rows};
+  return {z: each((r) => columns.map((_, c) => cell(c, r))), y: each(place), n, rows};
 }
+const largestSite = (sites) => sites.reduce((most, site) => (site.n > most.n ? site : most));
 
 const roleName = (comparison) =>
     plotName(comparison, 60) + (comparison.role === "control" && !comparison.imitates ? " (control)" : "");
@@ -62,7 +65,7 @@ function layerTicks(context, result) {
 function svsmPanel(context, comparison, type) {
   const {result} = comparison;
   if (!result.types.includes(type)) return emptyPanel(typePlot(type));
-  const n = result.sitesOf(type)[0].n, tickformat = n >= 1000 ? "~s" : "d";
+  const {n} = largestSite(result.sitesOf(type)), tickformat = n >= 1000 ? "~s" : "d";
   return {
     title: typePlot(type),
     sub: context.narrow ? undefined : spreadText(comparison, type),

@@ -45,7 +45,7 @@ function mergeSites(rows) {
   for (const [comparison, site, flag, meaning] of rows) {
     const key = `${comparison.index} ${flag} ${site.type}`;
     if (!byType.has(key)) byType.set(key, {comparison, types: [site.type], layers: [], flag, meaning});
-    byType.get(key).layers.push(site.layer);
+    byType.get(key).layers.push(site.layer);  // a number for each expert
   }
   for (const one of byType.values()) {
     const key = `${one.comparison.index} ${one.flag} ${ranges(one.layers)}`;
@@ -67,7 +67,7 @@ const typesCell = (result, types) => {
 // "0–3, 7"
 function ranges(numbers) {
   const parts = [];
-  for (const number of [...numbers].sort((a, b) => a - b)) {
+  for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {
     const last = parts[parts.length - 1];
     if (last && last[1] === number - 1) {
       last[1] = number;

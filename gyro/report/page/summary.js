@@ -321,7 +321,11 @@ function summarySection(result) {
     glossary(),
     element(
         "p", {class: "hint"},
-        counts + " Every number stands beside what a structureless change of the same size gives (the null). In the " +
+        counts +
+            (result.experts ? " Figures by layer show the median over a layer’s experts; the table of every matrix " +
+                     "has each." :
+                              "") +
+            " Every number stands beside what a structureless change of the same size gives (the null). In the " +
             "figures: drag to zoom, double-click to go back, click a name to hide it, arrow keys read the values. The " +
             "address of this page keeps what you chose."),
   ];

@@ -193,8 +193,9 @@ function matrixRow(comparison, site) {
                               numberCell(value, show(value));
   });
   return [
-    comparisonCell(comparison), numberCell(site.layer, String(site.layer)), typeCell(site.type, site.tensor),
-    numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`), ...numbers
+    comparisonCell(comparison), numberCell(site.layer, String(site.layer)),
+    ...(comparison.result.experts ? [numberCell(site.expert, String(site.expert ?? kDash))] : []),
+    typeCell(site.type, site.tensor), numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`), ...numbers
   ];
 }
 
@@ -205,8 +206,8 @@ function matrixTable(result, comparisons, type) {
     title: "Every matrix",
     filter: true,
     columns: [
-      plainColumn("Model", false), plainColumn("Layer"), plainColumn("Type", false), plainColumn("d_in × d_out"),
-      ...kMatrixColumns.map(([label]) => plainColumn(label))
+      plainColumn("Model", false), plainColumn("Layer"), ...(result.experts ? [plainColumn("Expert")] : []),
+      plainColumn("Type", false), plainColumn("d_in × d_out"), ...kMatrixColumns.map(([label]) => plainColumn(label))
     ],
     rows: comparisons.flatMap((comparison) => sites.map((site) => matrixRow(comparison, site)))
   });

@@ -40,12 +40,11 @@ function plainLine(axis, {x, y, name, group = name, first = false, line, ...more
   };
 }
 
-// A level over the whole panel; one of null keeps the name in the legend.
-function levelLine(context, axis, level, {name = "chance", text = name, first = false, dash = "dash"}) {
-  const {layers} = context.result;
+// A level over the whole panel, or one for each of some layers; one of null keeps the name in the legend.
+function levelLine(context, axis, level, {name = "chance", text = name, first = false, dash = "dash", x}) {
+  const {layers} = context.result, places = x ?? [layers[0], layers[layers.length - 1]];
   return plainLine(axis, {
-    x: [layers[0] - 0.5, layers[layers.length - 1] + 0.5],
-    y: [level, level],
+    ...stretch({x: places, y: Array.isArray(level) ? level : places.map(() => level)}),
     name,
     first,
     line: {color: context.colors.reference, width: 1.3, dash},
