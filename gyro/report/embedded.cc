@@ -27,8 +27,8 @@ GYRO_EMBED(plotly_js, GYRO_PLOTLY "/plotly.min.js")
 #define GYRO_SCRIPTS(X)                                                                                        \
   X(data)                                                                                                      \
   X(format)                                                                                                    \
-  X(theme)                                                                                                     \
-  X(figure) X(panels) X(table) X(summary) X(tables) X(figures_overview) X(figures_scaling) X(figures_rotation) \
+  X(theme) X(state) X(traces) X(figure) X(export) X(panels) X(table) \
+  X(summary) X(tables) X(figures_overview) X(figures_scaling) X(figures_rotation) X(figures_residual) X(families) \
       X(figures_spectra) X(figures_change) X(made) X(main)
 // clang-format on
 #define GYRO_EMBED_SCRIPT(NAME) GYRO_EMBED(NAME, GYRO_PAGE "/" #NAME ".js")

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "gyro/arch/arch.h"
@@ -23,8 +24,13 @@ constexpr int kDigits = 7;         // of a row's number: more than a plot or a t
 constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
+
+// What the page gets of result.json: names of docs/result.schema.json (a test holds them against it), by the object
+// that has them. What a result of an older version lacks is null there; the page's scripts may ask for nothing else.
 constexpr std::array kSiteKeys = {"layer", "type", "expert", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
 constexpr std::array kRowKeys = {"rank",
+                                 "method",
+                                 "flags",
                                  "alpha_mean",
                                  "alpha_std",
                                  "alpha_error",
@@ -35,14 +41,62 @@ constexpr std::array kRowKeys = {"rank",
                                  "nf_chance",
                                  "nf_robust_chance",
                                  "scale",
+                                 "scale_sd",
                                  "relative_change",
                                  "cosine",
                                  "polar_inner",
                                  "q1_orthogonality",
                                  "q2_orthogonality",
                                  "unchanged",
+                                 "sparse_expected",
                                  "stable_rank",
+                                 "update_rank",
                                  "rounding_over_residual"};
+constexpr std::array kRowEnergyKeys = {"total",          "scaling",         "co_rotation", "counter_rotation",
+                                       "leakage",        "counter_over_co", "z",           "symmetric_share",
+                                       "symmetric_null", "symmetric_sd",    "symmetric_z", "rounding_ratio"};
+constexpr std::array kRowNullKeys = {"valid", "alpha_mean", "alpha_std",    "alpha_method",
+                                     "nf",    "nf_robust",  "nf_robust_sd", "sampled"};
+constexpr std::array kTypeKeys = {"type",
+                                  "layers",
+                                  "fused",
+                                  "alpha_mean",
+                                  "alpha_std",
+                                  "alpha_prime",
+                                  "nf_mean",
+                                  "nf_max",
+                                  "nf_chance",
+                                  "nf_robust_mean",
+                                  "counter_over_co",
+                                  "counter_over_co_sd",
+                                  "z",
+                                  "symmetric_share",
+                                  "symmetric_null",
+                                  "symmetric_sd",
+                                  "symmetric_z",
+                                  "rounding_ratio",
+                                  "scale_mean",
+                                  "scale_sd",
+                                  "relative_change_mean",
+                                  "unchanged",
+                                  "sparse_expected",
+                                  "update_rank",
+                                  "k_eff",
+                                  "alpha_mean_over_null",
+                                  "alpha_std_over_null",
+                                  "nf_mean_over_null",
+                                  "nf_robust_mean_over_null"};
+constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
+constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
+constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
+constexpr std::array kSideKeys = {"input", "input_sd", "turn", "turn_sd", "stretch", "stretch_sd"};
+constexpr std::array kVerdictKeys = {"uniform_scaling", "co_rotation"};
+constexpr std::array kMarginKeys = {"uniform_scaling"};
+constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
+constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
+                                   "layers", "parameters", "dtypes",   "sha256"};
+constexpr std::array kProgramKeys = {"version", "build", "device"};
+constexpr std::array kOptionKeys = {"layers", "types", "null_draws", "null_nf_draws", "seed"};
 
 // One comparison of the page: which input it is from, and its number there.
 struct Source {
@@ -137,15 +191,25 @@ Json trimmed(Json json) {
   return json;
 }
 
+// A member, null where there is none.
+Json member(const Json& object, const char* key) {
+  const auto it = object.find(key);  // end for what is no object
+  return it == object.end() ? Json() : trimmed(*it);
+}
+
+template <typename Keys>
+Json picked(const Json& object, const Keys& keys) {
+  Json out = Json::object();
+  for (const char* key : keys) out[key] = member(object, key);
+  return out;
+}
+
 // A list of objects as an object of lists.
 template <typename Keys>
 void add_columns(const Json& rows, const char* group, const Keys& keys, Json& columns) {
   for (const char* key : keys) {
     Json column = Json::array();
-    for (const Json& row : rows) {
-      const Json& object = group[0] == '\0' ? row : row[group];
-      column.push_back(object.is_object() && object.contains(key) ? trimmed(object[key]) : Json());
-    }
+    for (const Json& row : rows) column.push_back(member(group[0] == '\0' ? row : row[group], key));
     columns[group[0] == '\0' ? key : fmt::format("{}.{}", group, key)] = std::move(column);
   }
 }
@@ -153,15 +217,29 @@ void add_columns(const Json& rows, const char* group, const Keys& keys, Json& co
 Json row_columns(const Json& rows) {
   Json columns = Json::object();
   add_columns(rows, "", kRowKeys, columns);
-  add_columns(rows, "", std::array{"method", "flags"}, columns);
-  add_columns(rows, "energy",
-              std::array{"total", "scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"},
-              columns);
-  add_columns(
-      rows, "null",
-      std::array{"valid", "alpha_mean", "alpha_std", "alpha_method", "nf", "nf_robust", "nf_robust_sd", "sampled"},
-      columns);
+  add_columns(rows, "energy", kRowEnergyKeys, columns);
+  add_columns(rows, "null", kRowNullKeys, columns);
   return columns;
+}
+
+Json type_rows(const Json& types) {
+  Json rows = Json::array();
+  for (const Json& type : types) {
+    Json& row = rows.emplace_back(picked(type, kTypeKeys));
+    row["energy"] = picked(member(type, "energy"), kTypeEnergyKeys);
+    row["null"] = picked(member(type, "null"), kTypeNullKeys);
+    row["rescaled"] = picked(member(type, "rescaled"), kSymmetryKeys);
+    row["side"] = picked(member(type, "side"), kSideKeys);
+    row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
+    row["margins"] = picked(member(type, "margins"), kMarginKeys);
+  }
+  return rows;
+}
+
+Json finding_rows(const Json& findings) {
+  Json rows = Json::array();
+  for (const Json& finding : findings) rows.push_back(picked(finding, kFindingKeys));
+  return rows;
 }
 
 class FloatBlock {
@@ -201,9 +279,12 @@ Curves curves_of(const Source& source, const Json& site, const Json& row, const 
   const TurnNull null = valid ? turn_null(base, m, s) : TurnNull{};
   out.null.add(valid ? bin_means(null.short_side, bins) : unknown);
   if (m != n) out.null.add(valid ? bin_means(null.long_side, bins) : unknown);
-  std::vector<double> alpha(base.size());
-  std::transform(post.begin(), post.end(), base.begin(), alpha.begin(), std::divides<>());
-  out.alpha.add(bin_means(alpha, even_bins(n, detail.rows)));
+  // One value of each bin, not their mean, which would even out the scatter that is judged.
+  const std::vector<int64_t> rows = even_bins(n, detail.rows);
+  for (size_t b = 0; b + 1 < rows.size(); ++b) {
+    const auto middle = static_cast<size_t>((rows[b] + rows[b + 1] - 1) / 2);
+    out.alpha.add(static_cast<float>(post[middle] / base[middle]));
+  }
   return out;
 }
 
@@ -248,11 +329,12 @@ Json comparison_json(const Source& source, const Json& sites, const Detail& deta
     if (!has_array(*source.input, array_name(source, sites[i], kCorners.front()))) continue;
     corners[std::to_string(i)] = corner_of(source, sites[i], detail);
   }
-  return {{"post", document["post"]},
+  return {{"post", picked(document["post"], kModelKeys)},
           {"role", document["role"]},
+          {"noise_of", member(document, "noise_of")},
           {"folder", folder_name(source.input->folder)},
-          {"types", trimmed(document["types"])},
-          {"findings", trimmed(document["findings"])},
+          {"types", type_rows(document["types"])},
+          {"findings", finding_rows(document["findings"])},
           {"rows", row_columns(rows)},
           {"sigma", all.sigma.encoded()},
           {"turn_u", all.turn_u.encoded()},
@@ -282,19 +364,23 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   Json columns = Json::object(), bins = Json::object(), rows = Json::object(), comparisons = Json::array();
   add_columns(sites, "", kSiteKeys, columns);
   FloatBlock sigma;
+  Json norms = Json::array();
   for (const Json& site : sites) {
     const int64_t n = whole(site, "n");
+    const std::vector<double> base = array_values(*result.first, "base." + site_name(site) + "sigma", {n});
+    norms.push_back(rounded(std::sqrt(std::inner_product(base.begin(), base.end(), base.begin(), 0.0))));
     const std::vector<int64_t> edges = log_bins(n, detail.curve);
     bins[std::to_string(n)] = edges;
     rows[std::to_string(n)] = std::min(n, detail.rows);
-    sigma.add(bin_means(array_values(*result.first, "base." + site_name(site) + "sigma", {n}), edges));
+    sigma.add(bin_means(base, edges));
   }
   for (const Source& source : result.comparisons)
     comparisons.push_back(comparison_json(source, sites, detail, threads));
-  Json json = {{"gyro", result.first->document.value("gyro", Json::object())},
-               {"options", result.first->document.value("options", Json::object())},
-               {"base", result.base()},
+  Json json = {{"gyro", picked(member(result.first->document, "gyro"), kProgramKeys)},
+               {"options", picked(member(result.first->document, "options"), kOptionKeys)},
+               {"base", picked(result.base(), kModelKeys)},
                {"sites", std::move(columns)},
+               {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
                {"heat_rows", std::move(rows)},
                {"sigma", sigma.encoded()},
@@ -326,7 +412,8 @@ double array_bytes(const std::vector<Result>& results, const Detail& detail) {
 
 double number(const Json& object, const char* key) {
   const auto it = object.find(key);
-  return it != object.end() && it->is_number() ? it->get<double>() : std::numeric_limits<double>::quiet_NaN();
+  if (it == object.end()) fail("result", "lacks the number {}", key);
+  return it->is_number() ? it->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
 std::string short_name(const Json& model, int parts) {

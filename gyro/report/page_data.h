@@ -8,7 +8,7 @@
 
 namespace gyro {
 
-/// A number of a foreign document, NaN for null or a missing key.
+/// A number of a foreign document, NaN for null and for what is no number. Throws Error where there is no such key.
 double number(const Json& object, const char* key);
 
 /// How finely arrays go into the page.

@@ -1,5 +1,6 @@
 #include "gyro/report/report.h"
 
+#include <algorithm>
 #include <map>
 
 #include "gyro/base/error.h"
@@ -36,17 +37,31 @@ std::string html_text(std::string_view text) {
   return out;
 }
 
-std::string default_title(const std::vector<ReportInput>& inputs) {
-  std::string title, base;
+// Short names of the bases that tell them apart.
+std::vector<std::string> base_names(const std::vector<ReportInput>& inputs) {
+  std::vector<std::string> names;
   for (const ReportInput& input : inputs) {
+    const Json& base = input.document["base"];
+    const bool shared = std::any_of(inputs.begin(), inputs.end(), [&](const ReportInput& other) {
+      const Json& another = other.document["base"];
+      return short_name(another) == short_name(base) && another.value("id", Json()) != base.value("id", Json());
+    });
+    names.push_back(short_name(base, shared ? 2 : 1));
+  }
+  return names;
+}
+
+std::string default_title(const std::vector<ReportInput>& inputs) {
+  const std::vector<std::string> bases = base_names(inputs);
+  std::string title;
+  for (size_t i = 0; i < inputs.size(); ++i) {
     std::string posts;
-    for (const Json& comparison : input.document["comparisons"]) {
+    for (const Json& comparison : inputs[i].document["comparisons"]) {
       if (comparison["role"] == "post") posts += (posts.empty() ? "" : ", ") + short_name(comparison["post"]);
     }
-    const std::string name = short_name(input.document["base"]);
-    title += base.empty() ? name + " → " : name == base ? ", " : "; " + name + " → ";
+    const bool goes_on = i > 0 && bases[i] == bases[i - 1];
+    title += i == 0 ? bases[i] + " → " : goes_on ? ", " : "; " + bases[i] + " → ";
     title += posts;
-    base = name;
   }
   return printable(title, 200);
 }

@@ -195,6 +195,60 @@ TEST_F(ReportTest, DrawsTheValuesOfTheResult) {
   EXPECT_EQ(at, sigma.size());
 }
 
+// The definition of a member in docs/result.schema.json, with what it refers to put in its place.
+const Json& schema_member(const Json& schema, const Json& object, const std::string& key) {
+  static const Json none;
+  const auto properties = object.find("properties");
+  if (properties == object.end() || !properties->contains(key)) return none;
+  const Json& found = properties->at(key);
+  const std::string prefix = "#/$defs/";
+  if (!found.contains("$ref")) return found;
+  return schema["$defs"][found["$ref"].get<std::string>().substr(prefix.size())];
+}
+
+// Whatever the page gets of result.json is a name of the schema, so that none can be misspelt; the page's scripts
+// fail at any other name (`strict` and `value` in data.js).
+TEST_F(ReportTest, ReadsNamesOfTheSchema) {
+  const Json schema = Json::parse(read_text(fs::path(GYRO_SOURCE_DIR) / "docs" / "result.schema.json"));
+  const Json data = data_of(render_report(inputs(), {}))["results"][0];
+  const Json& definitions = schema["$defs"];
+  // Names that the page is ready for, of results to come.
+  const std::set<std::string> coming = {
+      "scale_sd",    "sparse_expected", "update_rank", "k_eff", "symmetric_share", "symmetric_null", "symmetric_sd",
+      "symmetric_z", "rounding_ratio",  "rescaled",    "side",  "verdicts",        "margins"};
+  size_t checked = 0;
+  const std::function<void(const Json&, const Json&, const std::string&)> check =
+      [&](const Json& object, const Json& definition, const std::string& where) {
+        for (const auto& [name, value] : object.items()) {
+          if (name == "name") continue;  // the page's own, of a model
+          const size_t dot = name.find('.');
+          const Json& group = dot == name.npos ? definition : schema_member(schema, definition, name.substr(0, dot));
+          const std::string own = name.substr(dot == name.npos ? 0 : dot + 1);
+          const Json& found = schema_member(schema, group, own);
+          if (found.is_null() && coming.contains(own)) continue;
+          EXPECT_FALSE(found.is_null()) << where << " " << name;
+          if (value.is_object()) check(value, found, where + " " + name);
+          ++checked;
+        }
+      };
+  check(data["gyro"], schema_member(schema, schema, "gyro"), "gyro");
+  check(data["options"], schema_member(schema, schema, "options"), "options");
+  check(data["base"], definitions["model"], "base");
+  check(data["sites"], definitions["matrix"], "sites");
+  const Json& comparison = data["comparisons"][0];
+  check(comparison["rows"], definitions["matrix"], "rows");
+  check(comparison["types"][0], definitions["type_row"], "type");
+  check(comparison["findings"][0], definitions["finding"], "finding");
+  EXPECT_GT(checked, 80U);
+}
+
+TEST(Number, TellsAMissingKeyFromAnUndefinedNumber) {
+  const Json object = {{"nf", 0.5}, {"scale", nullptr}};
+  EXPECT_EQ(number(object, "nf"), 0.5);
+  EXPECT_TRUE(std::isnan(number(object, "scale")));
+  EXPECT_TRUE(contains(error_of([&] { number(object, "nff"); }), "lacks the number nff"));
+}
+
 TEST_F(ReportTest, GrowsCoarserToFitAndSaysSoWhenItCannot) {
   const std::vector<ReportInput> list = inputs();
   const size_t whole = page_data(list, "", kReportLimit).size();

@@ -10,6 +10,18 @@ function decodeFloats(text) {
   return new Float32Array(buffer.buffer);
 }
 
+// An object whose every name is known: to ask for another is a mistake of the page, not a number that is missing.
+function strict(object) {
+  if (object === null || typeof object !== "object" || Array.isArray(object)) return object;
+  for (const [key, value] of Object.entries(object)) object[key] = strict(value);
+  return new Proxy(object, {
+    get(target, key) {
+      if (typeof key === "string" && !(key in target)) throw new Error(`The result has no "${key}"`);
+      return target[key];
+    }
+  });
+}
+
 function lazily(make) {
   let value;
   return () => (value ??= make());
@@ -72,31 +84,36 @@ const curveOf = (get) => (site, ...more) => {
   return curves[0].map((_, i) => median(curves.map((curve) => curve[i])) ?? NaN);
 };
 
-function valueOf(raw, site, key) {
-  if (!site.members) return raw.rows[key]?.[site.index] ?? null;
-  const values = site.members.map((member) => valueOf(raw, member, key));
+function siteValue(rows, site, key) {
+  if (!site.members) return rows[key][site.index];
+  const values = site.members.map((member) => rows[key][member.index]);
   return typeof values[0] === "boolean" ? values.every(Boolean) : median(values);
 }
 
-function openComparison(raw, index) {
-  const blocks = {};
+function openComparison(raw, index, result) {
+  const blocks = {}, rows = strict(raw.rows);
   for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
-  const curve =
-      (key) => curveOf((site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points));
-  const types = new Map(raw.types.map((type) => [type.type, type]));
-  const findings = new Map(raw.findings.map((finding) => [finding.id, finding]));
+  const curve = (key) => curveOf((site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points));
+  const types = new Map(raw.types.map((type) => [type.type, strict(type)]));
+  const findings = new Map(raw.findings.map((finding) => [finding.id, strict(finding)]));
+  const value = (site, key) => siteValue(rows, site, key);
   return {
     index,
+    result,
     name: raw.post.name,
     role: raw.role,
-    post: raw.post,
+    post: strict(raw.post),
+    noiseOf: raw.noise_of,
     folder: raw.folder,
     types,
     findings,
     // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.
     unrelated: findings.get("unrelated")?.verdict === "yes",
-    value: (site, key) => valueOf(raw, site, key),
+    value,
+    type: (name, key) => types.get(name)?.[key] ?? null,
+    // s = ‖E‖ / (|c| ‖W_b‖), the size of what is not scale; per matrix, or over some of them.
+    size: (sites) => changeSize(result, value, sites),
     sigma: curve("sigma"),
     turnU: curve("turn_u"),
     turnV: curve("turn_v"),
@@ -114,26 +131,60 @@ function openComparison(raw, index) {
   };
 }
 
+function changeSize(result, value, sites) {
+  let rest = 0, scaled = 0;
+  for (const site of sites.flatMap((place) => place.members ?? [place])) {
+    const total = value(site, "energy.total"), c = value(site, "scale");
+    if (!isNumber(total) || !isNumber(c)) continue;
+    rest += total;
+    scaled += (c * result.norms[site.index]) ** 2;
+  }
+  return scaled > 0 ? Math.sqrt(rest / scaled) : null;
+}
+
 function openResult(raw) {
   const sites = openSites(raw);
   const sigma = lazily(() => decodeFloats(raw.sigma));
   const places = layerSites(sites);
-  const comparisons = raw.comparisons.map(openComparison);
-  return {
-    gyro: raw.gyro,
-    options: raw.options,
-    base: raw.base,
+  const result = {
+    gyro: strict(raw.gyro),
+    options: strict(raw.options),
+    base: strict(raw.base),
+    norms: raw.norms,
     sites,
-    comparisons,
-    posts: comparisons.filter((comparison) => comparison.role === "post"),
     layers: [...new Set(sites.map((site) => site.layer))].sort((a, b) => a - b),
     types: [...new Set(sites.map((site) => site.type))].sort((a, b) => typeOrder(a) - typeOrder(b)),
     site: (layer, type) => places.get(`${layer} ${type}`),
     sitesOf: (type) => [...places.values()].filter((site) => site.type === type),
+    matricesOf: (type) => sites.filter((site) => site.type === type),
     experts: sites.some((site) => site.expert !== null),
     baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
-    cornerSites: sites.filter((site) => comparisons.some((comparison) => comparison.corner(site))),
   };
+  result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));
+  findNoise(result.comparisons);
+  result.comparisons = besideTheirPosts(result.comparisons);
+  result.comparisons.forEach((comparison, i) => (comparison.index = i));
+  result.posts = result.comparisons.filter((comparison) => comparison.role === "post");
+  result.cornerSites = sites.filter((site) => result.comparisons.some((comparison) => comparison.corner(site)));
+  return result;
+}
+
+// Which post a noise control imitates: the one that the result names, in older ones the first of its folder.
+function findNoise(comparisons) {
+  for (const one of comparisons) {
+    const posts = comparisons.filter((other) => other.role === "post" && other.folder === one.folder);
+    const older = one.role === "control" && one.post.id === "noise" && one.post.path === null;
+    one.imitates = one.noiseOf ? posts.find((post) => post.post.id === one.noiseOf) : older ? posts[0] : undefined;
+    if (one.imitates && one.name === "noise") one.name = `noise (${one.imitates.name})`;
+    if (one.imitates) one.imitates.noise ??= one;
+  }
+}
+
+// Each post with its noise after it, then the other controls.
+function besideTheirPosts(comparisons) {
+  const posts = comparisons.filter((comparison) => comparison.role === "post");
+  const paired = posts.flatMap((post) => (post.noise ? [post, post.noise] : [post]));
+  return [...paired, ...comparisons.filter((comparison) => !paired.includes(comparison))];
 }
 
 // "3", or "3, expert 17"

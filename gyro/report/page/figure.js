@@ -4,58 +4,60 @@
 const figures = new Map();
 let observer = null;
 
-// spec: id, title, read (a sentence, or a function of the state), choices ([{key, label, options: [[value, label]]}]),
-// height(context), build(context) → {data, layout, note}. context: {result, state, width, narrow, colors}.
+// spec: id, title, read (how to read it), uses (which of the page's choices: "model", "type", "layer"),
+// choices(result) → its own: [{key, label, options: [[value, label]], value}], about(context) → what is shown, in
+// words, panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add to
+// panels.layout. context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
 function makeFigure(result, spec) {
-  const state = {};
-  for (const choice of spec.choices ?? []) state[choice.key] = String(choice.value ?? choice.options[0][0]);
-  const plot = element("div", {class: "plot", role: "img", id: `plot-${spec.id}`});
-  const note = element("p", {class: "note"});
-  const figure = {id: spec.id, spec, result, state, plot, note, drawn: false, wanted: false};
-  const controls =
-      (spec.choices ?? []).filter((choice) => choice.options.length > 1).map((choice) => choiceControl(figure, choice));
+  const plot = element("div", {class: "plot", role: "group", tabindex: "0", id: `plot-${spec.id}`});
+  const note = element("p", {class: "note"}), about = element("span", {class: "about"});
+  const choices = (spec.choices?.(result) ?? []).filter((choice) => choice.options.length > 1);
+  const figure = {id: spec.id, spec, result, choices, plot, note, about, drawn: false, wanted: false};
   const heading = `heading-${spec.id}`;
   figure.root = element(
       "section", {class: "card figure", id: spec.id, "aria-labelledby": heading},
-      element(
-          "div", {class: "card-head"}, element("h3", {id: heading}, spec.title),
-          element(
-              "div", {class: "tools"},
-              element(
-                  "button", {type: "button", title: "Download as an image", onclick: () => saveImage(figure, "png")},
-                  "PNG"),
-              element(
-                  "button",
-                  {type: "button", title: "Download as vector graphics", onclick: () => saveImage(figure, "svg")},
-                  "SVG"),
-              element(
-                  "button",
-                  {type: "button", title: "Download the values that are drawn", onclick: () => saveValues(figure)},
-                  "CSV"))),
+      element("div", {class: "card-head"}, element("h3", {id: heading}, spec.title, " ", about), figureTools(figure)),
       element("p", {class: "read"}, ...typeset(spec.read)),
-      controls.length ? element("div", {class: "choices"}, controls) : null, plot, note);
-  plot.setAttribute("aria-label", `${spec.title}. ${spec.read}`);
+      choices.length ? element("div", {class: "choices"}, choices.map((choice) => choiceControl(choice, spec.id))) :
+                       null,
+      plot, note, valuesSection(figure));
+  plot.setAttribute("aria-label", `${spec.title}. ${spec.read} Arrow keys read the values.`);
+  plot.addEventListener("keydown", (event) => readByKey(figure, event));
   figures.set(spec.id, figure);
   return figure.root;
 }
 
-function choiceControl(figure, choice) {
-  const select = element("select", {
-    "data-choice": choice.key,
-    onchange: (event) => {
-      figure.state[choice.key] = event.target.value;
-      draw(figure);
-    },
-  });
-  for (const [value, label] of choice.options) {
-    select.append(element("option", {value, selected: String(value) === figure.state[choice.key]}, label));
-  }
-  return element("label", {}, element("span", {}, choice.label), select);
+function figureTools(figure) {
+  const tool = (label, title, act) => element("button", {type: "button", title, onclick: act}, label);
+  return element(
+      "div", {class: "tools"}, tool("PNG", "Download as an image", () => saveImage(figure, "png")),
+      tool("SVG", "Download as vector graphics", () => saveImage(figure, "svg")),
+      tool("CSV", "Download the values that are drawn", () => saveValues(figure)));
+}
+
+// Everything that a figure shows depends on, by name.
+function stateOf({spec, result, choices}) {
+  const own = choices.map((choice) => [choice.key, valueOf(spec.id, choice)]);
+  const shared = pageChoices(result).map((choice) => [choice.key, valueOf("", choice)]);
+  return Object.fromEntries([...shared, ...own]);
 }
 
 function contextOf(figure) {
   const width = themeState.printing ? kPrintWidth : Math.floor(figure.plot.getBoundingClientRect().width);
-  return {result: figure.result, state: figure.state, width, narrow: width < 560, colors: colors()};
+  return {result: figure.result, state: stateOf(figure), width, narrow: width < 560, colors: colors()};
+}
+
+// A choice was made: whatever depends on it is drawn again.
+function redrawFor(name) {
+  for (const figure of figures.values()) {
+    const depends = kShared.includes(name) ? figure.spec.uses.includes(name) : name.startsWith(figure.id + ".");
+    if (!depends) continue;
+    if (figure.drawn) {
+      draw(figure);
+    } else {
+      reserve(figure);
+    }
+  }
 }
 
 // On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
@@ -75,7 +77,11 @@ function draw(figure) {
   }
   const context = contextOf(figure);
   if (context.width < 50) return;
-  const {data, layout, note} = figure.spec.build(context);
+  const panels = figure.spec.panels(context), {layout} = panels;
+  const {data, note} = figure.spec.build(context, panels);
+  // What the values are is for the page, not for Plotly.
+  figure.tidy = data.map((trace) => trace.tidy);
+  for (const trace of data) delete trace.tidy;
   const c = context.colors;
   const full = {
     ...layout,
@@ -97,8 +103,11 @@ function draw(figure) {
   widenForLegend(figure, data, full);
   figure.note.textContent = note ?? "";
   figure.note.hidden = !note;
+  figure.about.textContent = figure.spec.about?.(context) ?? aboutChoices(context, figure.spec.uses);
+  figure.cursor = null;
   figure.drawn = true;
   figure.width = context.width;
+  figure.refreshValues();
 }
 
 // The room for the legend is estimated; where its text is wider than that, it is drawn again with the room it needs.
@@ -125,7 +134,7 @@ function redrawAll(force) {
 // Keeps the place of a figure that is not drawn yet, so that the page does not jump.
 function reserve(figure) {
   const context = contextOf(figure);
-  if (context.width >= 50) figure.plot.style.minHeight = `${figure.spec.height(context)}px`;
+  if (context.width >= 50) figure.plot.style.minHeight = `${figure.spec.panels(context).layout.height}px`;
 }
 
 function watchFigures() {
@@ -164,46 +173,4 @@ function watchPage() {
     paintSwatches();
     redrawAll(true);
   });
-}
-
-const fileName = (figure, ending) => `gyro-${figure.result.base.name}-${figure.id}.${ending}`.replace(/[^\w.-]+/g, "_");
-
-async function saveImage(figure, format) {
-  if (!figure.drawn) draw(figure);
-  const {width, height} = figure.plot._fullLayout;
-  const layout = {
-    ...figure.plot.layout,
-    title: {text: plotText(figure.spec.title), x: 0.01, y: 1, yanchor: "top", pad: {t: 12}, font: {size: 15}}
-  };
-  layout.margin = {...layout.margin, t: (layout.margin?.t ?? 40) + 30};
-  const image = await window.Plotly.toImage(
-      {data: figure.plot.data, layout: {...layout, height: height + 30}, config: plotConfig},
-      {format, width, height: height + 30, scale: format === "png" ? 2 : 1});
-  const link = element("a", {href: image, download: fileName(figure, format)});
-  link.click();
-  say(`${format.toUpperCase()} saved`);
-}
-
-// The drawn values: one line for each point, or for each cell of a heatmap.
-function valuesOf(figure) {
-  const lines = [["panel", "trace", "x", "y", "value"]];
-  const titles = figure.plot.layout.meta?.panels ?? [];
-  for (const trace of figure.plot.data) {
-    if (trace.meta?.helper) continue;
-    const panel = titles[Number((trace.xaxis ?? "x").slice(1) || 1) - 1] ?? "";
-    if (trace.type === "heatmap") {
-      trace.z.forEach(
-          (row, i) => row.forEach((z, j) => lines.push([panel, trace.name ?? "", trace.x[j], trace.y[i], z])));
-    } else {
-      Array.from(trace.x).forEach((x, i) => lines.push([panel, trace.name ?? "", x, trace.y[i], null]));
-    }
-  }
-  return lines;
-}
-
-function saveValues(figure) {
-  if (!figure.drawn) draw(figure);
-  const text = valuesOf(figure).map((line) => line.map(csvField).join(",")).join("\n") + "\n";
-  download(fileName(figure, "csv"), text, "text/csv");
-  say("CSV saved");
 }

@@ -4,271 +4,373 @@ const kParts = [
   ["co_rotation", "co-rotation"], ["counter_rotation", "counter-rotation"], ["leakage", "leakage"],
   ["scaling", "scaling"]
 ];
+const energyModels = (context) => withoutNoise(shownModels(context));
 
-function energyFigure(result) {
-  const legend = kParts.map(([, name]) => name).concat("chance");
-  const panels = (context) => {
-    const over = context.state.view === "over";
-    const y = over ? {type: "log", title: axisTitle("share / chance"), nticks: 6, dtick: "D2", exponentformat: "none"} :
-                     {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25};
-    return typePanels(context, {x: layerAxis(result, context), y, sharedY: true, legend});
-  };
-  return {
-    id: "energy",
-    title: "Energy budget of the change: the test of eq. 8",
-    read:
-        "The change, beyond its common scale, split in base’s singular directions: scaling (diagonal), " +
-        "co-rotation (both sides turn alike), counter-rotation (they turn against each other), leakage (out " +
-        "of base’s span). Dashed: what chance gives. If eq. 8 held beyond chance, co-rotation would reach " +
-        "above its dashed line.",
-    choices: [
-      comparisonChoice(result),
-      {key: "view", label: "Show", options: [["shares", "shares"], ["over", "multiples of chance"]]}
-    ],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const comparison = result.comparisons[Number(context.state.comparison)];
-      const over = context.state.view === "over", data = [];
-      layout.barmode = "stack";
-      result.types.forEach((type, t) => {
-        const sites = result.sitesOf(type), x = sites.map((site) => site.layer);
-        const chances = sites.map(energyChance), below = sites.map(() => 0);
-        for (const [key, name] of kParts) {
-          const chance = chances.map((all) => all[key] ?? 0);
-          const share = sites.map((site) => comparison.value(site, `energy.${key}`));
-          const common = {
-            ...axes[t],
-            x,
-            name,
-            legendgroup: key,
-            showlegend: t === 0,
-            customdata: chance
-          };
-          if (!over) {
-            data.push({
-              type: "bar",
-              ...common,
-              y: share,
-              width: result.layers.length > 16 ? 1 : 0.8,
-              marker: {color: context.colors.parts[key], line: {width: 0}},
-              hovertemplate:
-                  `${typePlot(type)}, layer %{x}<br>${name}: %{y:.2%}<br>chance: %{customdata:.2%}<extra></extra>`
-            });
-            chance.forEach((level, i) => { below[i] += level; });
-            if (key !== "scaling" && below.some((level) => level > 0.002 && level < 0.9995))
-              data.push(chanceLine(x, axes[t], below.slice(), context, "chance: up to %{y:.1%}", false));
-          } else if (chance.some((level) => level > 1e-9)) {
-            data.push({
-              type: "scatter",
-              mode: "lines+markers",
-              ...common,
-              y: share.map((value, i) => (isNumber(value) && chance[i] > 1e-9 ? value / chance[i] : null)),
-              line: {color: context.colors.parts[key], width: 1.8},
-              marker: {size: 5, symbol: kSymbols[kParts.findIndex((p) => p[0] === key)]},
-              hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`
-            });
-          }
-        }
-        data.push(
-            over ? chanceLine(x, axes[t], x.map(() => 1), context, "chance", t === 0) :
-                   {...chanceLine(x, axes[t], x.map(() => null), context, "", t === 0), meta: {helper: true}});
-      });
-      return {
-        data,
-        layout,
-        note: over ? "Square matrices have no leakage." :
-                     "Scaling is the thin slice on top: one diagonal among many entries."
-      };
-    },
-  };
+// What stands above a panel: the pooled ratio, which is what eq. 8 is about; its null is 1.
+function counterText(comparison, type) {
+  return `counter/co ${fixed(comparison.type(type, "counter_over_co"), 3)}<br>null 1, z ${
+      fixed(comparison.type(type, "z"), 1)}`;
 }
 
-// The levels of chance of each layer: they differ where the matrices of a type do.
-function chanceLine(x, axis, levels, context, text, showlegend) {
+// Shares upwards and downwards, both written as what they are.
+function splitAxis(context) {
+  const shares = energyModels(context).flatMap(
+      (comparison) => shownTypes(context).flatMap(
+          (type) => comparison.result.sitesOf(type).flatMap(
+              (site) => ["co_rotation", "counter_rotation"].map((key) => comparison.value(site, `energy.${key}`)))));
+  const most = Math.max(0.05, ...shares.filter(isNumber)) * 1.06,
+        step = most > 0.5 ? 0.3 :
+      most > 0.25         ? 0.2 :
+      most > 0.1          ? 0.1 :
+                            0.03;
+  const ticks = [-2, -1, 0, 1, 2].map((i) => i * step).filter((tick) => Math.abs(tick) <= most);
+  const ticktext = ticks.map((tick) => `${Math.round(100 * Math.abs(tick))} %`);
+  return {title: axisTitle("share of ‖E‖²"), range: [-most, most], tickvals: ticks, ticktext, zeroline: true};
+}
+
+function energyPanels(context) {
+  const {state} = context, view = state.view;
+  const y = view === "split" ? splitAxis(context) :
+      view === "shares" ? {title: axisTitle("share of ‖E‖²"), range: [0, 1.001], tickformat: ".0%", dtick: 0.25} :
+                          logAxis([0.7, 1.4, ...energyRatioValues(context)], axisTitle("share / chance"));
+  const names = view === "split" ? kSplitNames : kParts.map(([, name]) => name);
+  return typePanels(
+      context, {
+        x: layerAxis(context),
+        y: {...y, zerolinecolor: context.colors.axis},
+        sharedY: true,
+        legend: names.concat("chance"),
+        models: energyModels(context)
+      },
+      (type, comparison) => ({sub: context.narrow ? undefined : counterText(comparison, type)}));
+}
+const kSplitNames = ["co-rotation, upwards", "counter-rotation, downwards"];
+
+const energyRatioValues = (context) => energyModels(context).flatMap(
+    (comparison) => shownTypes(context).flatMap((type) => comparison.result.sitesOf(type).flatMap((site) => {
+      const chance = energyChance(site);
+      return kParts.map(([key]) => comparison.value(site, `energy.${key}`) / chance[key]).filter(Number.isFinite);
+    })));
+
+// What chance gives in each layer: it differs where the matrices of a type do.
+const chancesOf = (comparison, type) => {
+  const sites = comparison.result.sitesOf(type);
+  return {x: sites.map((site) => site.layer), chances: sites.map(energyChance)};
+};
+
+function energyBar(context, comparison, type, axis, [key, name], {first, sign = 1, label = name}) {
+  const {x, chances} = chancesOf(comparison, type), nulls = chances.map((chance) => chance[key]);
+  const shares = layerLine(comparison.result, type, (site) => comparison.value(site, `energy.${key}`)).y;
   return {
-    type: "scatter",
-    mode: "lines",
+    type: "bar",
     ...axis,
-    ...stretch({x, y: levels}),
-    name: "chance",
-    legendgroup: "chance",
-    showlegend,
-    line: {color: context.colors.reference, width: 1.3, dash: "dash"},
-    hovertemplate: `${text}<extra></extra>`
+    x,
+    y: shares.map((value) => (isNumber(value) ? sign * value : null)),
+    name: label,
+    legendgroup: key,
+    showlegend: first,
+    customdata: shares.map((value, i) => [value ?? NaN, nulls[i] ?? NaN]),
+    width: comparison.result.layers.length > 16 ? 1 : 0.8,
+    marker: {color: context.colors.parts[key], line: {width: 0}},
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>${
+        name}: %{customdata[0]:.2%}<br>chance: %{customdata[1]:.2%}<extra>${plotName(comparison)}</extra>`,
+    tidy: {comparison, type, quantity: `energy.${key}`, values: shares, nulls}
   };
 }
 
-function counterFigure(result) {
-  const legend = (context) => chosen(context).map(plotName).concat("null ± 2 sd", "null ± 4 sd");
-  const panels = (context) => typePanels(context, {
-    x: layerAxis(result, context),
-    y: {title: axisTitle("counter / co"), nticks: 6},
-    sharedY: true,
-    legend: legend(context)
-  });
-  return {
-    id: "counter",
-    title: "Counter-rotation over co-rotation, per layer",
-    read:
-        "Below 1, both sides turn together more than chance; at 1, as chance does, whatever the spectrum and the " +
-        "size of the change. Grey: two and four standard deviations of chance. A verdict needs more than " +
-        "four, and 2 %.",
-    choices: [whichChoice(result)],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const data = [];
-      result.types.forEach((type, t) => {
-        const sites = result.sitesOf(type), x = sites.map((site) => site.layer);
-        const wide = [x[0] - 0.5, ...x, x[x.length - 1] + 0.5];
-        const sds = sites.map(counterOverCoSd), sd = [sds[0], ...sds, sds[sds.length - 1]];
-        for (const width of [4, 2]) {
-          data.push(band(wide, wide.map(() => 1), sd.map((s) => width * s), axes[t], {
-            fillcolor: context.colors.band,
-            name: `null ± ${width} sd`,
-            legendgroup: `null${width}`,
-            showlegend: t === 0,
-            meta: {helper: true}
-          }));
-        }
-        data.push({
-          type: "scatter",
-          mode: "lines",
-          ...axes[t],
-          x: [wide[0], wide[wide.length - 1]],
-          y: [1, 1],
-          showlegend: false,
-          line: {color: context.colors.reference, width: 1},
-          hoverinfo: "skip",
-          name: "null",
-          meta: {helper: true}
-        });
-        for (const comparison of chosen(context)) {
-          const look = lineOf(comparison);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[t],
-            x,
-            y: sites.map((site) => comparison.value(site, "energy.counter_over_co")),
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: t === 0,
-            customdata: sites.map((site) => comparison.value(site, "energy.z") ?? NaN),
-            line: {color: look.color, width: 1.7, dash: look.dash},
-            marker: {size: 5, symbol: look.symbol},
-            hovertemplate: `${typePlot(type)}, layer %{x}<br>counter/co = %{y:.4f}<br>` +
-                "z = %{customdata:.1f}<extra>%{fullData.name}</extra>",
-          });
-        }
-      });
-      return {data, layout};
-    },
-  };
+// Co-rotation above zero and counter-rotation below it: eq. 8 holds as far as blue is longer than orange.
+function energySplit(context, comparison, type, axis, first) {
+  const {x, chances} = chancesOf(comparison, type);
+  const bars = kParts.slice(0, 2).map(
+      (part, p) => energyBar(context, comparison, type, axis, part, {first, sign: p ? -1 : 1, label: kSplitNames[p]}));
+  const lines = [1, -1].map(
+      (sign) => levelLine(
+          context, axis, chances.map(({co_rotation: level}) => sign * level),
+          {x, text: "chance: %{y:.1%}", first: first && sign > 0}));
+  return [...bars, ...lines];
 }
 
-// Lines of one measure over layers, one panel a type.
-function layerFigure(result, {id, title, read, choices = [], measure}) {
-  const legend = (context) => chosen(context).map(plotName);
-  const panels = (context) => {
-    const {axis, label, log, value} = measure(context.state);
-    const values = () => chosen(context).flatMap((comparison) => result.sites.map((site) => value(comparison, site)));
-    return typePanels(context, {
-      x: layerAxis(result, context),
-      y: log ? logAxis(values(), axisTitle(label)) : {title: axisTitle(label), nticks: 6, ...axis},
-      sharedY: true,
-      legend: legend(context),
-      left: 66
-    });
-  };
-  return {
-    id,
-    title,
-    read,
-    choices: [...choices, whichChoice(result)],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const {value, hover} = measure(context.state);
-      const data = [];
-      result.types.forEach((type, t) => {
-        for (const comparison of chosen(context)) {
-          const look = lineOf(comparison);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[t],
-            ...layerLine(result, type, (site) => value(comparison, site)),
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: t === 0,
-            line: {color: look.color, width: 1.7, dash: look.dash},
-            marker: {size: 5, symbol: look.symbol},
-            hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`
-          });
-        }
-      });
-      return {data, layout};
-    },
-  };
+// All parts stacked over layers, and what chance gives: a line at each boundary.
+function energyShares(context, comparison, type, axis, first) {
+  const {x, chances} = chancesOf(comparison, type), data = [];
+  let below = chances.map(() => 0);
+  for (const part of kParts) {
+    const [key] = part;
+    data.push(energyBar(context, comparison, type, axis, part, {first}));
+    below = below.map((level, i) => level + (chances[i][key] ?? 0));
+    if (key !== "scaling" && below.some((level) => level > 0.002 && level < 0.9995))
+      data.push(levelLine(context, axis, below, {x, text: "chance: up to %{y:.1%}"}));
+  }
+  return [...data, levelLine(context, axis, null, {first})];
 }
 
-const kMeasures = {
-  relative_change: {
-    label: "‖ΔW‖ / ‖W<sub>base</sub>‖",
-    hover: "relative change %{y:.4g}",
-    axis: {rangemode: "tozero"},
-    key: "relative_change"
+function energyRatios(context, comparison, type, axis, first) {
+  const {colors} = context, {result} = comparison;
+  const value = (key) => (site) => {
+    const part = comparison.value(site, `energy.${key}`), chance = energyChance(site)[key];
+    return isNumber(part) && chance > 1e-9 ? part / chance : null;
+  };
+  const lines =
+      kParts.map(([key, name], p) => plainLine(axis, {
+                   mode: "lines+markers",
+                   ...layerLine(result, type, value(key)),
+                   name,
+                   group: key,
+                   first,
+                   line: {color: colors.parts[key], width: 1.8},
+                   marker: {size: 5, symbol: kSymbols[p]},
+                   hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`,
+                   tidy: {comparison, type, quantity: `energy.${key} over chance`, nulls: 1}
+                 }));
+  return [...lines, levelLine(context, axis, 1, {first})];
+}
+
+const kEnergyViews = {
+  split: {draw: energySplit, note: ""},
+  shares: {draw: energyShares, note: "Scaling is the thin slice on top: one diagonal among many entries."},
+  over: {draw: energyRatios, note: "Square matrices have no leakage."}
+};
+
+const kEnergyFigure = {
+  id: "energy",
+  title: "Energy budget of the change: the test of eq. 8",
+  read:
+      "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, both sides turn alike. " +
+      "Downwards: counter-rotation, they turn against each other. Eq. 8 holds as far as the upper bar is longer than the " +
+      "lower one; chance gives both the same (dashed). The rest is leakage out of base’s span, and scaling.",
+  uses: ["model", "type"],
+  choices: () => [{
+    key: "view",
+    label: "Show",
+    options: [["split", "co- against counter-rotation"], ["shares", "all shares"], ["over", "multiples of chance"]]
+  }],
+  panels: energyPanels,
+  build(context, {layout, axes}) {
+    const {draw: marks, note} = kEnergyViews[context.state.view], types = shownTypes(context);
+    layout.barmode = context.state.view === "split" ? "overlay" : "stack";
+    const data = energyModels(context).flatMap(
+        (comparison, c) => types.flatMap(
+            (type, t) => marks(context, comparison, type, axes[c * types.length + t], c === 0 && t === 0)));
+    return {data, note};
   },
-  scale: {label: "c", hover: "c = %{y:.5f}", axis: {}, key: "scale"},
+};
+
+// What the counter figure can show: its value, null and standard deviation at a site.
+const kSymmetries = {
+  ratio: {
+    label: "counter / co",
+    value: (comparison, site) => comparison.value(site, "energy.counter_over_co"),
+    middle: () => 1,
+    sd: (comparison, site) => counterOverCoSd(site),
+    z: "energy.z",
+    quantity: "energy.counter_over_co"
+  },
+  share: {
+    label: "symmetric share less its null",
+    value(comparison, site) {
+      const rho = comparison.value(site, "energy.symmetric_share"),
+            chance = comparison.value(site, "energy.symmetric_null");
+      return isNumber(rho) && isNumber(chance) ? rho - chance : null;
+    },
+    middle: () => 0,
+    sd: (comparison, site) => comparison.value(site, "energy.symmetric_sd"),
+    z: "energy.symmetric_z",
+    quantity: "energy.symmetric_share - energy.symmetric_null"
+  },
+};
+const hasShare = (result) => result.comparisons.some(
+    (comparison) => result.sites.some((site) => isNumber(comparison.value(site, "energy.symmetric_share"))));
+
+// Two and four standard deviations of chance: one band where all models share it, else a whisker at each mark.
+function counterBands({colors}, measure, comparison, sites, axis, first) {
+  const x = sites.map((site) => site.layer), wide = [x[0] - 0.5, ...x, x[x.length - 1] + 0.5];
+  const sds = sites.map((site) => measure.sd(comparison, site)), sd = [sds[0], ...sds, sds[sds.length - 1]];
+  const middle = wide.map(() => measure.middle());
+  const bands = [[4, colors.band], [2, colors.strongBand]].map(
+      ([width, fillcolor]) => band(wide, middle, sd.map((s) => width * s), axis, {
+        fillcolor,
+        name: `null ± ${width} sd`,
+        legendgroup: `null${width}`,
+        showlegend: first,
+      }));
+  const line = {color: colors.reference, width: 1};
+  return [
+    ...bands, plainLine(axis, {
+      x: [wide[0], wide[wide.length - 1]],
+      y: [middle[0], middle[0]],
+      line,
+      hoverinfo: "skip",
+      name: "null",
+      meta: {helper: true}
+    })
+  ];
+}
+
+function counterLine(context, measure, comparison, type, axis, first) {
+  const {result} = comparison, sites = result.sitesOf(type), {color} = lineOf(comparison);
+  const own = context.state.measure === "share";
+  const sd = sites.map((site) => measure.sd(comparison, site) ?? NaN);
+  return modelLine(comparison, axis, {
+    ...layerLine(result, type, (site) => measure.value(comparison, site)),
+    first,
+    customdata: sites.map((site, i) => [comparison.value(site, measure.z) ?? NaN, sd[i]]),
+    ...(own ? {error_y: {type: "data", array: sd.map((s) => 2 * s), thickness: 1, width: 0, color}} : {}),
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>${measure.label} = %{y:.4f}<br>null ${measure.middle()} ± ` +
+        "%{customdata[1]:.2g}, z = %{customdata[0]:.1f}<extra>%{fullData.name}</extra>",
+    tidy: {comparison, type, quantity: measure.quantity, nulls: measure.middle()}
+  });
+}
+
+const kCounterFigure = {
+  id: "counter",
+  title: "Do both sides turn together? Layer by layer",
+  read: "Counter-rotation over co-rotation: below 1 both sides turn together more than chance, at 1 as chance does, " +
+      "whatever the spectrum and the size of the change. Grey: two and four standard deviations of chance. The " +
+      "symmetric share, where the result has it, is above 0 where they turn together, and allows for rows and columns " +
+      "of different size; its whiskers are two standard deviations.",
+  uses: ["model", "type"],
+  choices: (result) => [{
+    key: "measure",
+    label: "Measure",
+    options: [...(hasShare(result) ? [["share", "symmetric share"]] : []), ["ratio", "counter/co"]]
+  }],
+  panels: (context) => typePanels(context, {
+    x: layerAxis(context),
+    y: {title: axisTitle(kSymmetries[context.state.measure ?? "ratio"].label), nticks: 6},
+    sharedY: true,
+    legend: shownModels(context).map((comparison) => plotName(comparison)).concat("null ± 2 sd", "null ± 4 sd")
+  }),
+  build(context, {axes}) {
+    const which = context.state.measure ?? "ratio", measure = kSymmetries[which],
+          shown = drawOrder(shownModels(context));
+    const data = shownTypes(context).flatMap((type, t) => {
+      const sites = context.result.sitesOf(type), first = t === 0;
+      const ground = which === "ratio" ? counterBands(context, measure, shown[0], sites, axes[t], first) :
+                                         [levelLine(context, axes[t], 0, {name: "null", first, dash: "solid"})];
+      return [...ground, ...shown.map((comparison) => counterLine(context, measure, comparison, type, axes[t], first))];
+    });
+    return {data};
+  },
+};
+
+// What noise of a matrix's shape has as its stable rank, ‖G‖_F² / ‖G‖_2².
+const noiseRank = ({m, n}) => (m * n) / (Math.sqrt(m) + Math.sqrt(n)) ** 2;
+
+// `chance(comparison, site)`: the measure's null, if it has one. `same`: noise has the post's own value by
+// construction.
+const kMeasures = {
+  relative_change:
+      {label: "‖ΔW‖ / ‖W<sub>base</sub>‖", hover: "relative change %{y:.4g}", axis: {rangemode: "tozero"}, same: true},
+  size: {
+    label: "s = ‖E‖ / (|c| ‖W<sub>base</sub>‖)",
+    hover: "s = %{y:.4g}",
+    axis: {rangemode: "tozero"},
+    value: (comparison, site) => comparison.size([site]),
+    same: true
+  },
+  scale: {label: "c", hover: "c = %{y:.5f}", axis: {}, chance: () => 1, same: true},
   unchanged: {
     label: "unchanged weights",
     hover: "unchanged %{y:.2%}",
     axis: {tickformat: ".1~%", rangemode: "tozero"},
-    key: "unchanged"
+    chance: (comparison, site) => comparison.value(site, "sparse_expected")
   },
-  stable_rank: {label: "stable rank of ΔW", hover: "stable rank %{y:.3g}", log: true, key: "stable_rank"},
+  stable_rank:
+      {label: "stable rank", hover: "stable rank %{y:.3g}", log: true, chance: (comparison, site) => noiseRank(site)},
+  update_rank: {
+    label: "directions above rounding",
+    hover: "%{y:.1%} of the directions",
+    axis: {tickformat: ".0%", rangemode: "tozero"},
+    chance: () => null
+  },
+  cosine: {
+    label: "1 − cosine",
+    hover: "1 − cosine = %{y:.3g}",
+    log: true,
+    same: true,
+    value(comparison, site) {
+      const c = comparison.value(site, "cosine");
+      return isNumber(c) && c < 1 ? 1 - c : null;
+    }
+  }
 };
+const measureOf = ({state: {measure}}) =>
+    ({value: (comparison, site) => comparison.value(site, measure), ...kMeasures[measure]});
+const changeModels = (context) => (measureOf(context).same ? withoutNoise(shownModels(context)) : shownModels(context));
 
-function changeFigure(result) {
-  return layerFigure(result, {
-    id: "change",
-    title: "Where the training went: relative change",
-    read:
-        "How large the change of each matrix is, as a share of the base’s norm. Other measures of the same: the " +
-        "best common scale c, the share of weights left bit for bit as they were, the stable rank of the " +
-        "change (a LoRA shows itself).",
-    choices: [{
+function changePanels(context) {
+  const {label, axis, log, value, chance} = measureOf(context), shown = changeModels(context);
+  const values = () => shown.flatMap(
+      (comparison) => shownTypes(context)
+                          .flatMap((type) => context.result.sitesOf(type))
+                          .flatMap((site) => [value(comparison, site), chance?.(comparison, site)]));
+  return typePanels(context, {
+    x: layerAxis(context),
+    y: log ? logAxis(values(), axisTitle(label)) : {title: axisTitle(label), nticks: 6, ...axis},
+    sharedY: true,
+    legend: shown.map((comparison) => plotName(comparison)).concat(chance ? ["null"] : []),
+    left: 66
+  });
+}
+
+function changeNulls(context, type, axis, first) {
+  const {chance} = measureOf(context);
+  if (!chance) return [];
+  const {result, colors} = context, line = {color: colors.null, width: 1.3, dash: "dot"};
+  const lines =
+      withoutNoise(changeModels(context)).map((comparison, c) => plainLine(axis, {
+                                                ...stretch(layerLine(result, type, (site) => chance(comparison, site))),
+                                                name: "null",
+                                                first: first && c === 0,
+                                                line,
+                                                hovertemplate:
+                                                    `null of ${plotName(comparison)}: %{y:.4g}<extra></extra>`,
+                                                meta: {helper: true}
+                                              }));
+  const same = (one, other) => one.y.every((y, i) => y === other.y[i]);
+  return lines.filter((one, i) => lines.findIndex((other) => same(one, other)) === i);
+}
+
+const kChangeFigure = {
+  id: "change",
+  title: "Where the training went",
+  read:
+      "How large the change of each matrix is, as a share of the base’s norm; the part s of it that is not scale; the best " +
+      "common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of the change (dotted: " +
+      "noise’s); how far the direction turned. Noise has the size of its post by construction, and is left out there.",
+  uses: ["model", "type"],
+  choices(result) {
+    const has = (key) =>
+        result.comparisons.some((comparison) => result.sites.some((site) => isNumber(comparison.value(site, key))));
+    return [{
       key: "measure",
       label: "Measure",
       options: [
-        ["relative_change", "relative change"], ["scale", "scale c"], ["unchanged", "unchanged weights"],
-        ["stable_rank", "stable rank of ΔW"]
+        ["relative_change", "relative change"], ["size", "change beside the scale, s"], ["scale", "scale c"],
+        ["unchanged", "unchanged weights"], ["stable_rank", "stable rank"],
+        ...(has("update_rank") ? [["update_rank", "directions above rounding"]] : []), ["cosine", "1 − cosine"]
       ]
-    }],
-    measure: (state) => ({
-      ...kMeasures[state.measure],
-      value: (comparison, site) => comparison.value(site, kMeasures[state.measure].key)
-    }),
-  });
-}
-
-function cosineFigure(result) {
-  return layerFigure(result, {
-    id: "cosine",
-    title: "Where the training went: direction",
-    read:
-        "1 − cosine between base’s and model’s matrix, taken as vectors: 0 is the same direction, 1 is at right " +
-        "angles, as unrelated models are.",
-    measure: () => ({
-      label: "1 − cosine",
-      hover: "1 − cosine = %{y:.3g}",
-      log: true,
-      value: (comparison, site) => {
-        const c = comparison.value(site, "cosine");
-        return isNumber(c) && c < 1 ? 1 - c : null;
+    }];
+  },
+  panels: changePanels,
+  build(context, {axes}) {
+    const {value, hover, chance} = measureOf(context), shown = drawOrder(changeModels(context));
+    const line = (comparison, type, t) => modelLine(comparison, axes[t], {
+      ...layerLine(context.result, type, (site) => value(comparison, site)),
+      first: t === 0,
+      hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`,
+      tidy: {
+        comparison,
+        type,
+        quantity: context.state.measure,
+        nulls: chance ? context.result.sitesOf(type).map((site) => chance(comparison, site)) : undefined
       }
-    }),
-  });
-}
+    });
+    return {
+      data: shownTypes(context).flatMap(
+          (type, t) =>
+              [...changeNulls(context, type, axes[t], t === 0),
+               ...shown.map((comparison) => line(comparison, type, t))])
+    };
+  },
+};

@@ -1,284 +1,277 @@
 // The claims against chance, and size against structure.
 
+// Two standard deviations of what chance gives, of a type's ratio. Of α's spread: both it and its null are deviations
+// of about Σk samples, right to a relative 1/√(2Σk) each. Of NF: as its null's draws spread, over all layers.
+function spreadOfAlpha(comparison, type) {
+  const margin = comparison.types.get(type)?.margins.uniform_scaling;
+  if (margin > 0.05) return margin / 2;  // where it is four standard deviations, not the least that is called an effect
+  const samples = comparison.result.matricesOf(type).reduce((sum, site) => sum + site.k, 0);
+  return samples > 0 ? 2 / Math.sqrt(samples) : null;
+}
+function spreadOfNf(comparison, type) {
+  let variance = 0, sum = 0;
+  for (const site of comparison.result.matricesOf(type)) {
+    variance += (comparison.value(site, "null.nf_robust_sd") ?? NaN) ** 2;
+    sum += comparison.value(site, "null.nf_robust") ?? NaN;
+  }
+  return sum > 0 ? (2 * Math.sqrt(variance)) / sum : null;
+}
+const twice = (sd) => (isNumber(sd) ? 2 * sd : null);
+
+// `claim`: the finding that gives verdicts on it; `middle`: what chance gives.
 const kRatioPanels = [
-  {title: "α spread / null", key: "alpha_std_over_null", margin: 0.05},
-  {title: "robust NF / null", key: "nf_robust_mean_over_null", margin: 0.05},
-  {title: "counter-rotation / co-rotation", key: "counter_over_co", margin: 0.02},
+  {
+    title: "spread of α / null’s",
+    quantity: "alpha_std_over_null",
+    claim: "uniform_scaling",
+    middle: 1,
+    value: (comparison, type) => comparison.type(type, "alpha_std_over_null"),
+    spread: spreadOfAlpha
+  },
+  {
+    title: "robust NF / null’s",
+    quantity: "nf_robust_mean_over_null",
+    claim: null,
+    middle: 1,
+    value: (comparison, type) => comparison.type(type, "nf_robust_mean_over_null"),
+    spread: spreadOfNf
+  },
 ];
+const kCounterPanel = {
+  title: "counter- / co-rotation",
+  quantity: "counter_over_co",
+  claim: "co_rotation",
+  middle: 1,
+  value: (comparison, type) => comparison.type(type, "counter_over_co"),
+  spread: (comparison, type) => twice(comparison.type(type, "counter_over_co_sd"))
+};
+// In its place where the result has it: to the left of its null both sides turn together, as in the other.
+const kSharePanel = {
+  title: "null − symmetric share",
+  quantity: "symmetric_null - symmetric_share",
+  claim: "co_rotation",
+  middle: 0,
+  value(comparison, type) {
+    const rho = comparison.type(type, "symmetric_share"), chance = comparison.type(type, "symmetric_null");
+    return isNumber(rho) && isNumber(chance) ? chance - rho : null;
+  },
+  spread: (comparison, type) => twice(comparison.type(type, "symmetric_sd"))
+};
+const overviewKinds = ({comparisons}) =>
+    [...kRatioPanels,
+     comparisons.some(({types}) => [...types.values()].some((row) => isNumber(row.symmetric_share))) ? kSharePanel :
+                                                                                                       kCounterPanel];
 
-function overviewFigure(result) {
-  const shown = result.comparisons;
-  const height = (context) => overviewPanels(context).height;
-  function ratioAxis(key) {
-    const values = shown.flatMap((comparison) => [...comparison.types.values()].map((type) => type[key]))
-                       .filter((v) => isNumber(v) && v > 0);
-    const low = Math.min(0.94, ...values) / 1.015, high = Math.max(1.06, ...values) * 1.015;
-    const steps = high / low > 3 ? [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] :
-        high / low > 1.5         ? [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.4, 1.6] :
-        high / low > 1.2         ? [0.8, 0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15, 1.2] :
-                                   [0.92, 0.94, 0.96, 0.98, 1, 1.02, 1.04, 1.06, 1.08];
-    const ticks = steps.filter((tick) => tick > low && tick < high);
-    return {
-      type: "log",
-      range: [Math.log10(low), Math.log10(high)],
-      tickvals: ticks,
-      ticktext: ticks.map(String),
-      title: axisTitle("multiple of chance")
-    };
-  }
-  function overviewPanels(context) {
-    const n = shown.length;
-    const names = shown.map((comparison) => shorten(comparison.name, context.narrow ? 12 : 22));
-    const left = 22 + 7.4 * Math.max(6, ...names.map((name) => name.length));
-    const y = {
-      tickvals: shown.map((_, i) => i),
-      ticktext: names.map(plotText),
-      range: [n - 0.5, -0.5],
-      tickfont: {size: 12, color: context.colors.text},
-      ticks: "",
-      showgrid: false,
-    };
-    const panels = kRatioPanels.map(({title, key}) => ({title, x: ratioAxis(key), y}));
-    return panelLayout(context, [{title: null, panels}], {
-      minWidth: 250,
-      panelHeight: 46 * n + 10,
-      sharedY: true,
-      left,
-      legend: result.types.map(typePlot),
-      maxColumns: 3
-    });
-  }
-  return {
-    id: "overview",
-    title: "At a glance: the paper’s claims against chance",
-    read:
-        "Each mark is a matrix type. At 1 (the line) a change of the same size without any structure does as " +
-        "much; the grey band is the margin within which no verdict is given. Left of it: scaling more " +
-        "uniform than chance, sides that turn more alike than chance. A missing mark: the null does not " +
-        "hold, as for unrelated models.",
-    height,
-    build(context) {
-      const {layout, axes} = overviewPanels(context);
-      const data = [];
-      for (const {xaxis, yaxis} of axes) {
-        for (let i = 0; i + 1 < shown.length; ++i) {
-          layout.shapes.push({
-            type: "line",
-            xref: `${xaxis} domain`,
-            yref: yaxis,
-            x0: 0,
-            x1: 1,
-            y0: i + 0.5,
-            y1: i + 0.5,
-            line: {color: context.colors.grid, width: 1},
-            layer: "below"
-          });
-        }
-      }
-      kRatioPanels.forEach(({key, margin}, p) => {
-        const axis = axes[p], x = axis.xaxis, y = axis.yaxis;
-        layout.shapes.push(
-            {
-              type: "rect",
-              xref: x,
-              yref: `${y} domain`,
-              x0: 1 - margin,
-              x1: 1 + margin,
-              y0: 0,
-              y1: 1,
-              fillcolor: context.colors.band,
-              line: {width: 0},
-              layer: "below"
-            },
-            {
-              type: "line",
-              xref: x,
-              yref: `${y} domain`,
-              x0: 1,
-              x1: 1,
-              y0: 0,
-              y1: 1,
-              line: {color: context.colors.reference, width: 1.2},
-              layer: "below"
-            });
-        result.types.forEach((name, t) => {
-          const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.7 : 0;
-          const having = shown.map((comparison, i) => [comparison, i, comparison.types.get(name)?.[key]])
-                             .filter(([, , v]) => isNumber(v));
-          data.push({
-            type: "scatter",
-            mode: "markers",
-            ...axis,
-            name: typePlot(name),
-            legendgroup: name,
-            showlegend: false,
-            x: having.map(([, , v]) => v),
-            y: having.map(([, i]) => i + dodge),
-            customdata: having.map(([comparison]) => plotName(comparison)),
-            marker: {
-              symbol: kTypeSymbols[name],
-              size: 8.5,
-              color: having.map(([comparison]) => lineOf(comparison).color),
-              line: {width: 1, color: context.colors.surface}
-            },
-            hovertemplate: `%{customdata}, ${typePlot(name)}<br>%{x:.3f} of chance<extra></extra>`,
-          });
-          if (p === 0)
-            data.push({
-              type: "scatter",
-              mode: "markers",
-              x: [null],
-              y: [null],
-              ...axis,
-              name: typePlot(name),
-              legendgroup: name,
-              marker: {symbol: kTypeSymbols[name], size: 9, color: context.colors.muted},
-              meta: {helper: true}
-            });
-        });
-      });
-      return {data, layout};
-    },
+// Whether the result gives a verdict beyond chance on this type: the type's own where it has one, else the finding's.
+const kBeyond = ["yes", "some_types", "slight", "counter"];
+function verdictOn(comparison, claim, type) {
+  const own = comparison.types.get(type)?.verdicts[claim];
+  if (own) return own;
+  const finding = comparison.findings.get(claim);
+  if (!finding || !kBeyond.includes(finding.verdict)) return finding?.verdict ?? null;
+  return finding.types.includes(type) ? "yes" : "as_chance";
+}
+
+// In this order from the top; what is unrelated to the base has no marks.
+const overviewModels = ({result}) => result.comparisons;
+
+// Of ratios to a null, and of differences from it.
+function overviewAxis(result, {value, middle, spread}) {
+  const values = related(result.comparisons).flatMap((comparison) => result.types.flatMap((type) => {
+    const x = value(comparison, type), width = spread(comparison, type) ?? 0;
+    return isNumber(x) ? [x, Math.max(x - width, middle === 1 ? 0.8 * x : -Infinity), x + width] : [];
+  }));
+  if (middle === 0) return {range: padded(Math.min(-0.01, ...values), Math.max(0.01, ...values)), nticks: 7};
+  const low = Math.min(0.94, ...values) / 1.015, high = Math.max(1.06, ...values) * 1.015;
+  const ticks = evenTicks(low, high).filter((tick) => tick > low && tick < high);
+  return {type: "log", range: [Math.log10(low), Math.log10(high)], tickvals: ticks, ticktext: ticks.map(String)};
+}
+const padded = (low, high) => [low - 0.04 * (high - low), high + 0.04 * (high - low)];
+
+function overviewPanels(context) {
+  const {result, narrow} = context, shown = overviewModels(context), n = shown.length;
+  const label = (comparison) =>
+      (result.results ? shorten(familyName(comparison), narrow ? 18 : 34) : labelOf(comparison, narrow ? 14 : 26));
+  const names = shown.map(label);
+  const y = {
+    tickvals: shown.map((_, i) => i),
+    ticktext: names.map(plotText),
+    range: [n - 0.5, -0.5],
+    tickfont: {size: 12, color: context.colors.text},
+    ticks: "",
+    showgrid: false,
   };
+  const panels = overviewKinds(result).map((kind) => {
+    const title = axisTitle(kind.middle === 1 ? "1: as chance" : "0: as chance");
+    return {title: kind.title, x: {...overviewAxis(result, kind), title}, y};
+  });
+  return panelLayout(context, [{title: null, panels}], {
+    minWidth: 250,
+    panelHeight: Math.max(26, 12 + 3 * result.types.length) * n + 6,
+    sharedY: true,
+    left: 18 + 7.2 * Math.max(6, ...names.map((name) => name.length)),
+    legend: result.types.map(typePlot).concat("beyond chance", "not"),
+    maxColumns: 3
+  });
 }
 
-// The null of a type grows in proportion to the change: a line through the null's own values (geometric mean of their
-// ratio).
-function nullSlope(result, type, key) {
-  let sum = 0, number = 0;
-  for (const comparison of result.comparisons) {
-    for (const site of result.sites) {
-      if (site.type !== type) continue;
-      const change = comparison.value(site, "relative_change"), value = comparison.value(site, key);
-      if (comparison.value(site, "null.valid") !== true || !(change > 0) || !(value > 0)) continue;
-      sum += Math.log(value / change);
-      ++number;
-    }
-  }
-  return number ? Math.exp(sum / number) : null;
+// Lines between the models' rows, the line of chance, and what is not asked.
+function overviewGround(context, layout, {xaxis, yaxis}, middle) {
+  const {colors} = context, shown = overviewModels(context);
+  const rows =
+      shown.slice(1).map((_, i) => ruler(`${xaxis} domain`, yaxis, [0, 1], [i + 0.5, i + 0.5], colors.grid, 1));
+  layout.shapes.push(...rows, ruler(xaxis, `${yaxis} domain`, [middle, middle], [0, 1], colors.reference, 1.2));
+  shown.forEach((comparison, i) => {
+    if (!comparison.unrelated) return;
+    const place = {xref: `${xaxis} domain`, yref: yaxis, yanchor: "middle", font: {size: 11, color: colors.muted}};
+    layout.annotations.push(caption("unrelated to the base: not asked", 0.02, i, place));
+  });
 }
+
+function overviewMarks(context, axis, type, {value, quantity, claim, spread, middle}) {
+  const {result} = context, shown = overviewModels(context), t = result.types.indexOf(type);
+  const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.72 : 0;
+  const having = shown.map((comparison, i) => ({comparison, i, value: value(comparison, type)}))
+                     .filter((one) => isNumber(one.value) && !one.comparison.unrelated);
+  const beyond = ({comparison}) => claim !== null && kBeyond.includes(verdictOn(comparison, claim, type));
+  return having.map((one) => {
+    const {color} = lineOf(one.comparison), width = spread(one.comparison, type);
+    return {
+      type: "scatter",
+      mode: "markers",
+      ...axis,
+      name: plotName(one.comparison),
+      legendgroup: type,
+      showlegend: false,
+      x: [one.value],
+      y: [one.i + dodge],
+      error_x: {type: "data", array: [width ?? 0], visible: isNumber(width), thickness: 1, width: 0, color},
+      marker: {
+        symbol: kTypeSymbols[type] + (beyond(one) ? "" : "-open"),
+        size: kTypeSizes[type] ?? 8,
+        color,
+        line: {width: beyond(one) ? 0 : 1.4, color}
+      },
+      hovertemplate: `${plotName(one.comparison)}, ${typePlot(type)}<br>%{x:.3f} (chance: ${middle} ± ${
+          isNumber(width) ? significant(width, 2) : "?"}, 2 sd)<extra></extra>`,
+      tidy: {comparison: one.comparison, type, quantity, of: "x", nulls: middle}
+    };
+  });
+}
+
+const typeMark = (context, axis, type) => legendMark(
+    axis, typePlot(type), type,
+    {marker: {symbol: kTypeSymbols[type], size: kTypeSizes[type] ?? 8, color: context.colors.muted}});
+
+const kOverviewFigure = {
+  id: "overview",
+  title: "The paper’s claims against chance",
+  read:
+      "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. On the line a change " +
+      "of the same size without any structure does as much; left of it, scaling is more uniform, sides turn more alike. " +
+      "Filled: the verdict is beyond chance.",
+  uses: [],
+  about: () => "",
+  panels: overviewPanels,
+  build(context, {layout, axes}) {
+    const {result: {types}, colors} = context;
+    const data = overviewKinds(context.result).flatMap((panel, p) => {
+      overviewGround(context, layout, axes[p], panel.middle);
+      return types.flatMap((type) => overviewMarks(context, axes[p], type, panel));
+    });
+    const mark = (name, symbol) => legendMark(axes[0], name, name, {marker: {symbol, size: 8, color: colors.muted}});
+    const legend = [
+      ...types.map((type) => typeMark(context, axes[0], type)), mark("beyond chance", "circle"),
+      mark("not", "circle-open")
+    ];
+    return {data: [...data, ...legend]};
+  },
+};
 
 const kSizePanels = [
-  {title: "robust NF", key: "nf_robust", null: "null.nf_robust", chance: "nf_robust_chance"},
-  {title: "α spread (std)", key: "alpha_std", null: "null.alpha_std", chance: null},
+  {title: "robust NF / its null", key: "nf_robust", null: "null.nf_robust"},
+  {title: "spread of α / its null", key: "alpha_std", null: "null.alpha_std"},
 ];
 
-function sizeFigure(result) {
-  const legend = (context) =>
-      context.result.comparisons.map(plotName).concat("null, by type", "chance level", result.types.map(typePlot));
-  const values = (key) =>
-      result.comparisons.flatMap((comparison) => result.sites.map((site) => comparison.value(site, key)));
-  const panels = (context) => {
-    const x = logAxis(values("relative_change"), axisTitle("relative change ‖ΔW‖ / ‖W<sub>base</sub>‖"));
-    return panelLayout(
-        context, [{
-          title: null,
-          panels: kSizePanels.map(({title, key}) => ({title, x, y: logAxis(values(key), axisTitle(title))}))
-        }],
-        {
-          minWidth: 300,
-          panelHeight: context.narrow ? 260 : 340,
-          gap: 72,
-          maxColumns: 2,
-          nameEachY: true,
-          legend: legend(context)
-        });
-  };
-  return {
-    id: "size",
-    title: "More consistent, or just less? Structure against the size of the change",
-    read:
-        "Each mark is a matrix (the shape tells its type). The grey lines are what a structureless change gives, " +
-        "one line a type: marks on the lines differ only in how much changed, marks below them changed more " +
-        "consistently than chance. Chance level: two unrelated matrices.",
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const data = [], all = values("relative_change").filter((x) => x > 0);
-      const span = [Math.min(...all) / 1.4, Math.max(...all) * 1.4];
-      kSizePanels.forEach((panel, p) => {
-        result.types.forEach((type, t) => {
-          const slope = nullSlope(result, type, panel.null);
-          if (slope === null) return;
-          // First order holds up to 0.3 of chance.
-          const chance = panel.chance ? result.comparisons[0].value(result.sitesOf(type)[0], panel.chance) : null;
-          const end = chance ? Math.min(span[1], (0.3 * chance) / slope) : Math.min(span[1], 0.3);
-          if (end <= span[0]) return;
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[p],
-            x: [span[0], end],
-            y: [slope * span[0], slope * end],
-            name: "null, by type",
-            legendgroup: "null",
-            showlegend: p === 0 && t === 0,
-            line: {color: context.colors.null, width: 1.2},
-            hovertemplate: `null of ${typePlot(type)}: %{y:.2e}<extra></extra>`,
-            opacity: 0.75
-          });
-        });
-        if (panel.chance) {
-          const levels = [...new Set(result.sites.map((site) => result.comparisons[0].value(site, panel.chance)))];
-          levels.forEach((level, i) => data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[p],
-            x: span,
-            y: [level, level],
-            name: "chance level",
-            legendgroup: "chance",
-            showlegend: i === 0,
-            line: {color: context.colors.reference, width: 1.2, dash: "dot"},
-            hovertemplate: "chance: %{y:.3f}<extra></extra>"
-          }));
-        }
-        for (const comparison of result.comparisons) {
-          const sites = result.sites.filter(
-              (site) => comparison.value(site, "relative_change") > 0 && comparison.value(site, panel.key) > 0);
-          const look = lineOf(comparison);
-          data.push({
-            type: "scatter",
-            mode: "markers",
-            ...axes[p],
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: p === 0,
-            x: sites.map((site) => comparison.value(site, "relative_change")),
-            y: sites.map((site) => comparison.value(site, panel.key)),
-            customdata: sites.map(
-                (site) => [typePlot(site.type), placeText(site), comparison.value(site, panel.null)].map(
-                    (v) => (isNumber(v) || typeof v === "string" ? v : NaN))),
-            marker: {
-              symbol: sites.map((site) => kTypeSymbols[site.type]),
-              size: 6.5,
-              color: fade(look.color, 0.75),
-              line: {width: 0.5, color: context.colors.surface}
-            },
-            hovertemplate: "%{customdata[0]}, layer %{customdata[1]}<br>change %{x:.3g}<br>" + panel.title +
-                " %{y:.3g}<br>null %{customdata[2]:.3g}<extra>%{fullData.name}</extra>",
-          });
-        }
-      });
-      for (const type of result.types)
-        data.push({
-          type: "scatter",
-          mode: "markers",
-          x: [null],
-          y: [null],
-          ...axes[0],
-          name: typePlot(type),
-          legendgroup: type,
-          marker: {symbol: kTypeSymbols[type], size: 8, color: context.colors.muted},
-          meta: {helper: true}
-        });
-      return {
-        data,
-        layout,
-        note:
-            "A null line is drawn as far as first order holds: up to 0.3 of the chance level for NF, to a change " +
-            "of 0.3 for α."
-      };
-    },
-  };
+// The matrices of a comparison that have a null: [{site, size, value, nullValue, ratio}].
+function sizePoints(context, comparison, panel) {
+  return shownTypes(context)
+      .flatMap((type) => comparison.result.matricesOf(type))
+      .map((site) => {
+        const value = comparison.value(site, panel.key), nullValue = comparison.value(site, panel.null);
+        const holds = comparison.value(site, "null.valid") === true;
+        return {site, size: comparison.size([site]), value, nullValue, ratio: holds ? value / nullValue : null};
+      })
+      .filter(({size, ratio}) => size > 0 && ratio > 0);
 }
+
+function sizePanels(context) {
+  const {narrow} = context, shown = shownModels(context);
+  const points = (panel) => shown.flatMap((comparison) => sizePoints(context, comparison, panel));
+  const x = logAxis(kSizePanels.flatMap(points).map(({size}) => size), axisTitle("s = ‖E‖ / (|c| ‖W<sub>base</sub>‖)"));
+  const panels = kSizePanels.map((panel) => {
+    const ratios = points(panel).map(({ratio}) => ratio);
+    return {title: panel.title, x, y: logAxis([0.95, 1.05, ...ratios], axisTitle("multiple of its own null"))};
+  });
+  return panelLayout(context, [{title: null, panels}], {
+    minWidth: 300,
+    panelHeight: narrow ? 240 : 300,
+    gap: 72,
+    maxColumns: 2,
+    legend: shown.map((comparison) => plotName(comparison)).concat("null", shownTypes(context).map(typePlot))
+  });
+}
+
+function sizeMarks(context, comparison, panel, axis, first) {
+  const points = sizePoints(context, comparison, panel);
+  return modelLine(comparison, axis, {
+    mode: "markers",
+    first,
+    x: points.map(({size}) => size),
+    y: points.map(({ratio}) => ratio),
+    customdata: points.map(({site, value, nullValue}) => [typePlot(site.type), placeText(site), value, nullValue]),
+    marker: {
+      symbol: points.map(({site}) => kTypeSymbols[site.type] + (comparison.imitates ? "-open" : "")),
+      size: points.map(({site}) => 0.8 * (kTypeSizes[site.type] ?? 8)),
+      color: fade(lineOf(comparison).color, 0.75),
+      line: {width: comparison.imitates ? 1 : 0.5, color: comparison.imitates ? undefined : context.colors.surface}
+    },
+    hovertemplate: "%{customdata[0]}, layer %{customdata[1]}<br>s = %{x:.3g}<br>%{y:.3f} of its null" +
+        "<br>%{customdata[2]:.3g}, null %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
+    tidy: {
+      comparison,
+      types: points.map(({site}) => site.type),
+      layers: points.map(({site}) => site.layer),
+      along: "s",
+      quantity: `${panel.key} over null`,
+      nulls: 1
+    }
+  });
+}
+
+const kSizeFigure = {
+  id: "size",
+  title: "More consistent than chance, or just smaller?",
+  read:
+      "Each mark is a matrix: its rotation and the spread of its scaling, as multiples of what a structureless change of " +
+      "just its own size gives, against that size s (what is left of the change beside a common scale). On the line " +
+      "at 1 a matrix differs from chance in nothing but size; noise lies there whatever its size.",
+  uses: ["model", "type"],
+  panels: sizePanels,
+  build(context, {axes}) {
+    const shown = drawOrder(shownModels(context)), {colors} = context;
+    const data = kSizePanels.flatMap((panel, p) => {
+      const marks = shown.map((comparison) => sizeMarks(context, comparison, panel, axes[p], p === 0));
+      const xs = marks.flatMap(({x}) => x), line = {color: colors.reference, width: 1.3, dash: "dash"};
+      const ends = [Math.min(...xs) / 1.2, Math.max(...xs) * 1.2];
+      return [
+        plainLine(axes[p], {x: ends, y: [1, 1], name: "null", first: p === 0, line, meta: {helper: true}}), ...marks
+      ];
+    });
+    const left = related(context.result.comparisons).length < context.result.comparisons.length;
+    return {
+      data: [...data, ...shownTypes(context).map((type) => typeMark(context, axes[0], type))],
+      note: left ? "Models unrelated to the base have no such null, and no mark." : ""
+    };
+  },
+};

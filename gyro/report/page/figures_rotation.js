@@ -1,353 +1,353 @@
 // Singular vectors: NF per layer (the paper's Figures 3b and 9), the similarity matrices of the leading directions
 // (Figures 3a and 10 to 14), and the residual rotations (eq. 13).
 
-function nfFigure(result) {
-  const keys = {
-    nf: ["nf", "null.nf", "nf_chance", "NF"],
-    robust: ["nf_robust", "null.nf_robust", "nf_robust_chance", "robust NF"]
-  };
-  const legend = () => result.comparisons.map(plotName).concat("null", "chance level");
-  const values = (context) => [0, 2].flatMap(
-      (k) => result.comparisons.flatMap(
-          (comparison) => result.sites.map((site) => comparison.value(site, keys[context.state.measure][k]))));
-  const panels = (context) => typePanels(context, {
-    x: layerAxis(result, context),
-    sharedY: true,
-    legend: legend(context),
-    y: {
-      title: axisTitle(keys[context.state.measure][3]),
-      ...(context.state.scale === "log" ? logAxis(values(context), axisTitle(keys[context.state.measure][3])) :
-                                          {nticks: 6, rangemode: "tozero"})
-    },
-  });
-  return {
-    id: "nf",
-    title: "NF: do both sides turn by the same rotation?",
-    read:
-        "‖I_orth − I‖ / n per layer: 0 if both sides of a matrix turned alike. Dotted: the chance level of two " +
-        "unrelated matrices. Grey, thin: the null of each model, a structureless change of its size; a model " +
-        "on its grey line turns alike no more than chance.",
-    choices: [
-      {key: "scale", label: "Axis", options: [["log", "logarithmic"], ["linear", "linear"]]},
-      {key: "measure", label: "Measure", options: [["nf", "NF (the paper’s)"], ["robust", "robust NF (top 90 %)"]]}
-    ],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const [key, nullKey, chanceKey, label] = keys[context.state.measure];
-      const data = [];
-      result.types.forEach((type, t) => {
-        const chance = layerLine(result, type, (site) => result.comparisons[0].value(site, chanceKey));
-        data.push({
-          type: "scatter",
-          mode: "lines",
-          ...axes[t],
-          ...stretch(chance),
-          name: "chance level",
-          legendgroup: "chance",
-          showlegend: t === 0,
-          line: {color: context.colors.reference, width: 1.2, dash: "dot"},
-          hovertemplate: "chance %{y:.4f}<extra></extra>"
-        });
-        result.comparisons.forEach((comparison, i) => {
-          const null_ = layerLine(
-              result, type,
-              (site) => (comparison.value(site, "null.valid") === true ? comparison.value(site, nullKey) : null));
-          if (null_.y.some(isNumber) || (t === 0 && i === 0)) {
-            data.push({
-              type: "scatter",
-              mode: "lines",
-              ...axes[t],
-              ...null_,
-              name: "null",
-              legendgroup: "null",
-              showlegend: t === 0 && i === 0,
-              line: {color: context.colors.null, width: 1.3},
-              hovertemplate: `null of ${plotName(comparison)}: %{y:.5f}<extra></extra>`
-            });
-          }
-        });
-        for (const comparison of result.comparisons) {
-          const look = lineOf(comparison);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[t],
-            ...layerLine(result, type, (site) => comparison.value(site, key)),
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: t === 0,
-            line: {color: look.color, width: 1.7, dash: look.dash},
-            marker: {size: 5, symbol: look.symbol},
-            hovertemplate: `${typePlot(type)}, layer %{x}<br>${label} = %{y:.5f}<extra>%{fullData.name}</extra>`
-          });
-        }
-      });
-      return {
-        data,
-        layout,
-        note: context.state.measure === "nf" ?
-            "In square matrices one tiny singular value can dominate NF; robust NF leaves the last tenth out." :
-            ""
-      };
-    },
-  };
+const kNfKeys = {
+  robust: {
+    key: "nf_robust",
+    null: "null.nf_robust",
+    sd: "null.nf_robust_sd",
+    chance: "nf_robust_chance",
+    label: "robust NF"
+  },
+  nf: {key: "nf", null: "null.nf", sd: null, chance: "nf_chance", label: "NF"}
+};
+const overNull = ({state}) => state.scale === "over";
+
+// NF of a matrix, or its multiple of the null where that holds.
+function nfValue(context, comparison, site) {
+  const {key, null: nullKey} = kNfKeys[context.state.measure], value = comparison.value(site, key);
+  if (!overNull(context)) return value;
+  const chance = comparison.value(site, nullKey);
+  return comparison.value(site, "null.valid") === true && isNumber(value) && chance > 0 ? value / chance : null;
 }
 
-// A level over the whole width, also where there is one layer.
-function stretch({x, y}) { return {x: [x[0] - 0.5, ...x, x[x.length - 1] + 0.5], y: [y[0], ...y, y[y.length - 1]]}; }
+// Without a null a model has no place in the default view; it keeps it in the others.
+const nfModels = (context) => (overNull(context) ? shownModels(context) : shownModels(context, (all) => all));
+
+function nfPanels(context) {
+  const {state} = context, {chance, label} = kNfKeys[state.measure], models = nfModels(context);
+  const values = models.flatMap(
+      (comparison) => comparison.result.sites.flatMap(
+          (site) => [nfValue(context, comparison, site), ...(overNull(context) ? [] : [comparison.value(
+                                                                                          site, chance)])]));
+  const title = axisTitle(overNull(context) ? `${label} / null` : label);
+  const y = {
+    over: {title, nticks: 6},
+    log: {...logAxis(values, title)},
+    linear: {nticks: 6, rangemode: "tozero", title}
+  }[state.scale];
+  const names = models.map((comparison) => plotName(comparison));
+  const legend = overNull(context) ? [...names, "null", "± 2 sd"] : [...names, "null of each, dotted", "chance level"];
+  return typePanels(
+      context, {x: layerAxis(context), sharedY: true, legend, y}, (type) => ({sub: nfText(context, type)}));
+}
+
+// "chance: 0.094", the level of two unrelated matrices.
+function nfText(context, type) {
+  const {result} = context, sites = result.sitesOf(type), {chance} = kNfKeys[context.state.measure];
+  const level = result.comparisons[0].value(sites[0], chance);
+  return context.narrow ? undefined : `unrelated: ${significant(level, 2)}`;
+}
+
+// Around 1: two standard deviations of the widest null that is shown.
+function nfBand(context, models, type, axis, first) {
+  const {result, colors} = context, keys = kNfKeys[context.state.measure], sites = result.sitesOf(type);
+  const data = [levelLine(context, axis, 1, {name: "null", first})];
+  if (!keys.sd) return data;
+  const x = sites.map((site) => site.layer);
+  const sd = sites.map(
+      (site) => Math.max(
+          ...models.map((comparison) => comparison.value(site, keys.sd) / comparison.value(site, keys.null))
+              .filter(Number.isFinite),
+          0));
+  const look = {fillcolor: colors.strongBand, name: "± 2 sd", legendgroup: "sd", showlegend: first};
+  return [band(x, x.map(() => 1), sd.map((s) => 2 * s), axis, look), ...data];
+}
+
+function nfGround(context, models, type, axis, first) {
+  const {result, colors} = context, keys = kNfKeys[context.state.measure];
+  const chance = plainLine(axis, {
+    ...stretch(layerLine(result, type, (site) => models[0].value(site, keys.chance))),
+    name: "chance level",
+    group: "chance",
+    first,
+    line: {color: colors.reference, width: 1.2, dash: "dot"},
+    hovertemplate: "chance %{y:.4f}<extra></extra>",
+    meta: {helper: true}
+  });
+  const valid = (comparison, site) => comparison.value(site, "null.valid") === true;
+  const nulls = withoutNoise(models).map(
+      (comparison, i) => plainLine(axis, {
+        ...layerLine(result, type, (site) => (valid(comparison, site) ? comparison.value(site, keys.null) : null)),
+        name: "null of each, dotted",
+        group: "null",
+        first: first && i === 0,
+        line: {color: lineOf(comparison).color, width: 1.3, dash: "dot"},
+        hovertemplate: `null of ${plotName(comparison)}: %{y:.5f}<extra></extra>`,
+        meta: {helper: true}
+      }));
+  return [chance, ...nulls.filter((line, i) => line.y.some(isNumber) || (first && i === 0))];
+}
+
+function nfNote(context, models) {
+  const without =
+      models.filter((comparison) => !comparison.result.sites.some((site) => comparison.value(site, "null.valid")));
+  const hidden =
+      context.result.comparisons.filter((comparison) => comparison.unrelated && !models.includes(comparison));
+  const names = [...new Set([...without, ...hidden])].map((comparison) => comparison.name).join(", ");
+  return (names && overNull(context) ? `Without such a null, and not drawn: ${names}. ` : "") +
+      (context.state.measure === "nf" ?
+           "In square matrices one tiny singular value can dominate NF; robust NF leaves the " +
+               "last tenth out." :
+           "");
+}
+
+const kNfFigure = {
+  id: "nf",
+  title: "NF: do both sides turn by the same rotation?",
+  read:
+      "‖I_orth − I‖ / n per layer is 0 if both sides of a matrix turned alike. Shown as a multiple of what a structureless " +
+      "change of the model’s own size gives: at 1 a model turns alike no more than chance. The absolute values have the " +
+      "null of each model, and the chance level of two unrelated matrices.",
+  uses: ["model", "type"],
+  choices: () =>
+      [{
+        key: "scale",
+        label: "Axis",
+        options: [["over", "NF / null"], ["log", "NF, logarithmic"], ["linear", "NF, linear"]]
+      },
+       {key: "measure", label: "Measure", options: [["robust", "robust NF (top 90 %)"], ["nf", "NF (the paper’s)"]]}],
+  panels: nfPanels,
+  build(context, {axes}) {
+    const {result, state} = context, keys = kNfKeys[state.measure], over = overNull(context),
+                   models = nfModels(context);
+    const ground = over ? nfBand : nfGround;
+    const data = shownTypes(context).flatMap((type, t) => {
+      const sites = result.sitesOf(type);
+      const lines = drawOrder(models).map((comparison) => {
+        const value = (key) => sites.map((site) => comparison.value(site, key) ?? NaN), nulls = value(keys.null);
+        const values = value(keys.key);
+        return modelLine(comparison, axes[t], {
+          ...layerLine(result, type, (site) => nfValue(context, comparison, site)),
+          first: t === 0,
+          customdata: sites.map((_, i) => [values[i], nulls[i]]),
+          hovertemplate: `${typePlot(type)}, layer %{x}<br>${keys.label} = %{customdata[0]:.5f}<br>null = ` +
+              `%{customdata[1]:.5f}<extra>%{fullData.name}</extra>`,
+          tidy: {comparison, type, quantity: over ? `${keys.key} over null` : keys.key, nulls: over ? 1 : nulls}
+        });
+      });
+      return [...ground(context, models, type, axes[t], t === 0), ...lines];
+    });
+    return {data, note: nfNote(context, models)};
+  },
+};
 
 const cornerTypes = (result) => result.types.filter((type) => result.cornerSites.some((site) => site.type === type));
-const typeChoice = (result) => {
-  const types = cornerTypes(result);
-  return {
-    key: "type",
-    label: "Type",
-    options: types.map((type) => [type, type]),
-    value: types.includes("W_O") ? "W_O" : types[0]
-  };
-};
 
-// 25 x 25 rows of a square block.
-function squareRows(values, size) {
-  return Array.from({length: size}, (_, i) => Array.from(values.subarray(i * size, (i + 1) * size)));
-}
-
-function matrixPanel(title, size) {
+function matrixPanel(title, size, {row = "index, base", column = "index, model", sub} = {}) {
+  const axis = {dtick: size > 12 ? 10 : 5, tick0: 0, showgrid: false};
   return {
     title,
-    x: {
-      range: [0.5, size + 0.5],
-      dtick: 5,
-      tick0: 0,
-      showgrid: false,
-      constrain: "domain",
-      title: axisTitle("index, model")
-    },
-    y: {range: [size + 0.5, 0.5], dtick: 5, tick0: 0, showgrid: false, title: axisTitle("index, base")},
+    sub,
+    x: {...axis, range: [0.5, size + 0.5], constrain: "domain", title: axisTitle(column)},
+    y: {...axis, range: [size + 0.5, 0.5], title: axisTitle(row)},
   };
 }
+const kNoCorner = "The result holds neither the first nor the last block of this type.";
 
-function chosenCorners(context) {
-  const comparison = context.result.comparisons[Number(context.state.comparison)];
-  return context.result.cornerSites.filter((site) => site.type === context.state.type)
-      .map((site) => ({site, corner: comparison.corner(site)}))
-      .filter(({corner}) => corner);
+// The blocks of one comparison and type: [{comparison, site, size, get}].
+const cornersOf = (comparison, type) => comparison.result.cornerSites.filter((site) => site.type === type)
+                                            .map((site) => ({comparison, site, ...comparison.corner(site)}))
+                                            .filter(({get}) => get);
+const cornerLayers = (result) => [...new Set(result.cornerSites.map((site) => site.layer))];
+// The type of a figure that shows one: the chosen one, else W_O, else the first.
+function oneType(context) {
+  const types = cornerTypes(context.result), {type} = context.state;
+  return types.includes(type) ? type : types.includes("W_O") ? "W_O" : types[0];
 }
 
-const blockTitle = (site) => `${typePlot(site.type)}, layer ${placeText(site)}`;
-
-const barOf = (title, more) =>
-    ({title: {text: title, side: "top"}, outlinewidth: 0, thickness: 12, tickfont: {size: 10.5}, ...more});
-
-// Values less the identity.
-const lessIdentity = (values, size) => values.map((value, i) => value - (Math.floor(i / size) === i % size ? 1 : 0));
-// The largest size among blocks, as the end of a colour scale.
-function largestOf(blocks) {
-  const largest = Math.max(0, ...blocks.flatMap((values) => Array.from(values, Math.abs)).filter(Number.isFinite));
-  return largest > 0 ? Number(largest.toPrecision(2)) : 1;
+// The figure's blocks in its order: rows of models or types, each with its layers.
+function cornerBlocks(context) {
+  const {rows, block} = context.state, all = withoutNoise(related(context.result.comparisons));
+  const models = rows === "models" ? all : [oneModel(context)];
+  const types = rows === "types" ? cornerTypes(context.result) : [oneType(context)];
+  const withNoise = models.flatMap((comparison) => [comparison, comparison.noise].filter(Boolean));
+  return types.flatMap((type) => withNoise.flatMap((comparison) => cornersOf(comparison, type)))
+      .filter(({site}) => block === "both" || site.layer === Number(block))
+      .sort((one, other) => (rows === "one" ? one.site.layer - other.site.layer : 0));
 }
 
-const kBar = {
-  orientation: "h",
-  yref: "container",
-  y: 0,
-  yanchor: "bottom",
-  ypad: 4
-};
+const cornerTitles = ({state}) =>
+    ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |",
+     state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
+const blockTitle = ({comparison, site}) =>
+    `${plotName(comparison, 60)}: ${typePlot(site.type)}, layer ${placeText(site)}`;
 
-function cornerFigure(result) {
-  const titles = (context) =>
-      ["sim<sub>U</sub>", "sim<sub>V</sub>", "| sim<sub>U</sub> − sim<sub>V</sub> |",
-       context.state.scale === "paper" ? "I<sub>orth</sub>" : "I<sub>orth</sub> − I"];
-  const blocks = (context) => chosenCorners(context).map(
-      ({site, corner}) =>
-          ({title: blockTitle(site), panels: titles(context).map((title) => matrixPanel(title, corner.size))}));
-  const layoutOf = (context) => panelLayout(context, blocks(context), {
+// What a panel is in numbers: the mean of the diagonal, the largest departure, and NF of the block that is shown.
+function cornerText(values, q, size) {
+  if (q < 2) {
+    let sum = 0;
+    for (let i = 0; i < size; ++i) sum += values[i * size + i];
+    return `diagonal ${fixed(sum / size, 3)}`;
+  }
+  const rest = q === 2 ? values : lessIdentity(values, size);
+  const norm = Math.sqrt(rest.reduce((sum, value) => sum + value * value, 0)) / size;
+  return `max ${significant(Math.max(...rest.map(Math.abs)), 2)}${q === 3 ? `, NF ${significant(norm, 2)}` : ""}`;
+}
+
+// sim_U, sim_V, their difference, and I_orth, as they are stored.
+function cornerMatrices({get}) {
+  const simU = get("sim_u"), simV = get("sim_v");
+  return [simU, simV, simU.map((u, i) => Math.abs(u - simV[i])), get("i_orth")];
+}
+
+function cornerPanels(context) {
+  if (context.state.rows === "grid") return cornerGridPanels(context);
+  const blocks = cornerBlocks(context).map((block) => {
+    const values = cornerMatrices(block), titles = cornerTitles(context);
+    const panel = (title, q) => matrixPanel(title, block.size, {sub: cornerText(values[q], q, block.size)});
+    return {title: blockTitle(block), panels: titles.map(panel)};
+  });
+  return panelLayout(context, blocks, {
     minWidth: 120,
     maxColumns: 4,
-    panelHeight: (width) => Math.min(260, width),
+    panelHeight: (width) => Math.min(blocks.length > 4 ? 170 : 220, width),
     gap: 40,
     left: 50,
-    bottom: 118,
+    bottom: 96,
     columns: (fit) =>
         (fit >= 4     ? 4 :
              fit >= 2 ? 2 :
                         1)
   });
-  return {
-    id: "corner",
-    title: "Rotation of the leading directions, first and last block",
-    read:
-        "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A " +
-        "bright diagonal: directions kept their place. An empty difference: both sides moved alike; so does " +
-        "I_orth when it is the identity.",
-    choices: [
-      comparisonChoice(result), typeChoice(result), {
-        key: "scale",
-        label: "Colours",
-        options: [["paper", "0 to 1, as in the paper"], ["fitted", "magnified departures"]]
-      }
-    ],
-    height: (context) => layoutOf(context).height,
-    build(context) {
-      const {layout, axes} = layoutOf(context);
-      const data = [], names = titles(context), paper = context.state.scale === "paper";
-      const corners = chosenCorners(context).map(({corner}) => {
-        const simU = corner.get("sim_u"), simV = corner.get("sim_v"), orth = corner.get("i_orth");
-        return {
-          size: corner.size,
-          values:
-              [simU, simV, simU.map((u, i) => Math.abs(u - simV[i])), paper ? orth : lessIdentity(orth, corner.size)]
-        };
-      });
-      let at = 0;
-      for (const {size, values} of corners) {
-        const index = Array.from({length: size}, (_, i) => i + 1);
-        values.forEach((block, q) => {
-          data.push({
-            type: "heatmap",
-            ...axes[at++],
-            name: names[q],
-            x: index,
-            y: index,
-            z: squareRows(block, size),
-            coloraxis: ["coloraxis", "coloraxis", "coloraxis2", "coloraxis3"][q],
-            hovertemplate: `base %{y}, model %{x}<br>${names[q]} = %{z:.4f}<extra></extra>`
-          });
-        });
-      }
-      const difference = paper ? 1 : largestOf(corners.map(({values}) => values[2])),
-            orth = paper ? 1 : largestOf(corners.map(({values}) => values[3]));
-      const ticks = (range) =>
-          ({tickvals: [-range, 0, range], ticktext: [significant(-range, 2), "0", significant(range, 2)]});
-      layout.coloraxis = {
-        cmin: 0,
-        cmax: 1,
-        colorscale: kCividis,
-        colorbar: barOf("sim", {...kBar, len: 0.28, x: 0, xanchor: "left", dtick: 0.5})
-      };
-      layout.coloraxis2 = {
-        cmin: 0,
-        cmax: difference,
-        colorscale: kCividis,
-        colorbar: barOf("difference", {
-          ...kBar,
-          len: 0.28,
-          x: 0.5,
-          xanchor: "center",
-          tickvals: [0, difference],
-          ticktext: ["0", significant(difference, 2)]
-        })
-      };
-      layout.coloraxis3 = {
-        cmin: -orth,
-        cmax: orth,
-        colorscale: diverging(),
-        colorbar: barOf(names[3], {...kBar, len: 0.28, x: 1, xanchor: "right", ...ticks(orth)})
-      };
-      return {
-        data,
-        layout,
-        note: data.length ? "" : "The result holds neither the first nor the last block of this type."
-      };
-    },
-  };
 }
 
-function residualFigure(result) {
-  const titles = ["ΔQ<sub>1</sub> − I (input side)", "ΔQ<sub>2</sub> − I (output side)", "angle of each direction"];
-  const names = ["ΔQ<sub>1</sub>", "ΔQ<sub>2</sub>"];
-  const blocks = (context) => chosenCorners(context).map(
-      ({site, corner}) => ({
-        title: blockTitle(site),
-        panels: [
-          matrixPanel(titles[0], corner.size), matrixPanel(titles[1], corner.size), {
-            title: titles[2],
-            x: {range: [0, corner.size + 1], title: axisTitle("singular index"), dtick: 5, tick0: 0},
-            y: {rangemode: "tozero", ticksuffix: "°", nticks: 6},
-          }
-        ],
+// All models down, all types across, one matrix each.
+function cornerGrid(context) {
+  const types = shownTypes(context), layer = Number(context.state.block) || cornerLayers(context.result)[0];
+  return shownModels(context).map(
+      (comparison) => ({
+        comparison,
+        cells: types.map((type) => cornersOf(comparison, type).find(({site}) => site.layer === layer))
       }));
-  const layoutOf = (context) => panelLayout(context, blocks(context), {
-    minWidth: 150,
-    maxColumns: 3,
-    panelHeight: (width) => Math.min(330, width),
-    gap: 48,
-    left: 50,
-    bottom: 112,
-    legend: names,
-    columns: (fit) => (fit >= 3 ? 3 : 1)
-  });
-  return {
-    id: "residual",
-    title: "What is left after the common rotation (eq. 13)",
-    read:
-        "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share; their departure from the " +
-        "identity is drawn. Small entries, and angles near 0°, say that one rotation explains both sides. " +
-        "The two are each other’s inverse where the shared rotation is the mean of both.",
-    choices: [comparisonChoice(result), typeChoice(result)],
-    height: (context) => layoutOf(context).height,
-    build(context) {
-      const {layout, axes} = layoutOf(context);
-      const data = [];
-      const corners = chosenCorners(context).map(({corner}) => {
-        const rotations = [corner.get("delta_q1"), corner.get("delta_q2")];
-        return {size: corner.size, rotations, rests: rotations.map((values) => lessIdentity(values, corner.size))};
-      });
-      const range = largestOf(corners.flatMap(({rests}) => rests));
-      let at = 0;
-      corners.forEach(({size, rotations, rests}, b) => {
-        const index = Array.from({length: size}, (_, i) => i + 1);
-        rests.forEach((values, q) => {
-          data.push({
-            type: "heatmap",
-            ...axes[at++],
-            name: `${names[q]} − I`,
-            x: index,
-            y: index,
-            z: squareRows(values, size),
-            coloraxis: "coloraxis",
-            hovertemplate: `row %{y}, column %{x}<br>${names[q]} − I = %{z:.5f}<extra></extra>`
-          });
-        });
-        rotations.forEach((values, q) => {
-          const angles =
-              index.map((_, i) => (Math.acos(Math.min(1, Math.max(-1, values[i * size + i]))) * 180) / Math.PI);
-          data.push({
-            type: "scatter",
-            mode: "lines+markers",
-            ...axes[at],
-            x: index,
-            y: angles,
-            name: names[q],
-            legendgroup: names[q],
-            showlegend: b === 0,
-            line: {color: context.colors.lines[q], width: q ? 1.3 : 2.6, dash: q ? "dot" : "solid"},
-            marker: {size: q ? 5 : 8, symbol: kSymbols[q]},
-            hovertemplate: `direction %{x}<br>${names[q]}: %{y:.3f}°<extra></extra>`
-          });
-        });
-        ++at;
-      });
-      layout.coloraxis = {
-        cmin: -range,
-        cmax: range,
-        colorscale: diverging(),
-        colorbar: barOf("ΔQ − I", {
-          ...kBar,
-          len: 0.44,
-          x: 0,
-          xanchor: "left",
-          tickvals: [-range, 0, range],
-          ticktext: [significant(-range, 2), "0", significant(range, 2)]
-        })
-      };
-      return {
-        data,
-        layout,
-        note: data.length ? "" : "The result holds neither the first nor the last block of this type."
-      };
-    },
-  };
 }
+
+function cornerGridPanels(context) {
+  const types = shownTypes(context), q = Number(context.state.matrix);
+  const blocks = cornerGrid(context).map(
+      ({comparison, cells}) => ({
+        title: plotName(comparison, 60),
+        panels: cells.map(
+            (cell, t) => cell ?
+                matrixPanel(typePlot(types[t]), cell.size, {sub: cornerText(cornerMatrices(cell)[q], q, cell.size)}) :
+                emptyPanel(typePlot(types[t])))
+      }));
+  return panelLayout(context, blocks, {
+    minWidth: context.narrow ? 120 : 105,
+    maxColumns: 9,
+    panelHeight: (width) => Math.min(220, width),
+    gap: 34,
+    left: 50,
+    bottom: 96,
+    columns: oneRowOrEven
+  });
+}
+
+const kCornerAxes = ["coloraxis", "coloraxis", "coloraxis2", "coloraxis3"];
+const kCornerKeys = ["sim_u", "sim_v", "sim_diff", "i_orth"];
+
+function cornerHeat(context, block, q, axis) {
+  const {comparison, site, size} = block, name = cornerTitles(context)[q], raw = cornerMatrices(block)[q];
+  const values = q === 3 && context.state.scale === "fitted" ? lessIdentity(raw, size) : raw;
+  const quantity = kCornerKeys[q] + (values === raw ? "" : " - I");
+  return squareHeat(axis, values, size, {
+    name,
+    coloraxis: kCornerAxes[q],
+    hovertemplate: `${blockTitle(block)}<br>base %{y}, model %{x}<br>${name} = %{z:.4f}<extra></extra>`,
+    tidy: {comparison, type: site.type, layer: site.layer, pairs: true, quantity}
+  });
+}
+
+// Colours of what is drawn: similarities from 0 to 1; the others too, or as far as they reach.
+function cornerColors(context, layout, data) {
+  const fitted = context.state.scale === "fitted",
+        drawn = kCornerAxes.map((name) => data.filter((t) => t.coloraxis === name));
+  const range = (q) => (fitted ? largestOf(drawn[q].flatMap(({z}) => z)) : 1), difference = range(2), orth = range(3);
+  const alone = drawn.filter((traces) => traces.length).length === 1;
+  const bar = (title, x, xanchor, more) =>
+      lyingBar(title, alone ? {len: 0.4, x: 0, xanchor: "left", ...more} : {len: 0.28, x, xanchor, ...more});
+  const grey = {cmin: 0, colorscale: kCividis};
+  if (drawn[0].length) layout.coloraxis = {...grey, cmax: 1, colorbar: bar("sim", 0, "left", {dtick: 0.5})};
+  const ends = {tickvals: [0, difference], ticktext: ["0", significant(difference, 2)]};
+  if (drawn[2].length)
+    layout.coloraxis2 = {...grey, cmax: difference, colorbar: bar("difference", 0.5, "center", ends)};
+  if (drawn[3].length) {
+    const colorbar = bar(cornerTitles(context)[3], 1, "right", bothEnds(orth));
+    layout.coloraxis3 = {cmin: -orth, cmax: orth, colorscale: diverging(), colorbar};
+  }
+}
+
+const noNoise = (comparison) => comparison.imitates || comparison.noise ?
+    "" :
+    `No noise of the size of ${comparison.name} was ` +
+        "run, which would show what chance gives here: gyro diff … --control noise. ";
+
+const kCornerFigure = {
+  id: "corner",
+  title: "Rotation of the leading directions",
+  read:
+      "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A bright diagonal: " +
+      "directions kept their place. Where the difference is empty, and I_orth is the identity, both sides moved alike. " +
+      "Each model stands beside noise of its size: what noise shows as well is no structure.",
+  uses: ["model", "type"],
+  choices(result) {
+    const layers = cornerLayers(result);
+    return [
+      {
+        key: "rows",
+        label: "Show",
+        options: [
+          ["one", "one model, one type"], ["types", "all types of a model"], ["models", "all models, one type"],
+          ["grid", "all models and types, one matrix"]
+        ]
+      },
+      {
+        key: "matrix",
+        label: "Matrix (of all models and types)",
+        options: [["3", "I_orth"], ["0", "sim_U"], ["1", "sim_V"], ["2", "difference"]]
+      },
+      {
+        key: "block",
+        label: "Layer",
+        options: [["both", "first and last"], ...layers.map((layer) => [String(layer), String(layer)])]
+      },
+      {
+        key: "scale",
+        label: "Colours",
+        options: [["fitted", "magnified departures"], ["paper", "0 to 1, as in the paper"]]
+      }
+    ];
+  },
+  about(context) {
+    const {rows} = context.state, model = `${oneModel(context).name} against ${context.result.base.name}`;
+    const type = oneType(context);
+    return {
+      one: `${model}, ${type}`,
+      types: `${model}, all types`,
+      models: `all models, ${type}`,
+      grid: "all models"
+    }[rows];
+  },
+  panels: cornerPanels,
+  build(context, {layout, axes}) {
+    const types = shownTypes(context), q = Number(context.state.matrix);
+    const data = context.state.rows === "grid" ?
+        cornerGrid(context).flatMap(
+            ({cells}, r) =>
+                cells.flatMap((cell, t) => (cell ? [cornerHeat(context, cell, q, axes[r * types.length + t])] : []))) :
+        cornerBlocks(context).flatMap(
+            (block, b) => kCornerKeys.map((_, at) => cornerHeat(context, block, at, axes[4 * b + at])));
+    cornerColors(context, layout, data);
+    return {data, note: data.length ? noNoise(oneModel(context)) : kNoCorner};
+  },
+};

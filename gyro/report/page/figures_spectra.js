@@ -8,76 +8,104 @@ const curveNote = (result) => {
       "Every singular value is drawn.";
 };
 
-function spectraFigure(result) {
-  const legend = (context) =>
-      (context.state.measure === "sigma" ? [plotText(result.base.name)] : []).concat(result.comparisons.map(plotName));
-  const panels = (context) => {
-    const ratio = context.state.measure === "alpha";
-    const y = (type) => {
-      const site = result.site(Number(context.state.layer), type);
-      return ratio || !site ? {title: axisTitle("σ / σ of base"), nticks: 5} :
-                              logAxis([...result.baseSigma(site)], axisTitle("σ"));
-    };
-    const types = result.types.map((type) => ({title: typePlot(type), x: indexAxis(), y: y(type)}));
-    return panelLayout(context, [{title: null, panels: types}], {
-      minWidth: context.narrow ? 110 : 124,
-      legend: legend(context),
-      gap: 46,
-      panelHeight: context.narrow ? 140 : 185
-    });
-  };
-  return {
-    id: "spectra",
-    title: "Spectra of base and post",
-    read:
-        "Singular values against their index, both logarithmic. The curves of a model that only scales lie " +
-        "parallel; the ratio shows the difference that the spectra are too alike to show.",
-    choices:
-        [layerChoice(result), {key: "measure", label: "Show", options: [["sigma", "σ"], ["alpha", "ratio to base"]]}],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const data = [], layer = Number(context.state.layer), ratio = context.state.measure === "alpha";
-      result.types.forEach((type, t) => {
-        const site = result.site(layer, type);
-        if (!site) return;
-        const x = site.curve.places, base = Array.from(result.baseSigma(site));
-        const hover = `${typePlot(type)}, index %{x:.0f}<br>${
-            ratio ? "ratio %{y:.4f}" : "σ = %{y:.5g}"}<extra>%{fullData.name}</extra>`;
-        if (!ratio)
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[t],
-            x,
-            y: base,
-            name: plotText(result.base.name),
-            legendgroup: "base",
-            showlegend: t === 0,
-            line: {color: context.colors.null, width: 5},
-            opacity: 0.55,
-            hovertemplate: hover
-          });
-        for (const comparison of result.comparisons) {
-          const look = lineOf(comparison), sigma = Array.from(comparison.sigma(site));
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[t],
-            x,
-            y: ratio ? sigma.map((s, i) => (base[i] > 0 ? s / base[i] : null)) : sigma,
-            name: plotName(comparison),
-            legendgroup: `c${comparison.index}`,
-            showlegend: t === 0,
-            line: {color: look.color, width: 1.5, dash: look.dash},
-            hovertemplate: hover
-          });
-        }
-      });
-      return {data, layout, note: curveNote(result)};
-    },
-  };
+const chosenSite = ({result, state}, type) => result.site(Number(state.layer), type);
+
+const ratioTo = (base, sigma) => sigma.map((s, i) => (base[i] > 0 ? s / base[i] : null));
+
+// The middle 98 % of the ratios, the first eight values whatever they are, and the null's band.
+function ratioSpan(context, site) {
+  const base = Array.from(context.result.baseSigma(site));
+  const curves = shownModels(context).map((comparison) => ratioTo(base, Array.from(comparison.sigma(site))));
+  const nulls = withoutNoise(shownModels(context)).flatMap((comparison) => {
+    const mean = comparison.value(site, "null.alpha_mean"), std = comparison.value(site, "null.alpha_std");
+    return isNumber(mean) && isNumber(std) ? [mean - std, mean + std] : [];
+  });
+  const values = curves.flat().filter(isNumber);
+  const kept = [...curves.flatMap((curve) => curve.slice(0, 8)).filter(isNumber), ...nulls];
+  const low = Math.min(quantile(values, 0.01), ...kept), high = Math.max(quantile(values, 0.99), ...kept);
+  const room = 0.06 * (high - low) || 0.01;
+  return Number.isFinite(low) && Number.isFinite(high) ? [low - room, high + room] : undefined;
 }
+
+function spectraPanels(context) {
+  const {result, state, narrow} = context, ratio = state.measure === "alpha";
+  const y = (type) => {
+    const site = chosenSite(context, type);
+    if (!site || !ratio) return site ? logAxis([...result.baseSigma(site)], axisTitle("σ")) : {};
+    return {title: axisTitle("σ / σ of base"), nticks: 5, range: ratioSpan(context, site)};
+  };
+  const names = shownModels(context).map((comparison) => plotName(comparison));
+  return typePanels(
+      context, {
+        x: indexAxis(),
+        legend: ratio ? [...names, "null of each (mean ± std)"] : [plotText(result.base.name), ...names],
+        gap: 46,
+        minWidth: narrow ? 110 : 124,
+        ...(shownTypes(context).length > 1 ? {panelHeight: narrow ? 140 : 185} : {})
+      },
+      (type) => ({y: y(type)}));
+}
+
+function spectraLines(context, type, site, axis, first) {
+  const {result, state, colors} = context, ratio = state.measure === "alpha", x = site.curve.places;
+  const base = Array.from(result.baseSigma(site)), layer = site.layer;
+  const hovertemplate = `${typePlot(type)}, index %{x:.0f}<br>${
+      ratio ? "ratio %{y:.4f}" : "σ = %{y:.5g}"}<extra>%{fullData.name}</extra>`;
+  const lines = drawOrder(shownModels(context)).map((comparison) => {
+    const sigma = Array.from(comparison.sigma(site)), {color, dash} = lineOf(comparison);
+    const y = ratio ? ratioTo(base, sigma) : sigma, quantity = ratio ? "alpha" : "sigma";
+    const nulls = ratio ? comparison.value(site, "null.alpha_mean") : undefined;
+    const tidy = {comparison, type, layer, along: "index", quantity, nulls};
+    const line = {color, width: comparison.role === "post" ? 1.7 : 1.2, dash};
+    return modelLine(comparison, axis, {x, y, first, mode: "lines", line, hovertemplate, tidy});
+  });
+  if (ratio) return [...spectraNulls(context, site, axis, first), ...lines];
+  const baseLine = plainLine(axis, {
+    x,
+    y: base,
+    name: plotText(result.base.name),
+    group: "base",
+    first,
+    line: {color: colors.null, width: 5},
+    opacity: 0.55,
+    hovertemplate,
+    tidy: {model: result.base.name, type, layer, along: "index", quantity: "sigma"}
+  });
+  return [baseLine, ...lines];
+}
+
+// What a structureless change gives: the null's mean ± std, over the principal values that it is taken over.
+function spectraNulls(context, site, axis, first) {
+  const last = Math.max(site.k, site.curve.places[0] + 0.5);
+  return withoutNoise(shownModels(context)).map((comparison, c) => {
+    const mean = comparison.value(site, "null.alpha_mean"), std = comparison.value(site, "null.alpha_std");
+    return band([0.9, last], [mean, mean], [std, std], axis, {
+      fillcolor: fade(lineOf(comparison).color, 0.22),
+      name: "null of each (mean ± std)",
+      legendgroup: "null",
+      showlegend: first && c === 0
+    });
+  });
+}
+
+const kSpectraFigure = {
+  id: "spectra",
+  title: "Spectra of one layer",
+  read:
+      "Singular values of the models over the base’s, against their index: a level line is uniform scaling. Bands: what a " +
+      "structureless change of each model’s size gives over the top 90 %. The axis leaves out the outermost 2 % of the " +
+      "values.",
+  uses: ["model", "type", "layer"],
+  choices: () => [{key: "measure", label: "Show", options: [["alpha", "ratio to base"], ["sigma", "σ"]]}],
+  panels: spectraPanels,
+  build(context, {axes}) {
+    const data = shownTypes(context).flatMap((type, t) => {
+      const site = chosenSite(context, type);
+      return site ? spectraLines(context, type, site, axes[t], t === 0) : [];
+    });
+    return {data, note: curveNote(context.result)};
+  },
+};
 
 // Single turns scatter: means of log-spaced bins show their course. Points that are means already are weighted.
 const kPooled = 40;
@@ -100,103 +128,92 @@ function pooled(context, site, values) {
   return {x: all.map((bin) => Math.sqrt(bin.first * bin.last)), y: all.map((bin) => positive(bin.sum / bin.weight))};
 }
 
-function turnFigure(result) {
-  const names = ["input side (U)", "output side (V)", "null, first order"];
-  const panels = (context) => typePanels(context, {
-    x: indexAxis(),
-    y: {type: "log", title: axisTitle("turn"), exponentformat: "power", dtick: 1, range: turnRange(context)},
-    sharedY: true,
-    legend: names,
-    panelHeight: context.narrow ? 140 : 185,
-  });
-  function turnRange(context) {
-    const comparison = result.comparisons[Number(context.state.comparison)];
-    const values = result.types.flatMap((type) => {
-      const site = result.site(Number(context.state.layer), type);
-      if (!site) return [];
-      const take = (curve) => pooled(context, site, curve).y.filter((x) => x > 0);
-      return [
-        comparison.turnU(site), comparison.turnV(site), comparison.turnNull(site, "u"), comparison.turnNull(site, "v")
-      ].flatMap(take);
-    });
-    return [Math.max(-14, Math.log10(Math.min(1e-2, ...values)) - 0.1), 0.2];
-  }
-  return {
-    id: "turn",
-    title: "How far each singular direction turned",
-    read:
-        "1 − (u of base · u of model)² against the singular index: 0 is not at all, 1 a quarter turn. The " +
-        "paper’s App. F sees the top directions turn least; so does a structureless change (grey), because " +
-        "their singular values lie far apart. What counts is the distance to the grey line.",
-    choices: [
-      comparisonChoice(result), layerChoice(result),
-      {key: "detail", label: "Detail", options: [["pooled", "means of about 40 bins"], ["all", "every point"]]}
-    ],
-    height: (context) => panels(context).height,
-    build(context) {
-      const {layout, axes} = panels(context);
-      const comparison = result.comparisons[Number(context.state.comparison)];
-      const data = [];
-      result.types.forEach((type, t) => {
-        const site = result.site(Number(context.state.layer), type);
-        if (!site) return;
-        const curve = (values) => pooled(context, site, values);
-        const sides = [
-          ["u", comparison.turnU(site), context.colors.lines[0], names[0], "solid"],
-          ["v", comparison.turnV(site), context.colors.lines[1], names[1], "dot"]
-        ];
-        const long = site.d_in >= site.d_out ? "u" : "v";
-        for (const side of site.d_in === site.d_out ? ["u"] : ["u", "v"]) {
-          const {x, y} = curve(comparison.turnNull(site, side));
-          if (!y.some((value) => value !== null)) continue;
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[t],
-            x,
-            y,
-            name: names[2],
-            legendgroup: "null",
-            showlegend: false,
-            line: {color: context.colors.null, width: side === long && site.d_in !== site.d_out ? 1.5 : 3.2},
-            hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`
-          });
-        }
-        if (t === 0)
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[t],
-            x: [null],
-            y: [null],
-            name: names[2],
-            legendgroup: "null",
-            line: {color: context.colors.null, width: 3.2},
-            meta: {helper: true}
-          });
-        for (const [side, values, color, name, dash] of sides) {
-          data.push({
-            type: "scatter",
-            mode: "lines",
-            ...axes[t],
-            ...curve(values),
-            name,
-            legendgroup: side,
-            showlegend: t === 0,
-            line: {color, width: 1.7, dash},
-            hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`
-          });
-        }
-      });
-      const holds = result.types.some((type) => {
-        const site = result.site(Number(context.state.layer), type);
-        return site && comparison.value(site, "null.valid") === true;
-      });
-      const how = holds ?
-          "The null is first order in each pair of directions and saturates at one half where noise mixes the " +
-          "pair wholly." :
-          "No null is drawn: for a change as large as this, first order does not hold.";
-      return {data, layout, note: `${how} ${curveNote(result)}`};
-    },
-  };
+const kTurnNames = {
+  u: "input side (U)",
+  v: "output side (V)",
+  null: "null, first order"
+};
+const turnModels = (context) => withoutNoise(shownModels(context));
+
+function turnRange(context) {
+  const values = turnModels(context).flatMap((comparison) => shownTypes(context).flatMap((type) => {
+    const site = chosenSite(context, type);
+    if (!site) return [];
+    const curves = [
+      comparison.turnU(site), comparison.turnV(site), comparison.turnNull(site, "u"), comparison.turnNull(site, "v")
+    ];
+    return curves.flatMap((curve) => pooled(context, site, curve).y.filter((x) => x > 0));
+  }));
+  const low = Math.max(1e-14, Math.min(1e-2, ...values));
+  return {range: [Math.log10(low) - 0.1, 0.2], ...decades(low, 1)};
 }
+
+function turnNulls(context, comparison, type, site, axis) {
+  const square = site.d_in === site.d_out, long = site.d_in >= site.d_out ? "u" : "v";
+  const lines = (square ? ["u"] : [
+                  "u", "v"
+                ]).map((side) => plainLine(axis, {
+                         ...pooled(context, site, comparison.turnNull(site, side)),
+                         name: kTurnNames.null,
+                         group: "null",
+                         line: {color: context.colors.null, width: side === long && !square ? 1.5 : 3.2},
+                         hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`,
+                         tidy: {comparison, type, layer: site.layer, along: "index", quantity: `null of turn_${side}`}
+                       }));
+  return lines.filter(({y}) => y.some((value) => value !== null));
+}
+
+function turnSides(context, comparison, type, site, axis, first) {
+  const sides = [["u", comparison.turnU(site), "solid"], ["v", comparison.turnV(site), "dot"]];
+  return sides.map(([side, values, dash], i) => plainLine(axis, {
+                     ...pooled(context, site, values),
+                     name: kTurnNames[side],
+                     group: side,
+                     first,
+                     line: {color: context.colors.lines[i], width: 1.7, dash},
+                     hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`,
+                     tidy: {comparison, type, layer: site.layer, along: "index", quantity: `turn_${side}`}
+                   }));
+}
+
+function turnNote(context) {
+  const without = turnModels(context).filter((comparison) => !shownTypes(context).some((type) => {
+    const site = chosenSite(context, type);
+    return site && comparison.value(site, "null.valid") === true;
+  }));
+  const missing = without.map((comparison) => comparison.name).join(", ");
+  const detail = context.state.detail === "all" ? curveNote(context.result) : "Means of about 40 log-spaced bins.";
+  const how =
+      "The null is first order in each pair of directions and saturates at one half where noise mixes the pair " +
+      "wholly. ";
+  return how + (missing ? `None for ${missing}: for so large a change first order does not hold. ` : "") + detail;
+}
+
+const kTurnFigure = {
+  id: "turn",
+  title: "How far each singular direction turned",
+  read: "1 − (u of base · u of model)² against the singular index: 0 is not at all, 1 a quarter turn. The " +
+      "paper’s App. F sees the top directions turn least; so does a structureless change (grey), because " +
+      "their singular values lie far apart. What counts is the distance to the grey line.",
+  uses: ["model", "type", "layer"],
+  choices: () => [{key: "detail", label: "Detail", options: [["pooled", "means of bins"], ["all", "every point"]]}],
+  panels: (context) => typePanels(context, {
+    x: indexAxis(),
+    y: {type: "log", title: axisTitle("turn"), ...turnRange(context)},
+    sharedY: true,
+    legend: Object.values(kTurnNames),
+    models: turnModels(context)
+  }),
+  build(context, {axes}) {
+    const types = shownTypes(context), line = {color: context.colors.null, width: 3.2};
+    const data = turnModels(context).flatMap((comparison, c) => types.flatMap((type, t) => {
+      const site = chosenSite(context, type), axis = axes[c * types.length + t];
+      if (!site) return [];
+      return [
+        ...turnNulls(context, comparison, type, site, axis),
+        ...turnSides(context, comparison, type, site, axis, c === 0 && t === 0)
+      ];
+    }));
+    return {data: [legendMark(axes[0], kTurnNames.null, "null", {line}), ...data], note: turnNote(context)};
+  },
+};

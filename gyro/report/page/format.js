@@ -7,7 +7,14 @@ const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const minus = (text) => text.replace("-", kMinus);
 
 const fixed = (value, digits) => (isNumber(value) ? minus(value.toFixed(digits)) : kDash);
-const percent = (value, digits = 1) => (isNumber(value) ? minus((100 * value).toFixed(digits)) + "\u202f%" : kDash);
+function percent(value, digits = 1) {
+  if (!isNumber(value)) return kDash;
+  const least = 10 ** -digits;
+  if (value > 0 && 100 * value < least / 2) return `<\u202f${least.toFixed(digits)}\u202f%`;
+  return minus((100 * value).toFixed(digits)) + "\u202f%";
+}
+// A share with so many digits that it tells something.
+const share = (value, digits = 2) => (isNumber(value) ? significant(100 * value, digits) + "\u202f%" : kDash);
 const times = (value) => (isNumber(value) ? "×" + value.toFixed(2) : kDash);
 
 function significant(value, digits = 3) {
@@ -49,8 +56,21 @@ const plotText = (text) => String(text)
                                .replace(/>/g, "&gt;")
                                .replace(/%\{/g, "%\u200b{")
                                .replace(/[\u0000-\u001f]+/g, " ");
-const shorten = (text, limit) => (text.length > limit ? text.slice(0, limit - 1) + "…" : text);
-const plotName = (comparison) => plotText(shorten(comparison.name, 28));
+// Cut in the middle: names of models differ at their ends.
+function shorten(text, limit) {
+  if (text.length <= limit) return text;
+  const tail = Math.ceil((limit - 1) * 0.6);
+  return text.slice(0, limit - 1 - tail) + "…" + text.slice(-tail);
+}
+// A comparison's name in about `limit` letters: more where two would be alike.
+function labelOf(comparison, limit) {
+  const others = comparison.result.comparisons.filter((other) => other !== comparison);
+  let room = limit;
+  const alike = (other) => shorten(other.name, room) === shorten(comparison.name, room);
+  while (room < comparison.name.length && others.some(alike)) room += 4;
+  return shorten(comparison.name, room);
+}
+const plotName = (comparison, limit = 28) => plotText(labelOf(comparison, limit));
 
 function csvField(value) {
   if (value === null || value === undefined) return "";

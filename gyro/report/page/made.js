@@ -30,25 +30,39 @@ function flaggedTable(result) {
   return makeTable({
     id: "flagged",
     title: "Flagged values, and what fell back",
-    columns: [column("Model"), column("Type"), column("Layers"), column("Flag"), column("Meaning")],
+    columns: [column("Model"), column("Types"), column("Layers"), column("Flag"), column("Meaning")],
     rows: merged.map(
-        ({comparison, type, layers, flag, meaning}) =>
-            [comparisonCell(comparison), {show: typeNode(type), sort: typeOrder(type), csv: [type], tex: typeTex(type)},
+        ({comparison, types, layers, flag, meaning}) =>
+            [comparisonCell(comparison), typesCell(result, types),
              {show: ranges(layers), sort: layers[0], csv: [ranges(layers)], tex: texText(ranges(layers))}, flag,
              meaning]),
   });
 }
 
-// One line for all layers of a type that share a flag.
+// One line for all layers of a type that share a flag, and for all types that have it in the same layers.
 function mergeSites(rows) {
-  const merged = new Map();
+  const byType = new Map(), merged = new Map();
   for (const [comparison, site, flag, meaning] of rows) {
     const key = `${comparison.index} ${flag} ${site.type}`;
-    if (!merged.has(key)) merged.set(key, {comparison, type: site.type, layers: [], flag, meaning});
-    merged.get(key).layers.push(site.layer);  // a number for each expert
+    if (!byType.has(key)) byType.set(key, {comparison, types: [site.type], layers: [], flag, meaning});
+    byType.get(key).layers.push(site.layer);  // a number for each expert
+  }
+  for (const one of byType.values()) {
+    const key = `${one.comparison.index} ${one.flag} ${ranges(one.layers)}`;
+    if (merged.has(key)) {
+      merged.get(key).types.push(one.types[0]);
+    } else {
+      merged.set(key, one);
+    }
   }
   return [...merged.values()];
 }
+
+const typesCell = (result, types) => {
+  const all = types.length > 1 && types.length === result.types.length;
+  const show = all ? "all types" : types.flatMap((type, i) => [i ? ", " : "", typeNode(type)]);
+  return {show, sort: typeOrder(types[0]), csv: [types.join(" ")], tex: all ? "all" : types.map(typeTex).join(", ")};
+};
 
 // "0–3, 7"
 function ranges(numbers) {
@@ -117,7 +131,7 @@ function methodList(result) {
     [
       "This page",
       "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and " +
-      "arrays.safetensors."
+          "arrays.safetensors."
     ],
   ];
   return element(

@@ -1,32 +1,33 @@
 // Puts the page together. Tables and words stand at once; figures wait for plotly.js and for being looked at.
 
+const makeFigures = (result, specs) => specs.map((spec) => makeFigure(result, spec));
+
 const kSections = [
-  {id: "summary", title: "Summary", parts: (result) => summarySection(result)},
+  {id: "summary", title: "Summary", parts: summarySection},
   {
     id: "scaling",
     title: "Singular values: scaling",
     parts: (result) =>
         [scalingTable(result), primeTable(result),
-         ...[svsmFigure, bandwidthFigure, spectraFigure].map((make) => makeFigure(result, make(result)))]
+         ...makeFigures(result, [kSvsmFigure, kBandwidthFigure, kSpectraFigure])]
   },
   {
     id: "rotation",
     title: "Singular vectors: rotation",
-    parts:
-        (result) => [energyFigure, counterFigure, nfFigure, turnFigure, cornerFigure, residualFigure]
-                        .filter(
-                            (make) => result.cornerSites.length || (make !== cornerFigure && make !== residualFigure))
-                        .map((make) => makeFigure(result, make(result)))
+    parts: (result) => makeFigures(
+        result,
+        [kCounterFigure, kEnergyFigure, kNfFigure, kTurnFigure].concat(
+            result.cornerSites.length ? [kCornerFigure, kResidualFigure, kCompositeFigure] : []))
   },
   {
     id: "amount",
     title: "Size and place of the change",
-    parts: (result) => [sizeFigure, changeFigure, cosineFigure].map((make) => makeFigure(result, make(result))).concat([
-      typesTable(result), matricesSection(result)
-    ])
+    parts:
+        (result) => [...makeFigures(result, [kChangeFigure, kSizeFigure]), typesTable(result), matricesSection(result)]
   },
   {id: "made", title: "How these numbers were made", parts: (result) => [methodList(result), flaggedTable(result)]},
 ];
+const kFamilySections = [{id: "families", title: "All families", parts: familiesSection}];
 
 const app = {
   results: [],
@@ -34,88 +35,182 @@ const app = {
   ready: false
 };
 
-function resultLabel(result) {
-  return `${result.base.name} → ${result.comparisons.map((comparison) => comparison.name).join(", ")}`;
+function themePicker() {
+  const select = element("select", {"aria-label": "Theme", onchange: (event) => setTheme(event.target.value)}, [
+    "auto", "light", "dark"
+  ].map((choice) => element("option", {value: choice, selected: choice === themeState.choice}, `Theme: ${choice}`)));
+  return select;
 }
 
 function header() {
-  const themeButton = element("button", {
-    type: "button",
-    class: "theme",
-    onclick: () => {
-      setTheme({auto: "light", light: "dark", dark: "auto"}[themeState.choice]);
-      label();
-    }
-  });
-  const label = () => (themeButton.textContent = `Theme: ${themeState.choice}`);
-  label();
-  const tools = [themeButton, element("button", {type: "button", onclick: () => window.print()}, "Print")];
-  if (app.results.length > 1) {
-    tools.unshift(element(
-        "label", {class: "pick"}, element("span", {}, "Result"),
-        element(
-            "select", {id: "result", onchange: (event) => show(Number(event.target.value))},
-            app.results.map((result, i) => element("option", {value: i}, resultLabel(result))))));
-  }
   document.getElementById("top").replaceChildren(
       element("div", {class: "brand"}, element("span", {class: "mark", "aria-hidden": "true"}), "Gyro"),
       element("h1", {}, page.title),
-      element("p", {class: "tagline"}, "What post-training did to the weights, and what of it is more than chance"),
-      element("div", {class: "head-tools"}, tools));
+      element(
+          "div", {class: "head-tools"}, themePicker(),
+          element("button", {type: "button", onclick: () => window.print()}, "Print")));
+}
+
+// The page's choices, always in reach; on a narrow window the contents too.
+function choiceBar(links) {
+  const shown = app.results[app.current], several = app.results.length > 1;
+  const family =
+      {key: "result", label: "Base", options: app.results.map((result, i) => [i, result.label]), value: app.current};
+  const places =
+      links.flatMap(({id, title, parts}) => [[id, title], ...parts.map((part) => [part.id, `– ${part.title}`])]);
+  const jump = element(
+      "select", {"aria-label": "Go to", class: "jump", onchange: (event) => goTo(event.target.value)},
+      places.map(([id, title]) => element("option", {value: id}, title)));
+  document.getElementById("choices").replaceChildren(
+      element("label", {class: "jump-label"}, element("span", {}, "Go to"), jump),
+      ...(several ? [resultPicker(family)] : []), ...pageChoices(shown).map((choice) => choiceControl(choice)));
+}
+
+function resultPicker({label, options, value}) {
+  const select = element(
+      "select", {
+        id: "result",
+        onchange: (event) => {
+          pageState.values.set("result", event.target.value);
+          writeAddress();
+          show(Number(event.target.value));
+        }
+      },
+      options.map(([i, text]) => element("option", {value: i, selected: i === value}, text)));
+  return element("label", {}, element("span", {}, label), select);
 }
 
 function show(index) {
   app.current = index;
   const result = app.results[index];
   figures.clear();
+  choiceWatchers.clear();
+  choiceWatchers.add(syncSelects).add(redrawFor);
   const links = [];
-  const sections = kSections.map(({id, title, parts}) => {
+  const sections = (result.results ? kFamilySections : kSections).map(({id, title, parts}) => {
     const nodes = parts(result).filter(Boolean);
-    links.push(
-        element("li", {}, element("a", {href: `#${id}`}, title), element("ul", {}, nodes.map(linkOf).filter(Boolean))));
-    return element(
-        "section", {class: "part", id, "aria-labelledby": `${id}-title`}, element("h2", {id: `${id}-title`}, title),
-        nodes);
+    links.push({id, title, parts: nodes.map(partOf).filter(Boolean)});
+    const heading = element("h2", {id: `${id}-title`, class: id === "summary" ? "offscreen-text" : null}, title);
+    return element("section", {class: "part", id, "aria-labelledby": `${id}-title`}, heading, nodes);
   });
-  document.getElementById("content").replaceChildren(...sections);
-  document.getElementById("contents").replaceChildren(element("ul", {}, links));
+  const bar = element("div", {class: "bar", id: "choices"});
+  document.getElementById("content").replaceChildren(bar, ...sections);
+  contents(links);
+  choiceBar(links);
   if (app.ready) watchFigures();
+}
+
+// Selects of a choice that was made elsewhere.
+function syncSelects(name) {
+  for (const select of document.querySelectorAll("select[data-name]")) {
+    if (select.dataset.name !== name) continue;
+    const options = [...select.options].map(({value}) => [value]);
+    select.value = valueOf("", {key: name, options});
+  }
 }
 
 // A short entry for each figure and table.
 const kShort = {
-  overview: "At a glance",
+  verdicts: "Verdicts",
+  overview: "Against chance",
+  findings: "Findings in words",
   models: "Models",
+  words: "Words",
   table3: "Table 3",
   table4: "Table 4",
   svsm: "SVSM heatmaps",
-  bandwidth: "Bandwidth",
+  bandwidth: "Mean and spread",
   spectra: "Spectra",
+  counter: "Turning together",
   energy: "Energy budget",
-  counter: "Counter over co",
   nf: "NF",
   turn: "Turn by index",
   corner: "Similarity matrices",
   residual: "Residual rotations",
-  size: "Structure against size",
-  change: "Relative change",
-  cosine: "Cosine",
+  composite: "One model",
+  size: "Against its size",
+  change: "Where it went",
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",
   flagged: "Flagged values",
+  "families-overview": "Against chance",
+  "families-svsm": "SVSM (Figure 7)",
+  "families-nf": "NF (Figure 9)"
 };
-function linkOf(node) {
+function partOf(node) {
   const id = node.id || node.firstElementChild?.id;
-  return kShort[id] ? element("li", {}, element("a", {href: `#${id}`}, kShort[id])) : null;
+  return kShort[id] ? {id, title: kShort[id]} : null;
+}
+
+function contents(links) {
+  const link = (id, title) => element(
+      "a", {
+        href: `#${id}`,
+        "data-place": id,
+        onclick: (event) => {
+          event.preventDefault();
+          goTo(id);
+        }
+      },
+      title);
+  const part = ({id, title}) => element("li", {}, link(id, title));
+  document.getElementById("contents")
+      .replaceChildren(element(
+          "ul", {},
+          links.map(({id, title, parts}) => element("li", {}, link(id, title), element("ul", {}, parts.map(part))))));
+  watchPlace(links.flatMap(({parts}) => parts.map(({id}) => id)));
+}
+
+// Marks in the contents where the reader is.
+let placeWatcher = null;
+function watchPlace(ids) {
+  placeWatcher?.disconnect();
+  const mark = () => {
+    const above = ids.filter((id) => (document.getElementById(id)?.getBoundingClientRect().top ?? Infinity) < 160);
+    const now = above[above.length - 1] ?? ids[0];
+    for (const link of document.querySelectorAll("[data-place]")) {
+      if (link.dataset.place === now) {
+        link.setAttribute("aria-current", "location");
+      } else {
+        link.removeAttribute("aria-current");
+      }
+    }
+    const jump = document.querySelector("select.jump");
+    if (jump) jump.value = now;
+  };
+  placeWatcher = new IntersectionObserver(mark, {rootMargin: "-150px 0px -60% 0px"});
+  for (const id of ids) {
+    const node = document.getElementById(id);
+    if (node) placeWatcher.observe(node);
+  }
+}
+
+// Results of several bases by names that tell them apart, and one that joins them.
+function openResults() {
+  const results = page.results.map(openResult);
+  for (const result of results) {
+    const alike = results.some((other) => other !== result && other.base.name === result.base.name);
+    const parts = String(result.base.id ?? "").split("/").filter(Boolean);
+    result.label = alike && parts.length > 1 ? parts.slice(-2).join("/") : result.base.name;
+  }
+  return results.length > 1 ? [Object.assign(joinedResult(results), {label: "all families"}), ...results] : results;
 }
 
 function start() {
   restoreTheme();
-  app.results = page.results.map(openResult);
+  app.results = openResults();
+  readAddress();
+  const wanted = Number(pageState.values.get("result") ?? 0);
   header();
-  show(0);
-  return {app, figures, valuesOf, drawAll, drawFigure: draw, draw: drawFigures};
+  show(wanted in app.results ? wanted : 0);
+  window.addEventListener("hashchange", () => {
+    readAddress();
+    const index = Number(pageState.values.get("result") ?? 0);
+    show(index in app.results ? index : 0);
+    document.getElementById(pageState.place)?.scrollIntoView();
+  });
+  return {app, figures, tidyRows, drawAll, drawFigure: draw, draw: drawFigures};
 }
 
 // Called once plotly.js is there.
@@ -123,4 +218,5 @@ function drawFigures() {
   app.ready = true;
   watchPage();
   watchFigures();
+  document.getElementById(pageState.place)?.scrollIntoView();
 }

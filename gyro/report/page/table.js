@@ -2,96 +2,113 @@
 
 // columns: [{label: node or text, tex, heads: CSV headings, numeric, sortable}]; rows: [[cell]], a cell being
 // {show: node(s) or text, sort, csv: values for the column's heads, tex}. Plain values are cells of themselves.
-function makeTable({id, title, read, columns, rows, note, extra}) {
-  const body = element("tbody");
-  const state = {column: -1, descending: false};
+// `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`, `onsort`: the order
+// that it has at first, and who wants to know of another; `caption`: of the LaTeX table.
+function makeTable({id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption}) {
   const cellOf = (value) => (value !== null && typeof value === "object" && "show" in value ? value : plainCell(value));
   const cells = rows.map((row) => row.map(cellOf));
-
-  const buttons = columns.map(
-      (column, i) => column.sortable === false ?
-          null :
-          element(
-              "button", {type: "button", class: "sort", onclick: () => sortBy(i)}, column.label,
-              element("span", {class: "arrow", "aria-hidden": "true"})));
-  const heads = columns.map(
-      (column, i) => element(
-          "th", {scope: "col", class: column.numeric ? "numeric" : null, "aria-sort": buttons[i] ? "none" : null},
-          buttons[i] ?? column.label));
-
-  function fill() {
-    const order = cells.map((_, i) => i);
-    if (state.column >= 0) {
-      const key = (i) => cells[i][state.column].sort;
-      order.sort((a, b) => compareKeys(key(a), key(b), state.descending) || a - b);
-    }
-    body.replaceChildren(...order.map(
-        (r) => element(
-            "tr", {},
-            cells[r].map(
-                (cell, i) => element(
-                    i === 0 ? "th" : "td",
-                    {scope: i === 0 ? "row" : null, class: columns[i].numeric ? "numeric" : null}, cell.show)))));
-    heads.forEach((head, i) => {
-      if (!buttons[i]) return;
-      head.setAttribute("aria-sort", i !== state.column ? "none" : state.descending ? "descending" : "ascending");
-    });
-    return order;
-  }
-
-  function sortBy(i) {
-    if (state.column === i && state.descending) {
-      state.column = -1;  // third time: as it was
-    } else {
-      state.descending = state.column === i;
-      state.column = i;
-    }
-    fill();
-  }
-
-  const asCsv = () => {
-    const head = columns.flatMap((column) => column.heads ?? [column.tex ?? ""]);
-    const lines = fill().map((r) => cells[r].flatMap((cell) => cell.csv));
-    return [head, ...lines].map((line) => line.map(csvField).join(",")).join("\n") + "\n";
-  };
-  const asTex = () => {
-    const lines = fill().map((r) => "  " + cells[r].map((cell) => cell.tex).join(" & ") + " \\\\");
-    return [
-      "\\begin{tabular}{" + columns.map((column) => (column.numeric ? "r" : "l")).join("") + "}", "  \\hline",
-      "  " + columns.map((column) => column.tex ?? "").join(" & ") + " \\\\", "  \\hline", ...lines, "  \\hline",
-      "\\end{tabular}", ""
-    ].join("\n");
-  };
-
-  fill();
-  const heading = `heading-${id}`;
+  const table = {columns, cells, column: -1, descending: false, ...sorted, words: [], caption, id, onsort};
+  const body = element("tbody"), heads = tableHeads(table, body), heading = `heading-${id}`;
+  fillTable(table, body, heads);
+  const copy = (what, text, kind, how) => element(
+      "button",
+      {type: "button", onclick: () => copyText(text(table), what), "data-copy": kind, title: `Copy as ${how}`},
+      `Copy ${what}`);
+  const tools = element(
+      "div", {class: "tools"}, filter ? filterField(table, body, heads) : null,
+      copy("CSV", tableCsv, "csv", "comma-separated values"), copy("LaTeX", tableTex, "latex", "a LaTeX table"));
+  const content = [
+    read ? element("p", {class: "read"}, ...typeset(read)) : null, extra ?? null,
+    element(
+        "div", {class: "scroll", tabindex: "0", role: "region", "aria-labelledby": heading},
+        element("table", {}, element("thead", {}, element("tr", {}, heads)), body)),
+    note ? element("p", {class: "note"}, note) : null
+  ];
+  if (!folded)
+    return element(
+        "section", {class: "card", id, "aria-labelledby": heading},
+        element("div", {class: "card-head"}, element("h3", {id: heading}, title), tools), content);
   return element(
-      "section", {class: "card", id, "aria-labelledby": heading},
-      element(
-          "div", {class: "card-head"}, element("h3", {id: heading}, title),
-          element(
-              "div", {class: "tools"},
-              element(
-                  "button", {
-                    type: "button",
-                    onclick: () => copyText(asCsv(), "CSV"),
-                    "data-copy": "csv",
-                    title: "Copy as comma-separated values"
-                  },
-                  "Copy CSV"),
-              element(
-                  "button", {
-                    type: "button",
-                    onclick: () => copyText(asTex(), "LaTeX"),
-                    "data-copy": "latex",
-                    title: "Copy as a LaTeX tabular"
-                  },
-                  "Copy LaTeX"))),
-      read ? element("p", {class: "read"}, ...typeset(read)) : null, extra ?? null,
-      element(
-          "div", {class: "scroll", tabindex: "0", role: "region", "aria-labelledby": heading},
-          element("table", {}, element("thead", {}, element("tr", {}, heads)), body)),
-      note ? element("p", {class: "note"}, note) : null);
+      "details", {class: "card", id}, element("summary", {}, element("h3", {id: heading}, title)), tools, content);
+}
+
+// Keeps the rows in which each word stands.
+function filterField(table, body, heads) {
+  const field = element("input", {
+    type: "search",
+    placeholder: "Filter rows",
+    "aria-label": "Filter rows",
+    oninput: () => {
+      table.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      fillTable(table, body, heads);
+    }
+  });
+  return field;
+}
+
+// The column heads: buttons that sort, but where a column does not.
+function tableHeads(table, body) {
+  const heads = table.columns.map((column, i) => {
+    const numeric = column.numeric ? "numeric" : null;
+    if (column.sortable === false) return element("th", {scope: "col", class: numeric}, column.label);
+    const sort = () => {
+      sortTable(table, i);
+      table.onsort?.({column: table.column, descending: table.descending});
+      fillTable(table, body, heads);
+    };
+    const button = element(
+        "button", {type: "button", class: "sort", onclick: sort}, column.label,
+        element("span", {class: "arrow", "aria-hidden": "true"}));
+    return element("th", {scope: "col", class: numeric, "aria-sort": "none"}, button);
+  });
+  return heads;
+}
+
+// By column i: first up, then down, the third time as it was.
+function sortTable(table, i) {
+  const third = table.column === i && table.descending;
+  table.descending = !third && table.column === i;
+  table.column = third ? -1 : i;
+}
+
+function tableOrder({cells, column, descending, words}) {
+  const text = (i) => cells[i].slice(0, 3).flatMap((cell) => cell.csv).join(" ").toLowerCase();
+  const order = cells.map((_, i) => i).filter((i) => words.every((word) => text(i).includes(word)));
+  if (column < 0) return order;
+  const key = (i) => cells[i][column].sort;
+  return order.sort((a, b) => compareKeys(key(a), key(b), descending) || a - b);
+}
+
+function fillTable(table, body, heads) {
+  const cellNode = (cell, i) => element(
+      i === 0 ? "th" : "td", {scope: i === 0 ? "row" : null, class: table.columns[i].numeric ? "numeric" : null},
+      cell.show);
+  body.replaceChildren(...tableOrder(table).map((r) => element("tr", {}, table.cells[r].map(cellNode))));
+  heads.forEach((head, i) => {
+    if (!head.hasAttribute("aria-sort")) return;
+    head.setAttribute("aria-sort", i !== table.column ? "none" : table.descending ? "descending" : "ascending");
+  });
+}
+
+function tableCsv(table) {
+  const head = table.columns.flatMap((column) => column.heads ?? [column.tex ?? ""]);
+  const lines = tableOrder(table).map((r) => table.cells[r].flatMap((cell) => cell.csv));
+  return [head, ...lines].map((line) => line.map(csvField).join(",")).join("\n") + "\n";
+}
+
+// With booktabs.
+function tableTex(table) {
+  const {columns, cells, caption, id} = table;
+  const lines = tableOrder(table).map((r) => "    " + cells[r].map((cell) => cell.tex).join(" & ") + " \\\\");
+  const heads = "    " + columns.map((column) => column.tex ?? "").join(" & ") + " \\\\";
+  const form = columns.map((column) => (column.numeric ? "r" : "l")).join("");
+  const body = [
+    `  \\begin{tabular}{${form}}`, "    \\toprule", heads, "    \\midrule", ...lines, "    \\bottomrule",
+    "  \\end{tabular}"
+  ];
+  if (!caption) return [...body, ""].map((line) => line.replace(/^ {2}/, "")).join("\n");
+  const around = ["\\begin{table}", "  \\centering", `  \\caption{${caption}}`, `  \\label{tab:${id}}`];
+  return [...around, ...body, "\\end{table}", ""].join("\n");
 }
 
 function plainCell(value) {

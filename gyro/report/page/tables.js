@@ -3,7 +3,7 @@
 const comparisonCell = (comparison) => ({
   show: [
     swatch(comparison), element("span", {class: "name"}, comparison.name),
-    comparison.role === "control" ? element("span", {class: "role"}, "control") : ""
+    comparison.role === "control" && !comparison.imitates ? element("span", {class: "role"}, "control") : ""
   ],
   sort: comparison.index,
   csv: [comparison.name],
@@ -12,60 +12,66 @@ const comparisonCell = (comparison) => ({
 
 const ratioText = (ratio) => (isNumber(ratio) ? times(ratio) : kDash);
 
+// The first columns of a row: in a table over families, the family too.
+const kModelColumn = {
+  label: "Model",
+  tex: "Model",
+  heads: ["model"]
+};
+const nameColumns = (result) =>
+    (result.results ? [{label: "Base", tex: "Base", heads: ["base"]}, kModelColumn] : [kModelColumn]);
+const nameCells = (result, comparison) =>
+    (result.results ? [familyCell(comparison), comparisonCell(comparison)] : [comparisonCell(comparison)]);
+
+// Mean ± std, and below them the null's; `key`: what the column is sorted by.
 function scalingCell(type, key) {
   if (!type) return {show: kDash, sort: null, csv: [null, null, null, null, null, null], tex: "--"};
-  const {alpha_mean: mean, alpha_std: std, alpha_mean_over_null: m, alpha_std_over_null: s} = type;
+  const {alpha_mean: mean, alpha_std: std, alpha_mean_over_null: m, alpha_std_over_null: s, null: chance} = type;
+  const pair = (a, b) => `${fixed(a, 4)} ± ${fixed(b, 4)}`;
   return {
     show: [
-      element("span", {class: "main"}, `${fixed(mean, 4)} ± ${fixed(std, 4)}`),
-      element("span", {class: "beside", title: "mean and std, over the null's"}, `${ratioText(m)} ${ratioText(s)}`)
+      element("span", {class: "main"}, pair(mean, std)),
+      element("span", {class: "beside"}, `null ${pair(chance.alpha_mean, chance.alpha_std)}`),
+      element("span", {class: "beside", title: "the std as a multiple of the null’s"}, `std ${ratioText(s)}`)
     ],
     sort: type[key],
-    csv: [mean, std, type.null?.alpha_mean, type.null?.alpha_std, m, s],
-    tex: `$${fixed(mean, 4)} \\pm ${fixed(std, 4)}$ (${texText(ratioText(s))})`.replace(/\u2212/g, "-"),
+    csv: [mean, std, chance.alpha_mean, chance.alpha_std, m, s],
+    tex: isNumber(mean) ? `$${mean.toFixed(4)} \\pm ${isNumber(std) ? std.toFixed(4) : "?"}$` : "--",
   };
 }
 
+const kScalingKeys = [["alpha_mean", "mean"], ["alpha_std", "std"], ["alpha_std_over_null", "std over null"]];
+
 function scalingTable(result) {
-  const keys = [["alpha_mean", "mean"], ["alpha_std", "std"], ["alpha_std_over_null", "std over null"]];
-  let key = "alpha_mean";
   const holder = element("div");
+  let sorted = null;
   const select = element(
-      "select", {
-        id: "table3-key",
-        onchange: (event) => {
-          key = event.target.value;
-          build();
-        }
-      },
-      keys.map(([value, label]) => element("option", {value}, label)));
-  const choice = () =>
+      "select", {id: "table3-key", onchange: () => build()},
+      kScalingKeys.map(([value, label]) => element("option", {value}, label)));
+  const extra =
       element("div", {class: "choices"}, element("label", {}, element("span", {}, "Columns sort by"), select));
+  const heads = ["mean", "std", "null mean", "null std", "mean over null", "std over null"];
   function build() {
-    const columns = [{label: "Model", tex: "Model", heads: ["model"]}].concat(
-        result.types.map((type) => ({
-                           label: typeNode(type),
-                           tex: typeTex(type),
-                           numeric: true,
-                           heads: ["mean", "std", "null mean", "null std", "mean over null", "std over null"].map(
-                               (name) => `${type} ${name}`),
-                         })));
+    const columns = result.types.map(
+        (type) => (
+            {label: typeNode(type), tex: typeTex(type), numeric: true, heads: heads.map((name) => `${type} ${name}`)}));
     holder.replaceChildren(makeTable({
       id: "table3",
       title: "Table 3: scaling factors, mean ± std",
       read:
-          "Over the top 90 % of the singular values of all layers. Below each, the mean and the std as multiples " +
-          "of what a structureless change of the same size gives: ×1.00 is chance, and a std well under ×1 " +
-          "would be scaling more uniform than chance.",
-      columns,
-      extra: choice(),
+          "Over the top 90 % of the singular values of all layers. Below: the null’s, and the std as a multiple of it; ×1.00 " +
+          "is chance, well under ×1 is scaling more uniform than chance.",
+      columns: [...nameColumns(result), ...columns],
+      extra,
+      sorted,
+      onsort: (order) => (sorted = order),
+      caption: "Scaling factors $\\alpha$ of the top 90\\,\\% of the singular values, mean $\\pm$ std.",
       rows: result.comparisons.map(
           (comparison) =>
-              [comparisonCell(comparison),
-               ...result.types.map((type) => scalingCell(comparison.types.get(type), key))]),
-      note: "In LaTeX the ratio of the std to the null's stands in brackets.",
+              [...nameCells(result, comparison),
+               ...result.types.map((type) => scalingCell(comparison.types.get(type), select.value))]),
+      note: "LaTeX (booktabs) is the paper’s table, without the null; CSV has both."
     }));
-    select.value = key;
   }
   build();
   return holder;
@@ -73,70 +79,93 @@ function scalingTable(result) {
 
 function primeCell(type) {
   if (!type) return {show: kDash, sort: null, csv: [null, null, null], tex: "--"};
-  const {alpha_mean: mean, alpha_prime: prime, alpha_mean_over_null: ratio} = type;
+  const {alpha_mean: mean, alpha_prime: prime, null: chance} = type;
   return {
     show: [
       element("span", {class: "main"}, `${fixed(mean, 4)} → `, element("b", {}, fixed(prime, 1))),
-      element("span", {class: "beside", title: "mean over the null's"}, ratioText(ratio))
+      element("span", {class: "beside", title: "the null’s mean"}, `null ${fixed(chance.alpha_mean, 4)}`)
     ],
-    sort: mean,
-    csv: [mean, prime, ratio],
-    tex: `$${fixed(mean, 4)} \\to \\mathbf{${fixed(prime, 1)}}$`.replace(/\u2212/g, "-"),
+    sort: prime,
+    csv: [mean, prime, chance.alpha_mean],
+    tex: `$${fixed(prime, 1)}$`.replace(/\u2212/g, "-"),
   };
 }
 
 function primeTable(result) {
+  const columns = result.types.map((type) => ({
+                                     label: typeNode(type),
+                                     tex: typeTex(type),
+                                     numeric: true,
+                                     heads: [`${type} mean`, `${type} alpha_prime`, `${type} null mean`]
+                                   }));
   return makeTable({
     id: "table4",
-    title: "Table 4: α′, the factor of Construction 9",
-    read:
-        "The mean scaling factor of each type, rounded to one decimal; below it the mean as a multiple of the null's.",
-    columns: [{label: "Model", tex: "Model", heads: ["model"]}].concat(
-        result.types.map((type) => ({
-                           label: typeNode(type),
-                           tex: typeTex(type),
-                           numeric: true,
-                           heads: [`${type} mean`, `${type} alpha_prime`, `${type} mean over null`],
-                         }))),
+    title: "Table 4: the scaling factor α′ that stands for a type",
+    folded: true,
+    read: "The mean of Table 3, rounded to one decimal; below it what a structureless change of the same size gives.",
+    columns: [...nameColumns(result), ...columns],
+    caption: "The scaling factor $\\alpha'$ of each type.",
     rows: result.comparisons.map(
         (comparison) =>
-            [comparisonCell(comparison), ...result.types.map((type) => primeCell(comparison.types.get(type)))]),
+            [...nameCells(result, comparison), ...result.types.map((type) => primeCell(comparison.types.get(type)))]),
   });
 }
 
+// [head, key, shown how]; a key with a dot is of an object of the row.
 const kTypeColumns = [
+  ["α mean", "alpha_mean", (x) => fixed(x, 4)],
+  ["α std", "alpha_std", (x) => fixed(x, 4)],
+  ["std / null", "alpha_std_over_null", ratioText],
   ["NF", "nf_mean", (x) => significant(x)],
+  ["NF, largest", "nf_max", (x) => significant(x)],
+  ["NF of unrelated", "nf_chance", (x) => significant(x)],
   ["NF / null", "nf_mean_over_null", ratioText],
   ["robust NF", "nf_robust_mean", (x) => significant(x)],
   ["robust NF / null", "nf_robust_mean_over_null", ratioText],
   ["counter/co", "counter_over_co", (x) => fixed(x, 3)],
+  ["sd of chance", "counter_over_co_sd", (x) => significant(x, 2)],
   ["z", "z", (x) => fixed(x, 1)],
+  ["symmetric share", "symmetric_share", (x) => fixed(x, 4)],
+  ["its null", "symmetric_null", (x) => fixed(x, 4)],
+  ["its z", "symmetric_z", (x) => fixed(x, 1)],
+  ["z, rescaled", "rescaled.symmetric_z", (x) => fixed(x, 1)],
+  ["input side", "side.input", (x) => fixed(x, 4)],
+  ["co-rotation", "energy.co_rotation", (x) => percent(x)],
+  ["counter-rotation", "energy.counter_rotation", (x) => percent(x)],
+  ["leakage", "energy.leakage", (x) => percent(x)],
+  ["scaling", "energy.scaling", (x) => percent(x, 2)],
   ["scale c", "scale_mean", (x) => fixed(x, 4)],
+  ["its sd", "scale_sd", (x) => significant(x, 2)],
   ["relative change", "relative_change_mean", (x) => significant(x)],
-  ["unchanged", "unchanged", (x) => percent(x)],
+  ["unchanged", "unchanged", (x) => percent(x, 2)],
+  ["unchanged, null", "sparse_expected", (x) => percent(x, 2)],
+  ["above rounding", "update_rank", (x) => percent(x)],
+  ["over rounding", "rounding_ratio", (x) => significant(x)],
 ];
+const memberOf = (row, key) => key.split(".").reduce((object, name) => object[name], row);
+const plainColumn = (label, numeric = true) => ({label, tex: texText(label), heads: [label], numeric});
+
+const typeCell = (type, title) =>
+    ({show: element("span", {title}, typeNode(type)), sort: typeOrder(type), csv: [type], tex: typeTex(type)});
 
 function typesTable(result) {
-  const rows = [];
-  for (const comparison of result.comparisons) {
-    for (const name of result.types) {
-      const type = comparison.types.get(name);
-      if (!type) continue;
-      rows.push([
-        comparisonCell(comparison), {show: typeNode(name), sort: typeOrder(name), csv: [name], tex: typeTex(name)},
-        ...kTypeColumns.map(([, key, show]) => numberCell(type[key], show(type[key])))
-      ]);
-    }
-  }
-  const column = (label, numeric = true) => ({label, tex: texText(label), heads: [label], numeric});
+  const rows = result.comparisons.flatMap(
+      (comparison) => result.types.filter((name) => comparison.types.has(name))
+                          .map((name) => ({comparison, name, row: comparison.types.get(name)})));
+  // What no model has, older results have not measured.
+  const columns = kTypeColumns.filter(([, key]) => rows.some(({row}) => isNumber(memberOf(row, key))));
   return makeTable({
     id: "types",
     title: "Everything measured, by type",
-    read:
-        "Means over layers; counter/co is the ratio of the energies summed over layers, z its distance from 1 in " +
+    folded: true,
+    filter: true,
+    read: "Means over layers; counter/co is the ratio of the energies summed over layers, z its distance from 1 in " +
         "standard deviations of chance. A dash: not defined, or the first-order null does not hold.",
-    columns: [column("Model", false), column("Type", false), ...kTypeColumns.map(([label]) => column(label))],
-    rows,
+    columns: [plainColumn("Model", false), plainColumn("Type", false), ...columns.map(([label]) => plainColumn(label))],
+    rows: rows.map(
+        ({comparison, name, row}) =>
+            [comparisonCell(comparison), typeCell(name),
+             ...columns.map(([, key, show]) => numberCell(memberOf(row, key), show(memberOf(row, key))))])
   });
 }
 
@@ -157,49 +186,46 @@ const kMatrixColumns = [
   ["unchanged", "unchanged", (x) => percent(x)],
 ];
 
-function matrixTable(result, comparison) {
-  const column = (label, numeric = true) => ({label, tex: texText(label), heads: [label], numeric});
+function matrixRow(comparison, site) {
+  const numbers = kMatrixColumns.map(([, key, show]) => {
+    const value = comparison.value(site, key);
+    return key === "cosine" ? numberCell(isNumber(value) ? 1 - value : null, show(value)) :
+                              numberCell(value, show(value));
+  });
+  return [
+    comparisonCell(comparison), numberCell(site.layer, String(site.layer)),
+    ...(comparison.result.experts ? [numberCell(site.expert, String(site.expert ?? kDash))] : []),
+    typeCell(site.type, site.tensor), numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`), ...numbers
+  ];
+}
+
+function matrixTable(result, comparisons, type) {
+  const sites = result.sites.filter((site) => type === "all" || site.type === type);
   return makeTable({
     id: "matrices",
-    title: `Every matrix of ${comparison.name}`,
+    title: "Every matrix",
+    filter: true,
     columns: [
-      column("Layer"), ...(result.experts ? [column("Expert")] : []), column("Type", false), column("d_in × d_out"), ...kMatrixColumns.map(([label]) => column(label))
+      plainColumn("Model", false), plainColumn("Layer"), ...(result.experts ? [plainColumn("Expert")] : []),
+      plainColumn("Type", false), plainColumn("d_in × d_out"), ...kMatrixColumns.map(([label]) => plainColumn(label))
     ],
-    rows: result.sites.map(
-        (site) =>
-            [numberCell(site.layer, String(site.layer)),
-             ...(result.experts ? [numberCell(site.expert, String(site.expert ?? kDash))] : []),
-             {
-               show: element("span", {title: site.tensor}, typeNode(site.type)),
-               sort: typeOrder(site.type),
-               csv: [site.type],
-               tex: typeTex(site.type)
-             },
-             numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`),
-             ...kMatrixColumns.map(([, key, show]) => {
-               const value = comparison.value(site, key);
-               return key === "cosine" ? numberCell(isNumber(value) ? 1 - value : null, show(value)) :
-                                         numberCell(value, show(value));
-             }),
-  ]),
+    rows: comparisons.flatMap((comparison) => sites.map((site) => matrixRow(comparison, site)))
   });
 }
 
-// Hundreds of rows: built when opened.
+// Hundreds of rows: built when opened, of what the page's choices say.
 function matricesSection(result) {
   const holder = element("div");
-  const select = element(
-      "select", {onchange: () => build()},
-      comparisonChoice(result).options.map(([value, label]) => element("option", {value}, label)));
-  const build = () => holder.replaceChildren(matrixTable(result, result.comparisons[Number(select.value)]));
-  return element(
-      "details", {
-        class: "card",
-        id: "every-matrix",
-        ontoggle: (event) => {
-          if (event.target.open && !holder.firstChild) build();
-        }
-      },
-      element("summary", {}, `Every matrix: a table of ${plural(result.sites.length, "row")} for each model`),
-      element("div", {class: "choices"}, element("label", {}, element("span", {}, "Model"), select)), holder);
+  const build = () => {
+    const [model, type] = pageChoices(result).map((choice) => valueOf("", choice));
+    const one = result.comparisons.find((comparison) => comparison.name === model);
+    holder.replaceChildren(matrixTable(result, one ? [one] : result.comparisons, type));
+  };
+  const details = element(
+      "details", {class: "card", id: "every-matrix", ontoggle: () => details.open && !holder.firstChild && build()},
+      element("summary", {}, `Every matrix: ${plural(result.sites.length, "row")} for each model`), holder);
+  choiceWatchers.add((name) => {
+    if (details.isConnected && holder.firstChild && ["model", "type"].includes(name)) build();
+  });
+  return details;
 }

@@ -1,5 +1,6 @@
-// Colours: Okabe and Ito's for lines (told apart with any colour vision; each comparison also has its own marker and,
-// if it is a control, dashes), cividis and a blue–orange diverging scale for heatmaps. Light, dark, and paper.
+// Colours: Okabe and Ito's for posts (told apart with any colour vision, and each has its own marker), noise like its
+// post but pale and dotted, other controls from hues of their own and dashed; cividis and a blue–orange diverging scale
+// for heatmaps. Light, dark, and paper.
 
 const kLight = {
   surface: "#ffffff",
@@ -11,7 +12,8 @@ const kLight = {
   band: "rgba(120,130,145,0.22)",
   strongBand: "rgba(110,120,135,0.38)",
   reference: "#1b2430",
-  lines: ["#0072B2", "#D55E00", "#009E73", "#B8558F", "#C48A00", "#3A9BD9", "#6A51A3", "#7A5230"],
+  lines: ["#0072B2", "#D55E00", "#009E73", "#C48A00", "#3A9BD9", "#8C2D04"],
+  controls: ["#B8558F", "#6A51A3", "#7A5230"],
   parts: {scaling: "#1b2430", co_rotation: "#0072B2", counter_rotation: "#E69F00", leakage: "#B9C2CC"},
   middle: "#f4f4f2",
 };
@@ -25,12 +27,12 @@ const kDark = {
   band: "rgba(160,172,188,0.22)",
   strongBand: "rgba(165,177,193,0.38)",
   reference: "#e6ebf1",
-  lines: ["#4FB0EA", "#FF8A4C", "#2CC59A", "#E79CC8", "#F2BE4A", "#8BCBF5", "#B4A0E5", "#C9A27E"],
+  lines: ["#4FB0EA", "#FF8A4C", "#2CC59A", "#F2BE4A", "#8BCBF5", "#E3A27A"],
+  controls: ["#E79CC8", "#B4A0E5", "#C9A27E"],
   parts: {scaling: "#f4f6f8", co_rotation: "#3E9BD6", counter_rotation: "#E9AE3C", leakage: "#4A5563"},
   middle: "#20262e",
 };
 const kSymbols = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
-const kDashes = ["dash", "dot", "dashdot", "longdash"];
 const kTypeSymbols = {
   W_Q: "circle",
   W_K: "square",
@@ -41,6 +43,18 @@ const kTypeSymbols = {
   W_down: "x",
   W_QKV: "star",
   W_gate_up: "hexagon",
+};
+// Those that look smaller than they are drawn larger.
+const kTypeSizes = {
+  W_Q: 8,
+  W_K: 7.5,
+  W_V: 9,
+  W_O: 9,
+  W_gate: 9.5,
+  W_up: 9.5,
+  W_down: 8.5,
+  W_QKV: 10,
+  W_gate_up: 9
 };
 const kCividis = [
   [0, "#00224e"],
@@ -111,16 +125,24 @@ function themeChanged() {
 
 // How a comparison is drawn, everywhere the same.
 function lineOf(comparison) {
-  const palette = colors().lines;
-  const control = comparison.role === "control";
-  return {
-    color: palette[comparison.index % palette.length],
-    symbol: kSymbols[comparison.index % kSymbols.length],
-    dash: control ? kDashes[comparison.index % kDashes.length] : "solid",
-  };
+  const {lines, controls, surface} = colors(), {result, imitates} = comparison;
+  if (imitates) {
+    const post = lineOf(imitates);
+    return {color: mix(post.color, surface, 0.45), symbol: `${post.symbol}-open`, dash: "dot"};
+  }
+  if (comparison.role === "post") {
+    const i = result.posts.indexOf(comparison);
+    return {color: lines[i % lines.length], symbol: kSymbols[i % kSymbols.length], dash: "solid"};
+  }
+  const others = result.comparisons.filter((other) => other.role !== "post" && !other.imitates);
+  const i = others.indexOf(comparison);
+  return {color: controls[i % controls.length], symbol: kSymbols[(i + 4) % kSymbols.length], dash: "dash"};
 }
 
-function fade(color, alpha) {
-  const value = parseInt(color.slice(1), 16);
-  return `rgba(${value >> 16},${(value >> 8) & 255},${value & 255},${alpha})`;
+const channels = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+function mix(color, other, share) {
+  const parts = channels(other).map((value, i) => Math.round(value * share + channels(color)[i] * (1 - share)));
+  return "#" + parts.map((value) => value.toString(16).padStart(2, "0")).join("");
 }
+
+function fade(color, alpha) { return `rgba(${channels(color).join(",")},${alpha})`; }
