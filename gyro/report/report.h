@@ -18,7 +18,7 @@ struct ReportOptions {
 };
 
 /// The page: one HTML file that loads nothing from a network. Results with the same base (its id, hash and matrices)
-/// become one with the comparisons of all of them; results of different bases are chosen from in the page's head.
+/// become one with the comparisons of all of them; of different bases one is chosen, or all are shown together.
 /// Curves and heatmaps are binned as finely as kReportLimit allows. Throws Error if an array is missing or misshapen,
 /// ReportTooLarge if even coarse bins would make the page too large.
 std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options);

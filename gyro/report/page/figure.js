@@ -143,7 +143,8 @@ function watchFigures() {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       observer.unobserve(entry.target);
-      draw(figures.get(entry.target.id));
+      const figure = figures.get(entry.target.id);
+      if (!figure.drawn) draw(figure);
     }
   }, {rootMargin: "400px 0px"});
   for (const figure of figures.values()) {

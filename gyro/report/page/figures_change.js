@@ -134,10 +134,10 @@ const kEnergyViews = {
 const kEnergyFigure = {
   id: "energy",
   title: "Energy budget of the change: the test of eq. 8",
-  read:
-      "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, both sides turn alike. " +
-      "Downwards: counter-rotation, they turn against each other. Eq. 8 holds as far as the upper bar is longer than the " +
-      "lower one; chance gives both the same (dashed). The rest is leakage out of base’s span, and scaling.",
+  read: "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, both sides turn " +
+      "alike. Downwards: counter-rotation, they turn against each other. Eq. 8 holds as far as the upper bar is " +
+      "longer than the lower one; chance gives both the same (dashed). The rest is leakage out of base’s span, and " +
+      "scaling.",
   uses: ["model", "type"],
   choices: () => [{
     key: "view",
@@ -226,8 +226,8 @@ const kCounterFigure = {
   title: "Do both sides turn together? Layer by layer",
   read: "Counter-rotation over co-rotation: below 1 both sides turn together more than chance, at 1 as chance does, " +
       "whatever the spectrum and the size of the change. Grey: two and four standard deviations of chance. The " +
-      "symmetric share, where the result has it, is above 0 where they turn together, and allows for rows and columns " +
-      "of different size; its whiskers are two standard deviations.",
+      "symmetric share, where the result has it, is above 0 where they turn together, and allows for rows and " +
+      "columns of different size; its whiskers are two standard deviations.",
   uses: ["model", "type"],
   choices: (result) => [{
     key: "measure",
@@ -334,10 +334,10 @@ function changeNulls(context, type, axis, first) {
 const kChangeFigure = {
   id: "change",
   title: "Where the training went",
-  read:
-      "How large the change of each matrix is, as a share of the base’s norm; the part s of it that is not scale; the best " +
-      "common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of the change (dotted: " +
-      "noise’s); how far the direction turned. Noise has the size of its post by construction, and is left out there.",
+  read: "How large the change of each matrix is, as a share of the base’s norm; the part s of it that is not scale; " +
+      "the best common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of the " +
+      "change (dotted: noise’s); how far the direction turned. Noise has the size of its post by construction, and " +
+      "is left out there.",
   uses: ["model", "type"],
   choices(result) {
     const has = (key) =>

@@ -166,10 +166,9 @@ const typeMark = (context, axis, type) => legendMark(
 const kOverviewFigure = {
   id: "overview",
   title: "The paper’s claims against chance",
-  read:
-      "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. On the line a change " +
-      "of the same size without any structure does as much; left of it, scaling is more uniform, sides turn more alike. " +
-      "Filled: the verdict is beyond chance.",
+  read: "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. On the line a " +
+      "change of the same size without any structure does as much; left of it, scaling is more uniform, sides turn " +
+      "more alike. Filled: the verdict is beyond chance.",
   uses: [],
   about: () => "",
   panels: overviewPanels,
@@ -252,10 +251,9 @@ function sizeMarks(context, comparison, panel, axis, first) {
 const kSizeFigure = {
   id: "size",
   title: "More consistent than chance, or just smaller?",
-  read:
-      "Each mark is a matrix: its rotation and the spread of its scaling, as multiples of what a structureless change of " +
-      "just its own size gives, against that size s (what is left of the change beside a common scale). On the line " +
-      "at 1 a matrix differs from chance in nothing but size; noise lies there whatever its size.",
+  read: "Each mark is a matrix: its rotation and the spread of its scaling, as multiples of what a structureless " +
+      "change of just its own size gives, against that size s (what is left of the change beside a common scale). " +
+      "On the line at 1 a matrix differs from chance in nothing but size; noise lies there whatever its size.",
   uses: ["model", "type"],
   panels: sizePanels,
   build(context, {axes}) {

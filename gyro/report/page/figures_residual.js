@@ -87,10 +87,9 @@ function residualAngles({colors}, {comparison, site, size, get}, axis, first) {
 const kResidualFigure = {
   id: "residual",
   title: "What is left after the common rotation (eq. 13)",
-  read:
-      "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share, the mean of the two: so they are each " +
-      "other’s inverse, with the same angles. Small entries and angles near 0° say that one rotation explains both " +
-      "sides; as small as those of noise (grey), they say no more than that the change is small.",
+  read: "ΔQ₁ and ΔQ₂ are what each side turned beyond the rotation that both share, the mean of the two: so they are " +
+      "each other’s inverse, with the same angles. Small entries and angles near 0° say that one rotation explains " +
+      "both sides; as small as those of noise (grey), they say no more than that the change is small.",
   uses: ["model", "type"],
   about: (context) => `${oneModel(context).name} against ${context.result.base.name}, ${oneType(context)}`,
   panels: residualPanels,
@@ -141,9 +140,9 @@ function compositeRows(outer) {
 const kCompositeFigure = {
   id: "composite",
   title: "One model at a glance",
-  read:
-      "The paper’s Figures 20 to 25 for one model: (a) the scaling factors of every singular value, (b) NF per layer over " +
-      "its null, and that of noise, (c) I_orth of the leading directions less the identity, first and last block.",
+  read: "The paper’s Figures 20 to 25 for one model: (a) the scaling factors of every singular value, (b) NF per " +
+      "layer over its null, and that of noise, (c) I_orth of the leading directions less the identity, first and " +
+      "last block.",
   uses: ["model"],
   about: (context) => `${oneModel(context).name} against ${context.result.base.name}`,
   panels: (context) => panelLayout(context, compositeRows(context), {

@@ -105,10 +105,9 @@ function nfNote(context, models) {
 const kNfFigure = {
   id: "nf",
   title: "NF: do both sides turn by the same rotation?",
-  read:
-      "‖I_orth − I‖ / n per layer is 0 if both sides of a matrix turned alike. Shown as a multiple of what a structureless " +
-      "change of the model’s own size gives: at 1 a model turns alike no more than chance. The absolute values have the " +
-      "null of each model, and the chance level of two unrelated matrices.",
+  read: "‖I_orth − I‖ / n per layer is 0 if both sides of a matrix turned alike. Shown as a multiple of what a " +
+      "structureless change of the model’s own size gives: at 1 a model turns alike no more than chance. The " +
+      "absolute values have the null of each model, and the chance level of two unrelated matrices.",
   uses: ["model", "type"],
   choices: () =>
       [{
@@ -295,10 +294,9 @@ const noNoise = (comparison) => comparison.imitates || comparison.noise ?
 const kCornerFigure = {
   id: "corner",
   title: "Rotation of the leading directions",
-  read:
-      "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A bright diagonal: " +
-      "directions kept their place. Where the difference is empty, and I_orth is the identity, both sides moved alike. " +
-      "Each model stands beside noise of its size: what noise shows as well is no structure.",
+  read: "The first 25 singular directions, base down, model across (the paper’s Figures 3a and 10 to 14). A bright " +
+      "diagonal: directions kept their place. Where the difference is empty, and I_orth is the identity, both sides " +
+      "moved alike. Each model stands beside noise of its size: what noise shows as well is no structure.",
   uses: ["model", "type"],
   choices(result) {
     const layers = cornerLayers(result);
@@ -329,14 +327,11 @@ const kCornerFigure = {
     ];
   },
   about(context) {
-    const {rows} = context.state, model = `${oneModel(context).name} against ${context.result.base.name}`;
-    const type = oneType(context);
-    return {
-      one: `${model}, ${type}`,
-      types: `${model}, all types`,
-      models: `all models, ${type}`,
-      grid: "all models"
-    }[rows];
+    const {rows, block} = context.state, model = `${oneModel(context).name} against ${context.result.base.name}`;
+    const type = oneType(context), layer = Number(block) || cornerLayers(context.result)[0];
+    const grid =
+        `${["sim_U", "sim_V", "difference", "I_orth"][Number(context.state.matrix)]} of all models, layer ${layer}`;
+    return {one: `${model}, ${type}`, types: `${model}, all types`, models: `all models, ${type}`, grid}[rows];
   },
   panels: cornerPanels,
   build(context, {layout, axes}) {

@@ -167,10 +167,9 @@ function svsmNote(context, bars) {
 const kSvsmFigure = {
   id: "svsm",
   title: "Scaling factors of every singular value (SVSM)",
-  read:
-      "One column a layer, the largest singular value on top; α is σ of the model over σ of the base. Shown is how far α " +
-      "is from its panel’s mean: an even panel is uniform scaling. Above each panel: mean ± std in % of it, and that std " +
-      "under the null. Judge evenness against the noise below, in the same colours.",
+  read: "One column a layer, the largest singular value on top; α is σ of the model over σ of the base. Shown is how " +
+      "far α is from its panel’s mean: an even panel is uniform scaling. Above each panel: mean ± std in % of it, " +
+      "and that std under the null. Judge evenness against the noise below, in the same colours.",
   uses: ["model", "type"],
   choices: () =>
       [{
@@ -296,10 +295,10 @@ function bandwidthMarks(context, comparison, type, axis, {first, firstOfModel}) 
 const kBandwidthFigure = {
   id: "bandwidth",
   title: "Scaling factors per layer: mean and spread",
-  read:
-      "Line and coloured band: mean ± std of α over the top 90 % of a layer’s singular values (the paper’s Figure 8), in % " +
-      "from the type’s mean, which stands above each panel with its spread. Grey band: the same of a structureless " +
-      "change of the same size. A coloured band as wide as the grey one is no more uniform than chance.",
+  read: "Line and coloured band: mean ± std of α over the top 90 % of a layer’s singular values (the paper’s Figure " +
+      "8), in % from the type’s mean, which stands above each panel with its spread. Grey band: the same of a " +
+      "structureless change of the same size. A coloured band as wide as the grey one is no more uniform than " +
+      "chance.",
   uses: ["model", "type"],
   choices: () =>
       [{

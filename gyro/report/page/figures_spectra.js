@@ -91,10 +91,9 @@ function spectraNulls(context, site, axis, first) {
 const kSpectraFigure = {
   id: "spectra",
   title: "Spectra of one layer",
-  read:
-      "Singular values of the models over the base’s, against their index: a level line is uniform scaling. Bands: what a " +
-      "structureless change of each model’s size gives over the top 90 %. The axis leaves out the outermost 2 % of the " +
-      "values.",
+  read: "Singular values of the models over the base’s, against their index: a level line is uniform scaling. Bands: " +
+      "what a structureless change of each model’s size gives over the top 90 %. The axis leaves out the outermost " +
+      "2 % of the values.",
   uses: ["model", "type", "layer"],
   choices: () => [{key: "measure", label: "Show", options: [["alpha", "ratio to base"], ["sigma", "σ"]]}],
   panels: spectraPanels,

@@ -6,7 +6,9 @@ const kMinus = "\u2212";
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const minus = (text) => text.replace("-", kMinus);
 
-const fixed = (value, digits) => (isNumber(value) ? minus(value.toFixed(digits)) : kDash);
+// What rounds to zero has no sign.
+const rounded = (value, digits) => value.toFixed(digits).replace(/^-(?=[0.]*$)/, "");
+const fixed = (value, digits) => (isNumber(value) ? minus(rounded(value, digits)) : kDash);
 function percent(value, digits = 1) {
   if (!isNumber(value)) return kDash;
   const least = 10 ** -digits;

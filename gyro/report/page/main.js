@@ -100,12 +100,12 @@ function show(index) {
   if (app.ready) watchFigures();
 }
 
-// Selects of a choice that was made elsewhere.
+// All selects of a choice show what was chosen.
 function syncSelects(name) {
   for (const select of document.querySelectorAll("select[data-name]")) {
     if (select.dataset.name !== name) continue;
-    const options = [...select.options].map(({value}) => [value]);
-    select.value = valueOf("", {key: name, options});
+    const value = pageState.values.get(name), known = [...select.options].some((option) => option.value === value);
+    select.value = known ? value : select.dataset.usual;
   }
 }
 

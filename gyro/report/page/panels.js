@@ -208,7 +208,7 @@ function stepTicks(low, high, steps) {
 
 // About six, where the axis is hardly a logarithmic one.
 function evenTicks(low, high) {
-  const rough = (high - low) / 5 || low / 10, power = 10 ** Math.floor(Math.log10(rough));
+  const rough = ((high - low) / 5 || low / 10) * 0.999, power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   const first = Math.floor(low / step) - 1, last = Math.ceil(high / step) + 1;
   return Array.from({length: last - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(6)))

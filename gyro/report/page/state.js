@@ -62,9 +62,12 @@ function goTo(place) {
 // A select for a choice; `id` is the figure's, nothing for the page's.
 function choiceControl(choice, id = "") {
   const name = choiceName(id, choice.key), usual = choice.value ?? choice.options[0][0];
-  const select = element(
-      "select",
-      {"data-choice": choice.key, "data-name": name, onchange: (event) => choose(name, event.target.value, usual)});
+  const select = element("select", {
+    "data-choice": choice.key,
+    "data-name": name,
+    "data-usual": usual,
+    onchange: (event) => choose(name, event.target.value, usual)
+  });
   const now = valueOf(id, choice);
   for (const [value, label] of choice.options)
     select.append(element("option", {value, selected: String(value) === now}, label));

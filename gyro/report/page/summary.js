@@ -124,18 +124,26 @@ function rangeText(texts) {
 const sizeText = (comparison) => share(comparison.size(unfused(comparison.result)));
 
 const kCounts = ["no", "one", "two", "three", "four", "five", "six"];
-const allOf = (models) => models.length === 1 ? models[0].name : `All ${kCounts[models.length] ?? models.length} posts`;
+function allOf(models) {
+  if (models.length < 3) return models.length === 1 ? models[0].name : "Both posts";
+  return `All ${kCounts[models.length] ?? models.length} posts`;
+}
 
-// "All three posts: base × 0.994 plus a change of 3.6 %. Uniform scaling: …"
+// "All three posts: base × 0.994 plus a change of 3.5 % to 3.7 % of its size."
+function sizeSentence(posts, all) {
+  const text = (models) =>
+      `base × ${rangeText(models.map(scaleText))} plus a change of ${rangeText(models.map(sizeText))} of its size`;
+  const groups = groupsOf(posts, scaleText), who = all ? allOf(posts) : names(posts);
+  const ranges = [...groups.keys()].some((scale) => scale.includes(" to "));
+  if (groups.size === 1 || !ranges) return `${who}: ${text(posts)}.`;
+  return [...groups.values()].map((models) => `${names(models)}: ${text(models)}.`).join(" ");
+}
+
+// One sentence on the size, one on each claim.
 function summarySentence(result) {
   const posts = result.posts.filter((post) => !post.unrelated),
         strangers = result.posts.filter((post) => post.unrelated);
-  const sentences = [];
-  if (posts.length) {
-    const scales = posts.map(scaleText), sizes = posts.map(sizeText);
-    sentences.push(`${posts.length === result.posts.length ? allOf(posts) : names(posts)}: base × ${
-        rangeText(scales)} plus a change of ${rangeText(sizes)} of its size.`);
-  }
+  const sentences = posts.length ? [sizeSentence(posts, !strangers.length)] : [];
   for (const claim of kClaims) {
     const groups = groupsOf(posts, (post) => {
       const finding = post.findings.get(claim.id);
@@ -326,7 +334,7 @@ function summarySection(result) {
                      "has each." :
                               "") +
             " Every number stands beside what a structureless change of the same size gives (the null). In the " +
-            "figures: drag to zoom, double-click to go back, click a name to hide it, arrow keys read the values. The " +
-            "address of this page keeps what you chose."),
+            "figures: drag to zoom, double-click to go back, click a name to hide it, arrow keys read the values. " +
+            "The address of this page keeps what you chose."),
   ];
 }

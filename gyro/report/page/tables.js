@@ -46,7 +46,13 @@ function scalingTable(result) {
   const holder = element("div");
   let sorted = null;
   const select = element(
-      "select", {id: "table3-key", onchange: () => build()},
+      "select", {
+        id: "table3-key",
+        onchange: () => {
+          sorted ??= {column: nameColumns(result).length, descending: true};
+          build();
+        }
+      },
       kScalingKeys.map(([value, label]) => element("option", {value}, label)));
   const extra =
       element("div", {class: "choices"}, element("label", {}, element("span", {}, "Columns sort by"), select));
@@ -58,9 +64,8 @@ function scalingTable(result) {
     holder.replaceChildren(makeTable({
       id: "table3",
       title: "Table 3: scaling factors, mean ± std",
-      read:
-          "Over the top 90 % of the singular values of all layers. Below: the null’s, and the std as a multiple of it; ×1.00 " +
-          "is chance, well under ×1 is scaling more uniform than chance.",
+      read: "Over the top 90 % of the singular values of all layers. Below: the null’s, and the std as a multiple of " +
+          "it; ×1.00 is chance, well under ×1 is scaling more uniform than chance.",
       columns: [...nameColumns(result), ...columns],
       extra,
       sorted,
