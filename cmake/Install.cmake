@@ -20,7 +20,7 @@ install(TARGETS gyro)
 install(TARGETS ${GYRO_ROOMS} gyro_all EXPORT gyro INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # Not the commands', the tests', and those of the rooms' own backends.
 install(DIRECTORY gyro DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-        PATTERN test_util.h EXCLUDE
+        PATTERN "*test_util.h" EXCLUDE
         PATTERN cli EXCLUDE
         PATTERN cpu EXCLUDE
         PATTERN cuda EXCLUDE

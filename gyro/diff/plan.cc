@@ -21,8 +21,8 @@ namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
 constexpr int kMeasures = 2;
-constexpr int64_t kRescaledLayers =
-    4;                           // row and column factors are fitted out of E in each fourth layer of large models
+// Row and column factors are fitted out of E in each eighth layer of large models.
+constexpr int64_t kRescaledLayers = 8;
 constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {

@@ -173,7 +173,7 @@ void TypePool::add(const MatrixRow& row) {
   nf_max = std::fmax(nf_max, row.nf);
   null_valid = null_valid && row.null.valid;
   scale_variance += square(row.scale_sd);
-  sparse_expected.add(row.sparse_expected);
+  if (!std::isnan(row.sparse_expected)) sparse_expected.add(row.sparse_expected);
   update_ranks.push_back(row.update_rank);
   const double spread = static_cast<double>(row.k) * row.first_order_variance;
   noise += spread;

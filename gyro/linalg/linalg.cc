@@ -201,6 +201,7 @@ std::vector<double> eigvalsh(Matrix&& a) {
 
 int64_t eigenvalues_above(Matrix&& a, double bound) {
   require(square(a), "eigenvalues_above: not square");
+  check_stop();
   if (a.rows() == 0) return 0;
   return backend_of(a.space()).eigenvalues_above(std::move(a), bound);
 }

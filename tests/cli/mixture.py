@@ -81,9 +81,13 @@ class Mixture(unittest.TestCase):
         self.assertEqual(len(one), 63)
         self.assertEqual(len({(m["layer"], m["type"], m.get("expert")) for m in one}), 63)
         self.assertEqual({m.get("expert") for m in one}, {None, *range(EXPERTS)})
+        # The copies are in F32, whose places are others.
+        of_dtype = {"rounding_over_residual", "update_rank", "sparse_expected"}
+        for matrix in (*one, *all_, *mixed):
+            matrix["energy"].pop("rounding_ratio")
         for other in (all_, mixed):
             for a, b in zip(one, other):
-                for key in a.keys() - {"tensor", "slice", "rounding_over_residual"}:
+                for key in a.keys() - {"tensor", "slice"} - of_dtype:
                     self.assertEqual(a[key], b[key], (a["tensor"], key))
         self.assertNotIn("expert", one[0])
         up = next(m for m in all_ if (m["layer"], m["type"], m.get("expert")) == (1, "W_up", 5))

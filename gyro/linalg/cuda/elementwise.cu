@@ -351,8 +351,8 @@ void Cuda::multiply_elements(ConstMatrixView x, MatrixView y) const {
 SymmetrySums Cuda::symmetry_sums(ConstMatrixView x, const std::vector<double>& sigma) const {
   const Matrix flipped = transposed(x);
   const ConstMatrixView t = flipped.view();
-  const Sent sent(sigma);
-  const double* values = sent.get();
+  const DeviceCopy copied(sigma);
+  const double* values = copied.get();
   const auto sums = sum_over<11>(x.rows, x.cols, [=] __device__(int64_t j, int64_t i, double* s) {
     if (j < i) return;
     const double lower = x.data[j + i * x.ld], upper = t.data[j + i * t.ld];
@@ -411,14 +411,14 @@ LineSums Cuda::line_sums(ConstMatrixView base, ConstMatrixView post, double c, L
   LineSums out{std::vector<double>(count), std::vector<double>(count), std::vector<double>(count),
                std::vector<double>(count)};
   if (lines == 0 || places == 0) return out;
-  const Sent sent(weights);
+  const DeviceCopy copied(weights);
   Scratch<Sums<4>> sums(lines);
   sum_lines<<<static_cast<unsigned>(std::min<int64_t>(lines, 1 << 16)), kThreads, 0, device::stream()>>>(
       base.data, post.data, row ? 1 : base.ld, row ? base.ld : 1, row ? 1 : post.ld, row ? post.ld : 1, lines, places,
-      c, sent.get(), sums.get());
+      c, copied.get(), sums.get());
   check(cudaGetLastError(), "line sums kernel");
   std::vector<Sums<4>> all(count);
-  bring(all.data(), sums.get(), sizeof(Sums<4>) * count);
+  copy_to_host(all.data(), sums.get(), sizeof(Sums<4>) * count);
   for (size_t i = 0; i < count; ++i) {
     out.residual[i] = all[i].value[0];
     out.square[i] = all[i].value[1];
@@ -429,8 +429,8 @@ LineSums Cuda::line_sums(ConstMatrixView base, ConstMatrixView post, double c, L
 }
 
 void Cuda::select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const {
-  const Sent sent(std::vector<double>(lines.begin(), lines.end()));  // whole numbers below 2^53
-  const double* at = sent.get();
+  const DeviceCopy copied(std::vector<double>(lines.begin(), lines.end()));  // whole numbers below 2^53
+  const double* at = copied.get();
   const bool row = line == Line::Row;
   for_each_element(out.rows, out.cols, [=] __device__(int64_t i, int64_t k) {
     const auto l = static_cast<int64_t>(at[k]);
@@ -445,7 +445,7 @@ std::vector<int64_t> Cuda::exponent_counts(ConstMatrixView x) const {
   device::clear(counts.get(), sizeof(int64_t) * kExponents);
   count_exponents<<<blocks_for(x.cols), kThreads, 0, device::stream()>>>(x, counts.get());
   check(cudaGetLastError(), "exponents kernel");
-  bring(out.data(), counts.get(), sizeof(int64_t) * kExponents);
+  copy_to_host(out.data(), counts.get(), sizeof(int64_t) * kExponents);
   return out;
 }
 
