@@ -14,6 +14,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
+#include "gyro/report/base64.h"
 #include "gyro/report/curves.h"
 
 namespace gyro {
@@ -96,6 +97,7 @@ constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshol
 constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
                                    "layers", "parameters", "dtypes",   "sha256"};
 constexpr std::array kProgramKeys = {"version", "build", "device"};
+constexpr std::array kRunKeys = {"command", "date", "seconds", "commit"};
 constexpr std::array kOptionKeys = {"layers", "types", "null_draws", "null_nf_draws", "seed"};
 
 // One comparison of the page: which input it is from, and its number there.
@@ -333,6 +335,7 @@ Json comparison_json(const Source& source, const Json& sites, const Detail& deta
           {"role", document["role"]},
           {"noise_of", member(document, "noise_of")},
           {"folder", folder_name(source.input->folder)},
+          {"run", picked(member(source.input->document, "run"), kRunKeys)},
           {"types", type_rows(document["types"])},
           {"findings", finding_rows(document["findings"])},
           {"rows", row_columns(rows)},
@@ -423,22 +426,6 @@ std::string short_name(const Json& model, int parts) {
   size_t at = id.size();
   for (int i = 0; i < parts && at != id.npos && at != 0; ++i) at = id.rfind('/', at - 1);
   return printable(at == id.npos || at == 0 ? id : id.substr(at + 1), 80);
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      out += i + j <= bytes.size() ? digits[group >> (18 - 6 * j) & 63] : '=';
-    }
-  }
-  return out;
 }
 
 std::string script_json(const Json& json) {

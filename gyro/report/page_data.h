@@ -25,8 +25,6 @@ std::string page_data(const std::vector<ReportInput>& inputs, const std::string&
 
 /// The last part of a model's id (more of them: the last `parts`), fit to print.
 std::string short_name(const Json& model, int parts = 1);
-/// Standard base64 with padding.
-std::string base64(std::string_view bytes);
 /// JSON text that can stand in a script element.
 std::string script_json(const Json& json);
 

@@ -420,15 +420,6 @@ TEST_F(ReportTest, MissingNumbersAreNoTrouble) {
   EXPECT_TRUE(data["results"][0]["comparisons"][0]["rows"]["nf"][0].is_null());
 }
 
-TEST(Base64, MeetsTheStandard) {
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foo"), "Zm9v");
-  EXPECT_EQ(base64("\xff\xfe\xfd\x00"), "//79");  // a literal ends at its NUL
-  EXPECT_EQ(base64(std::string_view("\xff\xfe\xfd\x00", 4)), "//79AA==");
-}
-
 TEST(ShortName, TakesTheLastPart) {
   const auto name = [](const char* id, int parts = 1) { return short_name({{"id", id}}, parts); };
   EXPECT_EQ(name("a/b/c"), "c");

@@ -85,36 +85,11 @@ class Report(PageTest):
         expected = [100 * (m["alpha_mean"] / kind["alpha_mean"] - 1) for m in RESULT.matrices(0, "W_O")]
         np.testing.assert_allclose(found["y"], expected, rtol=1e-4, atol=1e-5)
 
-    def test_every_figure_has_its_null(self):
-        """Beside each value of a post stands what chance gives: in the value's line, or as noise in the same figure."""
-        without = set()
-        for figure in FIGURES:
-            rows = self.tidy(figure)
-            noise = {row["quantity"] for row in rows if row["model"].startswith("noise")}
-            bare = {row["quantity"] for row in rows if row["role"] == "post" and row["null"] is None}
-            without |= {(figure, quantity) for quantity in bare - noise}
-        # What has the size of a change has no null: noise has the same by construction. The null of a turn is a line.
-        allowed = {("change", "relative_change"), ("turn", "turn_u"), ("turn", "turn_v"), ("turn", "null of turn_u"),
-                   ("turn", "null of turn_v"), ("residual", "delta_q1 - I"), ("residual", "delta_q2 - I"),
-                   # Their nulls stand above the panels: test_composite.
-                   ("composite", "i_orth - I"), ("composite", "alpha/mean - 1")}
-        self.assertEqual(without - allowed, set())
-        quantities = {row["quantity"] for row in self.tidy("turn")}
-        self.assertTrue({"null of turn_u", "turn_u"} <= quantities)
+    def test_panels_of_svsm_say_the_null(self):
         text = self.browser.run("return document.querySelector('#svsm .plot').textContent")
         kind = RESULT.types(0)["W_K"]
         spread = 100 * kind["null"]["alpha_std"] / kind["null"]["alpha_mean"]
         self.assertIn(f"null ± {float(format(spread, '.2g')):g}", text)
-
-    def test_values_are_tidy(self):
-        rows = [r for r in self.tidy("nf") if r["model"] == "instruct" and r["type"] == "W_Q"]
-        self.assertEqual([r["layer"] for r in rows], [m["layer"] for m in RESULT.valid(0, "W_Q")])
-        self.assertEqual({r["quantity"] for r in rows}, {"nf_robust over null"})
-        rows = [r for r in self.tidy("bandwidth") if r["type"] == "W_V" and r["quantity"] == "alpha_std"]
-        kind = RESULT.types(0)["W_V"]
-        for row, matrix in zip(rows, RESULT.matrices(0, "W_V")):
-            self.assertAlmostEqual(row["value"], 100 * matrix["alpha_std"] / kind["alpha_mean"], places=4)
-            self.assertAlmostEqual(row["null"], 100 * matrix["null"]["alpha_std"] / kind["alpha_mean"], places=4)
 
     def test_counter_over_co(self):
         if self.browser.run("return document.querySelector('#counter select[data-choice=measure]') !== null"):
@@ -211,7 +186,7 @@ class Report(PageTest):
         residual = self.traces("residual")
         np.testing.assert_allclose(residual[0]["z"], RESULT.arrays["0.0.W_Q.delta_q1"] - np.eye(25), atol=1e-6)
         noise = np.degrees(np.arccos(np.diag(RESULT.arrays["1.0.W_Q.delta_q1"].astype(float))))
-        angles = [r for r in self.tidy("residual") if r["unit"] == "degrees" and r["layer"] == 0]
+        angles = [r for r in self.tidy("residual") if r["quantity"] == "angle of delta_q1" and r["layer"] == 0]
         np.testing.assert_allclose([r["null"] for r in angles], noise, atol=0.05)
         self.choose("choices", "type", "all")
         self.choose("corner", "scale", "fitted")
@@ -255,8 +230,10 @@ class Report(PageTest):
     def test_noise_lies_on_the_null(self):
         """Whatever its size: structure against size has a null for each matrix."""
         rows = [r for r in self.tidy("size") if r["model"].startswith("noise")]
-        for quantity in {r["quantity"] for r in rows}:
-            values = [r["value"] for r in rows if r["quantity"] == quantity]
+        for quantity in ("nf_robust", "alpha_std"):
+            valid = [(m["type"], m["layer"]) for m in RESULT.valid(1)]
+            named = [r for r in rows if r["quantity"] == quantity and (r["type"], r["layer"]) in valid]
+            values = [r["value"] / r["null"] for r in named]
             self.assertEqual(len(values), len(RESULT.valid(1)))
             # α's spread has one draw of a few small matrices.
             self.assertAlmostEqual(float(np.median(values)), 1, delta=0.05 if quantity.startswith("nf") else 0.15)
@@ -403,7 +380,7 @@ class Report(PageTest):
             """return new Promise((done) =>
                 setTimeout(() => done(document.querySelectorAll('#nf .values tbody tr').length), 200))"""
         )
-        self.assertEqual(rows, len(RESULT.valid(0)) + len(RESULT.valid(1)))
+        self.assertEqual(rows, 5 * (len(RESULT.matrices(0)) + len(RESULT.matrices(1))))  # quantities a matrix
         self.browser.run("document.querySelector('#nf .values').open = false")
 
 

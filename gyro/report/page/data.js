@@ -106,6 +106,7 @@ function openComparison(raw, index, result) {
     post: strict(raw.post),
     noiseOf: raw.noise_of,
     folder: raw.folder,
+    run: raw.run,
     types,
     findings,
     // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.

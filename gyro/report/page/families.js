@@ -91,8 +91,7 @@ const kFamilyNf = {
         ...ground,
         ...models.map((one) => modelLine(one, axis, {
                         ...layerLine(one.result, type, (site) => nfValue(context, one, site)),
-                        hovertemplate: `${typePlot(type)}, layer %{x}<br>%{y:.4f}<extra>${familyTitle(one)}</extra>`,
-                        tidy: {comparison: one, type, quantity: kNfKeys[context.state.measure].key}
+                        hovertemplate: `${typePlot(type)}, layer %{x}<br>%{y:.4f}<extra>${familyTitle(one)}</extra>`
                       }))
       ];
     }));

@@ -27,14 +27,6 @@ function makeFigure(result, spec) {
   return figure.root;
 }
 
-function figureTools(figure) {
-  const tool = (label, title, act) => element("button", {type: "button", title, onclick: act}, label);
-  return element(
-      "div", {class: "tools"}, tool("PNG", "Download as an image", () => saveImage(figure, "png")),
-      tool("SVG", "Download as vector graphics", () => saveImage(figure, "svg")),
-      tool("CSV", "Download the values that are drawn", () => saveValues(figure)));
-}
-
 // Everything that a figure shows depends on, by name.
 function stateOf({spec, result, choices}) {
   const own = choices.map((choice) => [choice.key, valueOf(spec.id, choice)]);
@@ -60,8 +52,6 @@ function redrawFor(name) {
   }
 }
 
-// On paper figures are drawn as on a laptop and shrunk (style.css, @media print).
-const kPrintWidth = 1120;
 const plotConfig = {
   displayModeBar: false,
   displaylogo: false,
@@ -77,30 +67,8 @@ function draw(figure) {
   }
   const context = contextOf(figure);
   if (context.width < 50) return;
-  const panels = figure.spec.panels(context), {layout} = panels;
-  const {data, note} = figure.spec.build(context, panels);
-  // What the values are is for the page, not for Plotly.
-  figure.tidy = data.map((trace) => trace.tidy);
-  for (const trace of data) delete trace.tidy;
-  const c = context.colors;
-  const full = {
-    ...layout,
-    width: context.width,
-    paper_bgcolor: c.surface,
-    plot_bgcolor: c.surface,
-    font: {
-      family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
-      size: context.narrow ? 11 : 12,
-      color: c.text
-    },
-    hoverlabel: {font: {size: 12}, align: "left", namelength: -1},
-    hovermode: layout.hovermode ?? "closest",
-    // On a touch screen a drag scrolls the page.
-    dragmode: coarsePointer.matches ? false : "zoom",
-  };
-  figure.plot.style.minHeight = `${full.height}px`;
-  window.Plotly.react(figure.plot, data, full, plotConfig);
-  widenForLegend(figure, data, full);
+  const {note, height} = plotFigure(figure, figure.plot, context);
+  figure.plot.style.minHeight = `${height}px`;
   figure.note.textContent = note ?? "";
   figure.note.hidden = !note;
   figure.about.textContent = figure.spec.about?.(context) ?? aboutChoices(context, figure.spec.uses);
@@ -110,15 +78,38 @@ function draw(figure) {
   figure.refreshValues();
 }
 
+const kScreenFont = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
+
+// Draws a figure into an element as the context says. Returns its height in pixels, the note to it, and when all is
+// done.
+function plotFigure(figure, div, context) {
+  const panels = figure.spec.panels(context), {layout} = panels;
+  const {data, note} = figure.spec.build(context, panels);
+  const c = context.colors;
+  const full = {
+    ...layout,
+    width: context.width,
+    paper_bgcolor: c.surface,
+    plot_bgcolor: c.surface,
+    font: {family: context.family ?? kScreenFont, size: context.narrow ? 11 : 12, color: c.text},
+    hoverlabel: {font: {size: 12}, align: "left", namelength: -1},
+    hovermode: layout.hovermode ?? "closest",
+    // On a touch screen a drag scrolls the page.
+    dragmode: coarsePointer.matches ? false : "zoom",
+  };
+  const drawn = window.Plotly.react(div, data, full, plotConfig);
+  const again = widenForLegend(div, data, full);
+  return {note, height: full.height, done: Promise.all([drawn, again])};
+}
+
 // The room for the legend is estimated; where its text is wider than that, it is drawn again with the room it needs.
-function widenForLegend(figure, data, full) {
-  const legend = figure.plot._fullLayout.legend;
+function widenForLegend(div, data, full) {
+  const legend = div._fullLayout.legend;
   const missing = (full.showlegend ? legend?._height ?? 0 : 0) - (full.meta?.legendRoom ?? 0);
-  if (!(missing > 2)) return;
+  if (!(missing > 2)) return null;
   full.height += missing;
   full.margin = {...full.margin, t: full.margin.t + missing};
-  figure.plot.style.minHeight = `${full.height}px`;
-  window.Plotly.react(figure.plot, data, full, plotConfig);
+  return window.Plotly.react(div, data, full, plotConfig);
 }
 
 function redrawAll(force) {
@@ -164,14 +155,6 @@ function watchPage() {
     clearTimeout(timer);
     timer = setTimeout(() => redrawAll(false), 120);
   }).observe(document.getElementById("content"));
-  window.addEventListener("beforeprint", () => {
-    themeState.printing = true;
-    paintSwatches();
-    drawAll();
-  });
-  window.addEventListener("afterprint", () => {
-    themeState.printing = false;
-    paintSwatches();
-    redrawAll(true);
-  });
+  window.addEventListener("beforeprint", enterPaper);
+  window.addEventListener("afterprint", leavePaper);
 }

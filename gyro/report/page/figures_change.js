@@ -73,8 +73,7 @@ function energyBar(context, comparison, type, axis, [key, name], {first, sign = 
     width: comparison.result.layers.length > 16 ? 1 : 0.8,
     marker: {color: context.colors.parts[key], line: {width: 0}},
     hovertemplate: `${typePlot(type)}, layer %{x}<br>${
-        name}: %{customdata[0]:.2%}<br>chance: %{customdata[1]:.2%}<extra>${plotName(comparison)}</extra>`,
-    tidy: {comparison, type, quantity: `energy.${key}`, values: shares, nulls}
+        name}: %{customdata[0]:.2%}<br>chance: %{customdata[1]:.2%}<extra>${plotName(comparison)}</extra>`
   };
 }
 
@@ -119,8 +118,7 @@ function energyRatios(context, comparison, type, axis, first) {
                    first,
                    line: {color: colors.parts[key], width: 1.8},
                    marker: {size: 5, symbol: kSymbols[p]},
-                   hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`,
-                   tidy: {comparison, type, quantity: `energy.${key} over chance`, nulls: 1}
+                   hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`
                  }));
   return [...lines, levelLine(context, axis, 1, {first})];
 }
@@ -162,8 +160,7 @@ const kSymmetries = {
     value: (comparison, site) => comparison.value(site, "energy.counter_over_co"),
     middle: () => 1,
     sd: (comparison, site) => counterOverCoSd(site),
-    z: "energy.z",
-    quantity: "energy.counter_over_co"
+    z: "energy.z"
   },
   share: {
     label: "symmetric share less its null",
@@ -174,8 +171,7 @@ const kSymmetries = {
     },
     middle: () => 0,
     sd: (comparison, site) => comparison.value(site, "energy.symmetric_sd"),
-    z: "energy.symmetric_z",
-    quantity: "energy.symmetric_share - energy.symmetric_null"
+    z: "energy.symmetric_z"
   },
 };
 const hasShare = (result) => result.comparisons.some(
@@ -216,8 +212,7 @@ function counterLine(context, measure, comparison, type, axis, first) {
     customdata: sites.map((site, i) => [comparison.value(site, measure.z) ?? NaN, sd[i]]),
     ...(own ? {error_y: {type: "data", array: sd.map((s) => 2 * s), thickness: 1, width: 0, color}} : {}),
     hovertemplate: `${typePlot(type)}, layer %{x}<br>${measure.label} = %{y:.4f}<br>null ${measure.middle()} ± ` +
-        "%{customdata[1]:.2g}, z = %{customdata[0]:.1f}<extra>%{fullData.name}</extra>",
-    tidy: {comparison, type, quantity: measure.quantity, nulls: measure.middle()}
+        "%{customdata[1]:.2g}, z = %{customdata[0]:.1f}<extra>%{fullData.name}</extra>"
   });
 }
 
@@ -354,17 +349,11 @@ const kChangeFigure = {
   },
   panels: changePanels,
   build(context, {axes}) {
-    const {value, hover, chance} = measureOf(context), shown = drawOrder(changeModels(context));
+    const {value, hover} = measureOf(context), shown = drawOrder(changeModels(context));
     const line = (comparison, type, t) => modelLine(comparison, axes[t], {
       ...layerLine(context.result, type, (site) => value(comparison, site)),
       first: t === 0,
-      hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`,
-      tidy: {
-        comparison,
-        type,
-        quantity: context.state.measure,
-        nulls: chance ? context.result.sitesOf(type).map((site) => chance(comparison, site)) : undefined
-      }
+      hovertemplate: `${typePlot(type)}, layer %{x}<br>${hover}<extra>%{fullData.name}</extra>`
     });
     return {
       data: shownTypes(context).flatMap(

@@ -22,7 +22,6 @@ const twice = (sd) => (isNumber(sd) ? 2 * sd : null);
 const kRatioPanels = [
   {
     title: "spread of α / null’s",
-    quantity: "alpha_std_over_null",
     claim: "uniform_scaling",
     middle: 1,
     value: (comparison, type) => comparison.type(type, "alpha_std_over_null"),
@@ -30,7 +29,6 @@ const kRatioPanels = [
   },
   {
     title: "robust NF / null’s",
-    quantity: "nf_robust_mean_over_null",
     claim: null,
     middle: 1,
     value: (comparison, type) => comparison.type(type, "nf_robust_mean_over_null"),
@@ -39,7 +37,6 @@ const kRatioPanels = [
 ];
 const kCounterPanel = {
   title: "counter- / co-rotation",
-  quantity: "counter_over_co",
   claim: "co_rotation",
   middle: 1,
   value: (comparison, type) => comparison.type(type, "counter_over_co"),
@@ -48,7 +45,6 @@ const kCounterPanel = {
 // In its place where the result has it: to the left of its null both sides turn together, as in the other.
 const kSharePanel = {
   title: "null − symmetric share",
-  quantity: "symmetric_null - symmetric_share",
   claim: "co_rotation",
   middle: 0,
   value(comparison, type) {
@@ -128,7 +124,7 @@ function overviewGround(context, layout, {xaxis, yaxis}, middle) {
   });
 }
 
-function overviewMarks(context, axis, type, {value, quantity, claim, spread, middle}) {
+function overviewMarks(context, axis, type, {value, claim, spread, middle}) {
   const {result} = context, shown = overviewModels(context), t = result.types.indexOf(type);
   const dodge = result.types.length > 1 ? (t / (result.types.length - 1) - 0.5) * 0.72 : 0;
   const having = shown.map((comparison, i) => ({comparison, i, value: value(comparison, type)}))
@@ -153,8 +149,7 @@ function overviewMarks(context, axis, type, {value, quantity, claim, spread, mid
         line: {width: beyond(one) ? 0 : 1.4, color}
       },
       hovertemplate: `${plotName(one.comparison)}, ${typePlot(type)}<br>%{x:.3f} (chance: ${middle} ± ${
-          isNumber(width) ? significant(width, 2) : "?"}, 2 sd)<extra></extra>`,
-      tidy: {comparison: one.comparison, type, quantity, of: "x", nulls: middle}
+          isNumber(width) ? significant(width, 2) : "?"}, 2 sd)<extra></extra>`
     };
   });
 }
@@ -236,15 +231,7 @@ function sizeMarks(context, comparison, panel, axis, first) {
       line: {width: comparison.imitates ? 1 : 0.5, color: comparison.imitates ? undefined : context.colors.surface}
     },
     hovertemplate: "%{customdata[0]}, layer %{customdata[1]}<br>s = %{x:.3g}<br>%{y:.3f} of its null" +
-        "<br>%{customdata[2]:.3g}, null %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
-    tidy: {
-      comparison,
-      types: points.map(({site}) => site.type),
-      layers: points.map(({site}) => site.layer),
-      along: "s",
-      quantity: `${panel.key} over null`,
-      nulls: 1
-    }
+        "<br>%{customdata[2]:.3g}, null %{customdata[3]:.3g}<extra>%{fullData.name}</extra>"
   });
 }
 

@@ -36,13 +36,12 @@ function residualPanels(context) {
 const angleOf = (cosine) => (Math.acos(Math.min(1, Math.max(-1, cosine))) * 180) / Math.PI;
 const anglesOf = (values, size) => indexOf(size).map((_, i) => angleOf(values[i * size + i]));
 
-function residualHeats({comparison, site, size, get}, axes) {
+function residualHeats({size, get}, axes) {
   return ["delta_q1", "delta_q2"].map(
       (key, q) => squareHeat(axes[q], lessIdentity(get(key), size), size, {
         name: `${kResidualNames[q]} − I`,
         coloraxis: "coloraxis",
-        hovertemplate: `row %{y}, column %{x}<br>${kResidualNames[q]} − I = %{z:.5f}<extra></extra>`,
-        tidy: {comparison, type: site.type, layer: site.layer, pairs: true, quantity: `${key} - I`}
+        hovertemplate: `row %{y}, column %{x}<br>${kResidualNames[q]} − I = %{z:.5f}<extra></extra>`
       }));
 }
 
@@ -61,16 +60,7 @@ function residualAngles({colors}, {comparison, site, size, get}, axis, first) {
                                                         first,
                                                         line: {color: colors.lines[q], width: 1.8},
                                                         marker: {size: 5, symbol: kSymbols[q]},
-                                                        hovertemplate: "direction %{x}: %{y:.3f}°<extra></extra>",
-                                                        tidy: {
-                                                          comparison,
-                                                          type: site.type,
-                                                          layer: site.layer,
-                                                          along: "index",
-                                                          quantity: `angle of delta_q${q + 1}`,
-                                                          unit: "degrees",
-                                                          nulls
-                                                        }
+                                                        hovertemplate: "direction %{x}: %{y:.3f}°<extra></extra>"
                                                       }));
   const nullLine = plainLine(axis, {
     x: indexOf(size),
@@ -160,10 +150,8 @@ const kCompositeFigure = {
     const nfModelsHere = [comparison.noise, comparison].filter(Boolean);
     const data = types.flatMap((type, t) => {
       const axis = axes[across + t];
-      const line = (one) => modelLine(one, axis, {
-        ...layerLine(context.result, type, (site) => nfValue(context, one, site)),
-        tidy: {comparison: one, type, quantity: "nf_robust over null", nulls: 1}
-      });
+      const line = (one) =>
+          modelLine(one, axis, {...layerLine(context.result, type, (site) => nfValue(context, one, site))});
       return [
         svsmHeat(context, comparison, type, axes[t], "coloraxis4"), ...nfBand(context, nfModelsHere, type, axis, false),
         ...nfModelsHere.map(line)

@@ -131,8 +131,7 @@ const kNfFigure = {
           first: t === 0,
           customdata: sites.map((_, i) => [values[i], nulls[i]]),
           hovertemplate: `${typePlot(type)}, layer %{x}<br>${keys.label} = %{customdata[0]:.5f}<br>null = ` +
-              `%{customdata[1]:.5f}<extra>%{fullData.name}</extra>`,
-          tidy: {comparison, type, quantity: over ? `${keys.key} over null` : keys.key, nulls: over ? 1 : nulls}
+              `%{customdata[1]:.5f}<extra>%{fullData.name}</extra>`
         });
       });
       return [...ground(context, models, type, axes[t], t === 0), ...lines];
@@ -256,14 +255,12 @@ const kCornerAxes = ["coloraxis", "coloraxis", "coloraxis2", "coloraxis3"];
 const kCornerKeys = ["sim_u", "sim_v", "sim_diff", "i_orth"];
 
 function cornerHeat(context, block, q, axis) {
-  const {comparison, site, size} = block, name = cornerTitles(context)[q], raw = cornerMatrices(block)[q];
+  const {size} = block, name = cornerTitles(context)[q], raw = cornerMatrices(block)[q];
   const values = q === 3 && context.state.scale === "fitted" ? lessIdentity(raw, size) : raw;
-  const quantity = kCornerKeys[q] + (values === raw ? "" : " - I");
   return squareHeat(axis, values, size, {
     name,
     coloraxis: kCornerAxes[q],
-    hovertemplate: `${blockTitle(block)}<br>base %{y}, model %{x}<br>${name} = %{z:.4f}<extra></extra>`,
-    tidy: {comparison, type: site.type, layer: site.layer, pairs: true, quantity}
+    hovertemplate: `${blockTitle(block)}<br>base %{y}, model %{x}<br>${name} = %{z:.4f}<extra></extra>`
   });
 }
 

@@ -141,14 +141,7 @@ function svsmHeat(context, comparison, type, axis, coloraxis) {
     x: layerPlaces(comparison.result),
     coloraxis,
     hoverongaps: false,
-    hovertemplate: `${typePlot(type)}, layer %{x}<br>index %{y:.0f}<br>${value}<extra>%{fullData.name}</extra>`,
-    tidy: {
-      comparison,
-      type,
-      quantity: relative ? "alpha/mean - 1" : "alpha",
-      unit: relative ? "%" : "",
-      axes: ["index", "layer"]
-    }
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>index %{y:.0f}<br>${value}<extra>%{fullData.name}</extra>`
   };
 }
 
@@ -284,11 +277,8 @@ function bandwidthMarks(context, comparison, type, axis, {first, firstOfModel}) 
     marker: {size: x.length > 20 ? 3 : 4.5, symbol: look.symbol},
     customdata: x.map((_, i) => [std[i] ?? NaN, nullStd[i] ?? NaN]),
     hovertemplate: `${plotName(comparison)}, ${typePlot(type)}, layer %{x}<br>` +
-        "%{y:.4f} ± %{customdata[0]:.4f}<br>null ± %{customdata[1]:.4f}<extra></extra>",
-    tidy: {comparison, type, quantity: "alpha_mean", unit: scale === 1 ? "" : "% of mean - 100", nulls: nullMean}
+        "%{y:.4f} ± %{customdata[0]:.4f}<br>null ± %{customdata[1]:.4f}<extra></extra>"
   });
-  const unit = scale === 1 ? "" : "% of mean";
-  modelBand.tidy = {comparison, type, quantity: "alpha_std", unit, x, values: std, nulls: nullStd};
   return [...nulls, modelBand, line];
 }
 

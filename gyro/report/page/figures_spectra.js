@@ -48,16 +48,14 @@ function spectraPanels(context) {
 
 function spectraLines(context, type, site, axis, first) {
   const {result, state, colors} = context, ratio = state.measure === "alpha", x = site.curve.places;
-  const base = Array.from(result.baseSigma(site)), layer = site.layer;
+  const base = Array.from(result.baseSigma(site));
   const hovertemplate = `${typePlot(type)}, index %{x:.0f}<br>${
       ratio ? "ratio %{y:.4f}" : "σ = %{y:.5g}"}<extra>%{fullData.name}</extra>`;
   const lines = drawOrder(shownModels(context)).map((comparison) => {
     const sigma = Array.from(comparison.sigma(site)), {color, dash} = lineOf(comparison);
-    const y = ratio ? ratioTo(base, sigma) : sigma, quantity = ratio ? "alpha" : "sigma";
-    const nulls = ratio ? comparison.value(site, "null.alpha_mean") : undefined;
-    const tidy = {comparison, type, layer, along: "index", quantity, nulls};
+    const y = ratio ? ratioTo(base, sigma) : sigma;
     const line = {color, width: comparison.role === "post" ? 1.7 : 1.2, dash};
-    return modelLine(comparison, axis, {x, y, first, mode: "lines", line, hovertemplate, tidy});
+    return modelLine(comparison, axis, {x, y, first, mode: "lines", line, hovertemplate});
   });
   if (ratio) return [...spectraNulls(context, site, axis, first), ...lines];
   const baseLine = plainLine(axis, {
@@ -68,8 +66,7 @@ function spectraLines(context, type, site, axis, first) {
     first,
     line: {color: colors.null, width: 5},
     opacity: 0.55,
-    hovertemplate,
-    tidy: {model: result.base.name, type, layer, along: "index", quantity: "sigma"}
+    hovertemplate
   });
   return [baseLine, ...lines];
 }
@@ -156,8 +153,7 @@ function turnNulls(context, comparison, type, site, axis) {
                          name: kTurnNames.null,
                          group: "null",
                          line: {color: context.colors.null, width: side === long && !square ? 1.5 : 3.2},
-                         hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`,
-                         tidy: {comparison, type, layer: site.layer, along: "index", quantity: `null of turn_${side}`}
+                         hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>null ${side}: %{y:.2e}<extra></extra>`
                        }));
   return lines.filter(({y}) => y.some((value) => value !== null));
 }
@@ -170,8 +166,7 @@ function turnSides(context, comparison, type, site, axis, first) {
                      group: side,
                      first,
                      line: {color: context.colors.lines[i], width: 1.7, dash},
-                     hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`,
-                     tidy: {comparison, type, layer: site.layer, along: "index", quantity: `turn_${side}`}
+                     hovertemplate: `${typePlot(type)}, index %{x:.0f}<br>turn of ${side}: %{y:.3g}<extra></extra>`
                    }));
 }
 

@@ -25,7 +25,11 @@ const kSections = [
     parts:
         (result) => [...makeFigures(result, [kChangeFigure, kSizeFigure]), typesTable(result), matricesSection(result)]
   },
-  {id: "made", title: "How these numbers were made", parts: (result) => [methodList(result), flaggedTable(result)]},
+  {
+    id: "made",
+    title: "How these numbers were made",
+    parts: (result) => [methodList(result), citeSection(result), flaggedTable(result)]
+  },
 ];
 const kFamilySections = [{id: "families", title: "All families", parts: familiesSection}];
 
@@ -84,6 +88,7 @@ function show(index) {
   app.current = index;
   const result = app.results[index];
   figures.clear();
+  tables.clear();
   choiceWatchers.clear();
   choiceWatchers.add(syncSelects).add(redrawFor);
   const links = [];
@@ -133,6 +138,7 @@ const kShort = {
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",
+  cite: "Run again, cite",
   flagged: "Flagged values",
   "families-overview": "Against chance",
   "families-svsm": "SVSM (Figure 7)",
@@ -210,7 +216,21 @@ function start() {
     show(index in app.results ? index : 0);
     document.getElementById(pageState.place)?.scrollIntoView();
   });
-  return {app, figures, tidyRows, drawAll, drawFigure: draw, draw: drawFigures};
+  return {
+    app,
+    figures,
+    figureImage,
+    figureCsv,
+    fileName: (id) => fileStem(contextOf(figures.get(id)), figures.get(id)),
+    planExport,
+    exportItem,
+    showExport,
+    leaveExport,
+    tidyRows,
+    drawAll,
+    drawFigure: draw,
+    draw: drawFigures
+  };
 }
 
 // Called once plotly.js is there.

@@ -47,10 +47,13 @@ function decoded(text) {
   }
 }
 
+// "nf.scale=log" → ["nf.scale", "log"]
+const choiceOf = (part) => part.split("=").map(decoded);
+
 function readAddress() {
   const [place, ...parts] = location.hash.slice(1).split(";");
   pageState.place = decoded(place);
-  pageState.values = new Map(parts.map((part) => part.split("=").map(decoded)).filter(([name]) => name));
+  pageState.values = new Map(parts.map(choiceOf).filter(([name]) => name));
 }
 
 function goTo(place) {

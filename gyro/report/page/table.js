@@ -3,20 +3,25 @@
 // columns: [{label: node or text, tex, heads: CSV headings, numeric, sortable}]; rows: [[cell]], a cell being
 // {show: node(s) or text, sort, csv: values for the column's heads, tex}. Plain values are cells of themselves.
 // `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`, `onsort`: the order
-// that it has at first, and who wants to know of another; `caption`: of the LaTeX table.
-function makeTable({id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption}) {
+// that it has at first, and who wants to know of another; `caption`: of the LaTeX table; `latex`: other forms of that:
+// [{name: "" or what a file's name has at its end, label, title, text(table)}].
+const tables = new Map();
+const kLatex = [{name: "", label: "LaTeX", title: "Copy as a LaTeX table", text: tableTex}];
+function makeTable({id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption, latex}) {
   const cellOf = (value) => (value !== null && typeof value === "object" && "show" in value ? value : plainCell(value));
   const cells = rows.map((row) => row.map(cellOf));
   const table = {columns, cells, column: -1, descending: false, ...sorted, words: [], caption, id, onsort};
   const body = element("tbody"), heads = tableHeads(table, body), heading = `heading-${id}`;
   fillTable(table, body, heads);
+  const forms = latex ?? kLatex;
+  if (columns.length && !id.startsWith("values-")) tables.set(id, {table, latex: forms});
   const copy = (what, text, kind, how) => element(
-      "button",
-      {type: "button", onclick: () => copyText(text(table), what), "data-copy": kind, title: `Copy as ${how}`},
+      "button", {type: "button", onclick: () => copyText(text(table), what), "data-copy": kind, title: how},
       `Copy ${what}`);
   const tools = element(
       "div", {class: "tools"}, filter ? filterField(table, body, heads) : null,
-      copy("CSV", tableCsv, "csv", "comma-separated values"), copy("LaTeX", tableTex, "latex", "a LaTeX table"));
+      copy("CSV", tableCsv, "csv", "Copy as comma-separated values"),
+      forms.map(({name, label, title: how, text}) => copy(label, text, `latex${name}`, how)));
   const content = [
     read ? element("p", {class: "read"}, ...typeset(read)) : null, extra ?? null,
     element(

@@ -70,12 +70,12 @@ function scalingTable(result) {
       extra,
       sorted,
       onsort: (order) => (sorted = order),
-      caption: "Scaling factors $\\alpha$ of the top 90\\,\\% of the singular values, mean $\\pm$ std.",
+      latex: paperForms((nulls) => table3Tex(result, nulls)),
       rows: result.comparisons.map(
           (comparison) =>
               [...nameCells(result, comparison),
                ...result.types.map((type) => scalingCell(comparison.types.get(type), select.value))]),
-      note: "LaTeX (booktabs) is the paper’s table, without the null; CSV has both."
+      note: "LaTeX (booktabs) is the paper’s table, with or without the nulls; CSV has both."
     }));
   }
   build();
@@ -109,7 +109,7 @@ function primeTable(result) {
     folded: true,
     read: "The mean of Table 3, rounded to one decimal; below it what a structureless change of the same size gives.",
     columns: [...nameColumns(result), ...columns],
-    caption: "The scaling factor $\\alpha'$ of each type.",
+    latex: paperForms((nulls) => table4Tex(result, nulls)),
     rows: result.comparisons.map(
         (comparison) =>
             [...nameCells(result, comparison), ...result.types.map((type) => primeCell(comparison.types.get(type)))]),

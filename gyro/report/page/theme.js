@@ -72,12 +72,13 @@ const kCividis = [
 
 const themeState = {
   choice: "auto",
-  printing: false
+  printing: false,
+  paper: false  // figures are drawn for a file
 };
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 
 function isDark() {
-  if (themeState.printing) return false;
+  if (themeState.printing || themeState.paper) return false;
   return themeState.choice === "auto" ? prefersDark.matches : themeState.choice === "dark";
 }
 const colors = () => (isDark() ? kDark : kLight);

@@ -1,6 +1,5 @@
-// The marks that figures share: one function a kind of mark, from values to a Plotly trace. What is a value of the
-// result says so in meta.tidy: {comparison, type, quantity, unit, along (what x is: "layer" or "index"), layer, nulls
-// (of each value)}, from which export.js makes its lines; what is only there to be looked at is a helper.
+// The marks that figures share: one function a kind of mark, from values to a Plotly trace. What is only there to be
+// looked at says so (meta.helper): the keys pass it by.
 
 // A comparison's line over layers or indices. `first`: it stands in the legend.
 function modelLine(comparison, axis, {x, y, first = false, ...more}) {
