@@ -9,6 +9,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
+#include "gyro/report/export.h"
 
 namespace gyro {
 namespace {
@@ -17,19 +18,52 @@ namespace fs = std::filesystem;
 
 struct ReportArguments {
   std::vector<std::string> folders;
-  std::string out, plotly = "inline", title;
+  std::string out, plotly = "inline", title, figures;
+  ExportOptions wishes = {.formats = export_formats(), .widths = {"page"}};
   bool quiet = false;
 };
 
 int run(const ReportArguments& arguments) {
   std::vector<ReportInput> inputs;
   for (const std::string& folder : arguments.folders) inputs.push_back(read_report_input(folder));
+  const ReportOptions page = {.plotly = plotly_mode(arguments.plotly), .title = arguments.title};
+  if (!arguments.figures.empty()) {
+    const size_t count = export_report(arguments.figures, inputs, page, arguments.wishes).size();
+    if (!arguments.quiet) fmt::print("Wrote {} files to {}\n", count, printable(arguments.figures));
+    return kDone;
+  }
   fs::path out = arguments.out;
   if (out.empty()) out = fs::path(arguments.folders.front()) / "report.html";
   if (fs::is_directory(out)) out /= "report.html";
-  write_report(out, inputs, {.plotly = plotly_mode(arguments.plotly), .title = arguments.title});
+  write_report(out, inputs, page);
   if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
   return kDone;
+}
+
+CLI::Option* add_export_options(CLI::App& command, ReportArguments& arguments) {
+  auto* folder = command
+                     .add_option("--export", arguments.figures,
+                                 "Write figures and tables as files into this folder, instead of the page")
+                     ->type_name("DIR");
+  command.add_option("--format", arguments.wishes.formats, "Kinds of files to write")
+      ->delimiter(',')
+      ->allow_extra_args(false)  // a DIR may follow
+      ->check(CLI::IsMember(export_formats()))
+      ->needs(folder)
+      ->capture_default_str();
+  command
+      .add_option("--width", arguments.wishes.widths,
+                  "Widths of figures: a column (3.3 in), a page (7 in), a slide (12.3 in)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(export_widths()))
+      ->needs(folder)
+      ->capture_default_str();
+  command
+      .add_option("--choices", arguments.wishes.choices,
+                  "What figures show, as it stands in the page's address behind the '#' once it was chosen there")
+      ->needs(folder);
+  return folder;
 }
 
 }  // namespace
@@ -65,16 +99,24 @@ void add_report_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
   auto arguments = std::make_shared<ReportArguments>();
   command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required()->type_name("DIR");
-  command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]")
-      ->type_name("FILE");
+  auto* out = command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]")
+                  ->type_name("FILE");
   add_plotly_option(*command, arguments->plotly);
   command->add_option("--title", arguments->title, "The page's title [made from the models' names]");
+  add_export_options(*command, *arguments)->excludes(out);
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
   command->footer(
       "Results of one base become one comparison side by side; results of several bases are chosen from in the page.\n"
+      "--export makes what the page gives to download, for a paper's build: each figure as PDF, SVG and PNG, its "
+      "values\n"
+      "and the tables as CSV, the tables in LaTeX. Figures are drawn by Chromium or Chrome, without a window or a "
+      "network:\n"
+      "the one on PATH, or what GYRO_BROWSER names.\n"
       "Examples:\n"
       "  gyro report result\n"
-      "  gyro report instruct reasoning --out both.html --title 'Two ways from one base'");
+      "  gyro report instruct reasoning --out both.html --title 'Two ways from one base'\n"
+      "  gyro report result --export figures --format pdf,tex\n"
+      "  gyro report result --export figures --width column --choices 'model=instruct;type=W_O;nf.scale=log'");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }
 
