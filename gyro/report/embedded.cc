@@ -27,7 +27,7 @@ GYRO_EMBED(plotly_js, GYRO_PLOTLY "/plotly.min.js")
 #define GYRO_SCRIPTS(X)                                                                                        \
   X(data)                                                                                                      \
   X(format)                                                                                                    \
-  X(theme) X(state) X(traces) X(figure) X(image) X(print) X(tidy) X(tex) X(batch) X(export) X(panels) X(table) \
+  X(theme) X(state) X(traces) X(figure) X(image) X(print) X(tidy) X(tex) X(batch) X(values) X(panels) X(table) \
   X(summary) X(tables) X(figures_overview) X(figures_scaling) X(figures_rotation) X(figures_residual) X(families) \
       X(figures_spectra) X(figures_change) X(made) X(cite) X(main)
 // clang-format on

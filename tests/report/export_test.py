@@ -152,8 +152,8 @@ class Images(unittest.TestCase):
               const s = document.querySelector(`#choices select[data-choice=${key}]`);
               s.value = value; s.dispatchEvent(new Event('change'));
             }""")
-        self.assertEqual(name("nf"), "gyro-base-noise_instruct_-nf-W_V")
-        self.assertEqual(name("spectra"), "gyro-base-noise_instruct_-spectra-W_V-1")
+        self.assertEqual(name("nf"), "gyro-base-noise_instruct-nf-W_V")
+        self.assertEqual(name("spectra"), "gyro-base-noise_instruct-spectra-W_V-1")
         self.assertIn("base → noise (instruct) · W_V · layer 1", self.measure("turn", "page")["text"])
         self.assertEqual(len({name(figure) for figure in FIGURES}), len(FIGURES))
         self.browser.run("location.hash = '#'")
@@ -449,11 +449,13 @@ class Export(unittest.TestCase):
         for name, post in (("second", "pico-qwen2/base"), ("llama", "pico-llama/instruct")):
             base = f"{MODELS}/{post.split('/')[0]}/base"
             subprocess.run([GYRO, "diff", base, f"{MODELS}/{post}", "--out", result.path(name), "--quiet"], check=True)
-        done = run(result.path("out"), result.path("llama"), "--export", self.out, "--format", "csv,tex")
+        done = run(result.path("out"), result.path("llama"), "--export", self.out, "--format", "csv,tex,svg")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         names = os.listdir(self.out)
         self.assertIn(f"Wrote {len(names)} files", done.stdout)
-        self.assertIn("gyro-families-table3.tex", names)
+        for name in ("gyro-families-table3.tex", "gyro-families-svsm.svg", "gyro-families-nf.csv"):
+            self.assertIn(name, names)
+        self.assertIn(b"pico-qwen2/base, pico-llama/base", self.read("gyro-families-nf.svg"))
         self.assertIn("gyro-base-nf.csv", names)
         self.assertIn("gyro-base-nf-2.csv", names)  # both bases are called "base"
 

@@ -5,8 +5,7 @@ const kPaperTex = `@misc{he2025understanding,
   author        = {He, Xinyu and Cao, Xianghui},
   year          = {2025},
   eprint        = {2509.17866},
-  archivePrefix = {arXiv},
-  url           = {https://arxiv.org/abs/2509.17866}
+  archivePrefix = {arXiv}
 }
 `;
 

@@ -8,7 +8,6 @@ const kSizes = {
   slide: {label: "slide", inches: 12.3, drawn: 760, dots: 200, titled: true, highest: 7},
 };
 const kPaperFont = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif";
-const kSvg = "http://www.w3.org/2000/svg";
 const kEdge = 6;
 let imageSize = "page";
 
@@ -43,7 +42,7 @@ function fileStem(context, figure, size = "page") {
   const parts = ["gyro", base, model, figure.id, type, layer, size === "page" ? null : size];
   return parts.filter((part) => part !== null).map(fileWord).join("-");
 }
-const fileWord = (text) => String(text).replace(/[^\w.]+/g, "_").slice(0, 80);
+const fileWord = (text) => String(text).replace(/[^\w.-]+/g, "_").replace(/^_+|_+$/g, "").slice(0, 80);
 
 // Where a figure is higher than fits on a slide, it is laid out wider.
 function paperContext(figure, {drawn, inches, highest = Infinity}, context) {
@@ -70,8 +69,9 @@ function wrapped(text, width, font) {
   return [...lines, line];
 }
 
-function svgElement(tag, attributes, ...children) {
-  const node = document.createElementNS(kSvg, tag);
+// `plot`: an element of SVG, whose namespace the new one has.
+function svgElement(plot, tag, attributes, ...children) {
+  const node = document.createElementNS(plot.namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   node.append(...children);
   return node;
@@ -120,19 +120,19 @@ async function figureImage(figure, sizeName, of = contextOf(figure)) {
   const texts = head.map(({line, size: letters, weight, color}) => {
     y += letters + 4;
     const look = {x: kEdge, y: y - 4, fill: color, "font-size": letters, "font-weight": weight};
-    return svgElement("text", {...look, "font-family": kPaperFont, class: "head"}, line);
+    return svgElement(plot, "text", {...look, "font-family": kPaperFont, class: "head"}, line);
   });
   plot.setAttribute("x", 0);
   plot.setAttribute("y", above);
   const root = svgElement(
-      "svg", {
+      plot, "svg", {
         width: `${inches.width}in`,
         height: `${inches.height}in`,
         viewBox: `0 0 ${context.width} ${tall}`,
       },
-      svgElement("title", {}, figure.spec.title),
-      svgElement("desc", {}, `${subjectOf(context, figure)}. ${madeBy(context)}`),
-      svgElement("rect", {width: context.width, height: tall, fill: kLight.surface}), ...texts, plot);
+      svgElement(plot, "title", {}, figure.spec.title),
+      svgElement(plot, "desc", {}, `${subjectOf(context, figure)}. ${madeBy(context)}`),
+      svgElement(plot, "rect", {width: context.width, height: tall, fill: kLight.surface}), ...texts, plot);
   return {svg: new XMLSerializer().serializeToString(root), ...inches};
 }
 
