@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "gyro/linalg/lanczos.h"
 #include "gyro/spectra/pair.h"
 #include "gyro/tensor/narrow.h"
 

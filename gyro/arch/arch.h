@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,22 +42,28 @@ std::string matrix_name(const MatrixKey& key);
 /// The seed of one matrix's draws: differs between matrices, and is the same whatever else is compared.
 uint64_t matrix_seed(uint64_t seed, const MatrixKey& key);
 
-/// Where one matrix of a model is stored: rows [row_begin, row_end) of `tensor`, shape d_out x d_in as stored.
+/// Where one matrix of a model is stored: in rows [row_begin, row_end) of `tensor`, which are counted with all of its
+/// dimensions but the last folded into one. They are the rows of W (d_out x d_in, as Hugging Face stores it), or, where
+/// `transposed`, its columns; then row r of W is in column col_begin + r * col_step of the tensor.
 struct MatrixSite {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
   std::string tensor;
   int64_t row_begin = 0;
   int64_t row_end = 0;
-  int64_t d_in = 0;     ///< columns of the tensor
-  int64_t d_out = 0;    ///< row_end - row_begin
-  bool sliced = false;  ///< a part of a fused tensor
-  int64_t expert = -1;  ///< as in MatrixKey
+  int64_t d_in = 0;
+  int64_t d_out = 0;
+  bool sliced = false;      ///< a part of a tensor: of a fused one, or of one with all experts of a layer
+  int64_t expert = -1;      ///< as in MatrixKey
+  bool transposed = false;  ///< each matrix of the tensor is d_in x d_out
+  int64_t col_begin = 0, col_step = 1;
 
   MatrixKey key() const { return {layer, type, expert}; }
 };
 
 /// Every matrix of a checkpoint in the order of their keys (same_site searches by it), and what was odd about it.
+/// Of experts there are the parts of fused tensors, not the whole: so a layer's experts are the same matrices, whether
+/// they are stored one by one or in one tensor. Routers and shared experts are left out.
 struct ModelMap {
   std::vector<MatrixSite> sites;
   std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
@@ -76,8 +83,14 @@ ModelMap map_model(const TensorSource& checkpoint);
 void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map);
 
-/// The bytes of a site, with its FP8 scales if it has any; the weight keeps them. Throws Error naming the tensor.
+/// The bytes of a site as W, with its FP8 scales if it has any; the weight keeps them. Throws Error naming the tensor.
 Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site);
+/// Has them brought near, without waiting.
+void prefetch_weight(const TensorSource& checkpoint, const MatrixSite& site);
+/// The inverse of load_weight: lays W's bytes (d_out x d_in, of `dtype`) where they belong among those of the whole
+/// tensor, whose last dimension is `columns`.
+void place_weight(const MatrixSite& site, DType dtype, std::span<const std::byte> weight, int64_t columns,
+                  std::span<std::byte> tensor);
 
 /// The site of another checkpoint of the same shape (check_same_shape) that holds the same matrix.
 const MatrixSite& same_site(const ModelMap& map, const MatrixSite& site);

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "gyro/arch/test_util.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/test_util.h"
 
@@ -71,14 +72,6 @@ std::string refusal(const Model& model) {
   return line;
 }
 
-std::string list(const ModelMap& map, int64_t layer) {
-  std::string out;
-  for (const MatrixSite& site : map.sites) {
-    if (site.layer == layer) out += fmt::format("{} {}x{}, ", type_name(site.type), site.d_out, site.d_in);
-  }
-  return out;
-}
-
 constexpr const char* kSplitList = "W_Q 16x8, W_K 8x8, W_V 8x8, W_O 8x16, W_gate 12x8, W_up 12x8, W_down 8x12, ";
 constexpr const char* kFusedList =
     "W_Q 16x8, W_K 8x8, W_V 8x8, W_O 8x16, W_gate 12x8, W_up 12x8, W_down 8x12, W_QKV 32x8, W_gate_up 24x8, ";
@@ -109,9 +102,7 @@ TEST_P(EachArchitecture, IsMapped) {
   EXPECT_FALSE(map.sites[7].sliced);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, EachArchitecture,
-                         testing::Values("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3",
-                                         "gemma3_text", "phi3"),
+INSTANTIATE_TEST_SUITE_P(Table, EachArchitecture, testing::ValuesIn(kDenseArchitectures),
                          [](const auto& row) { return std::string(row.param); });
 
 TEST(MapModel, AnyPrefix) {
@@ -263,22 +254,8 @@ TEST(CheckSameShape, NamesTheFirstDifference) {
                        "is of the architecture 'qwen2', and the base"));
 }
 
-// All elements of a matrix, row by row.
 std::vector<double> values_of(const Checkpoint& checkpoint, const ModelMap& map, MatrixType type) {
-  for (const MatrixSite& site : map.sites) {
-    if (site.layer != 0 || site.type != type) continue;
-    const Weight weight = load_weight(checkpoint, site);
-    std::vector<double> out(static_cast<size_t>(weight.rows * weight.cols));
-    widen(weight, 0, weight.rows, 0, weight.cols, out.data(), weight.cols);
-    return out;
-  }
-  return {};
-}
-
-std::vector<float> counting(int64_t rows, int64_t cols) {
-  std::vector<float> out(static_cast<size_t>(rows * cols));
-  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(i);
-  return out;
+  return values_at(checkpoint, map, {0, type});
 }
 
 TEST(MatrixKey, NamesAndSeedsWithAnExpertOnlyWhereThereIsOne) {
@@ -450,13 +427,13 @@ TEST(Fp8, RefusesScalesThatDoNotFit) {
 }
 
 TEST(PicoModels, AreMapped) {
-  for (const char* model : {"qwen2", "llama", "mistral", "gemma2", "phi3"}) {
+  for (const char* model : {"qwen2", "llama", "mistral", "gemma2", "phi3", "qwen3moe"}) {
     const fs::path folder = fs::path(GYRO_SOURCE_DIR) / "models" / fmt::format("pico-{}", model);
     const Checkpoint base(folder / "base");
     const Checkpoint post(folder / "instruct");
     const ModelMap map = map_model(base);
-    const bool fused = std::string(model) == "phi3";
-    EXPECT_EQ(map.sites.size(), fused ? 27u : 21u) << model;
+    const bool fused = std::string(model) == "phi3", mixture = std::string(model) == "qwen3moe";
+    EXPECT_EQ(map.sites.size(), fused ? 27u : mixture ? 63u : 21u) << model;
     EXPECT_TRUE(map.warnings.empty());
     check_same_shape(base, map, post, map_model(post));
     const Weight weight = load_weight(base, map.sites[0]);

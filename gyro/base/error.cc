@@ -13,9 +13,10 @@ std::string printable(std::string_view text, size_t limit) {
   return out;
 }
 
-Error::Error(std::string subject, const std::string& problem, ErrorKind kind)
+Error::Error(std::string subject, std::string problem, Cause cause)
     : std::runtime_error(printable(subject, 2000) + ": " + printable(problem, 2000)),
       subject_(std::move(subject)),
-      kind_(kind) {}
+      problem_(std::move(problem)),
+      cause_(std::move(cause)) {}
 
 }  // namespace gyro

@@ -26,7 +26,7 @@ struct Descriptor {
 // O_NONBLOCK: opening a named pipe must not wait for a writer.
 size_t open_regular(const std::filesystem::path& path, Descriptor& file) {
   file.fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file.fd < 0) fail(path.string(), "cannot open: {}", std::strerror(errno));
+  if (file.fd < 0) fail(ErrorKind::NotFound, path.string(), "cannot open: {}", std::strerror(errno));
   struct stat status {};
   if (fstat(file.fd, &status) != 0) fail(path.string(), "cannot read its size: {}", std::strerror(errno));
   if (!S_ISREG(status.st_mode)) fail(path.string(), "is not a regular file");
@@ -146,6 +146,10 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 }
 
 MadeFolders::~MadeFolders() {
+  remove_empty();
+}
+
+void MadeFolders::remove_empty() const {
   std::error_code ignored;  // removes no folder that holds something
   for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder) std::filesystem::remove(*folder, ignored);
 }

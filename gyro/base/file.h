@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "gyro/base/cleanup.h"
+
 namespace gyro {
 
 struct GuardedMapping;
@@ -61,7 +63,7 @@ void write_file_atomically(const std::filesystem::path& path, const std::vector<
 /// there after all, are removed again.
 class MadeFolders {
  public:
-  MadeFolders() = default;
+  MadeFolders() : cleanup_([this] { remove_empty(); }) {}
   ~MadeFolders();
   MadeFolders(const MadeFolders&) = delete;
   MadeFolders& operator=(const MadeFolders&) = delete;
@@ -70,7 +72,10 @@ class MadeFolders {
   void make(const std::filesystem::path& folder);
 
  private:
+  void remove_empty() const;
+
   std::vector<std::filesystem::path> made_;  // in the order in which they were made
+  Cleanup cleanup_;
 };
 
 }  // namespace gyro

@@ -24,27 +24,26 @@ void on_threads(Team& team, int threads, const std::function<void()>& work) {
 
 // The state of one parallel_for, under the team's lock where it is not atomic.
 struct ForRun {
+  explicit ForRun(const std::function<bool()>& stop) : team(stop) {}
   Team team;
   std::atomic<int> next = 0, done = 0;
-  std::atomic<bool> ended = false;
   int busy = 0;  // threads that still do jobs of their own
   std::exception_ptr error;
 };
 
-void do_jobs(ForRun& run, int count, const std::function<void(int)>& job, const std::function<bool()>& stop) {
+void do_jobs(ForRun& run, int count, const std::function<void(int)>& job) {
   try {
-    while (!run.ended) {
-      if (stop && stop()) run.ended = true;
-      if (run.ended) return;
+    while (!run.team.asked_to_stop()) {
       const int i = run.next++;
       if (i >= count) return;
       job(i);
       ++run.done;
     }
+  } catch (const Stopped&) {  // the run is over
   } catch (...) {
     const auto lock = run.team.lock();
     if (!run.error) run.error = std::current_exception();
-    run.ended = true;
+    run.team.end();
   }
 }
 
@@ -53,11 +52,11 @@ class OrderedRun {
  public:
   OrderedRun(int count, int window, const std::function<void(int)>& produce, const std::function<void(int)>& consume,
              const std::function<bool()>& stop)
-      : count_(count), produce_(produce), consume_(consume), stop_(stop), finished_(static_cast<size_t>(window)) {}
+      : count_(count), produce_(produce), consume_(consume), team_(stop), finished_(static_cast<size_t>(window)) {}
 
   void work() {
     auto lock = team_.lock();
-    while (!ended_ && consumed_ < count_) {
+    while (!team_.ended() && consumed_ < count_) {
       if (!consuming_ && finished(consumed_)) {
         consume_next(lock);
       } else if (begun_ < std::min(count_, consumed_ + static_cast<int>(finished_.size()))) {
@@ -79,17 +78,20 @@ class OrderedRun {
  private:
   std::vector<bool>::reference finished(int i) { return finished_[static_cast<size_t>(i) % finished_.size()]; }
 
-  // Calls a callback without the lock; false if it threw.
+  // Calls a callback without the lock; false if it threw, which ends the run.
   bool call(std::unique_lock<std::mutex>& lock, const std::function<void()>& callback) {
     std::exception_ptr error;
+    bool stopped = false;
     lock.unlock();
     try {
       callback();
+    } catch (const Stopped&) {
+      stopped = true;
     } catch (...) {
       error = std::current_exception();
     }
     lock.lock();
-    if (!error) return true;
+    if (!error && !stopped) return true;
     if (!error_) error_ = error;
     end();
     return false;
@@ -109,27 +111,24 @@ class OrderedRun {
   // No notice is needed afterwards: this thread looks next whether something is due to be consumed.
   void produce_next(std::unique_lock<std::mutex>& lock) {
     const int i = begun_++;
-    bool stopped = false;
     const bool done = call(lock, [&] {
-      stopped = stop_ && stop_();
-      if (!stopped) produce_(i);
+      if (team_.asked_to_stop()) throw Stopped{};
+      produce_(i);
     });
-    if (stopped) return end();
     if (done) finished(i) = true;
   }
 
   void end() {
-    ended_ = true;
+    team_.end();
     team_.notify();
   }
 
   const int count_;
   const std::function<void(int)>& produce_;
   const std::function<void(int)>& consume_;
-  const std::function<bool()>& stop_;
   Team team_;
   int begun_ = 0, consumed_ = 0;
-  bool consuming_ = false, ended_ = false;
+  bool consuming_ = false;
   std::vector<bool> finished_;  // by place: produced and not yet consumed
   std::exception_ptr error_;
 };
@@ -137,10 +136,10 @@ class OrderedRun {
 }  // namespace
 
 bool parallel_for(int count, int threads, const std::function<void(int)>& job, const std::function<bool()>& stop) {
-  ForRun run;
+  ForRun run(stop);
   run.busy = count > 0 ? std::max(1, threads) : 1;
   on_threads(run.team, run.busy, [&] {
-    do_jobs(run, count, job, stop);
+    do_jobs(run, count, job);
     auto lock = run.team.lock();
     --run.busy;
     run.team.notify();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -11,6 +12,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "gyro/base/team.h"
 
 namespace gyro {
 namespace {
@@ -112,6 +115,63 @@ TEST(ParallelFor, ThrowsWhatStopThrows) {
                      100, threads, [&](int) { ++ran; }, stop),
                  std::runtime_error);
     EXPECT_EQ(ran, 5) << threads << " threads";
+  }
+}
+
+// A job that would go on for ever but for check_stop; `stop` says yes once all threads are at one.
+template <typename Run>
+void stop_in_the_middle(int threads, const Run& run) {
+  std::atomic<int> working = 0, ended = 0;
+  const auto job = [&](int) {
+    struct End {
+      std::atomic<int>& ended;
+      ~End() { ++ended; }
+    } end{ended};
+    ++working;
+    while (true) check_stop();
+    return 0;
+  };
+  EXPECT_FALSE(run(job, [&] { return working == threads; }));
+  EXPECT_EQ(ended, threads);
+}
+
+TEST(ParallelFor, StopsInTheMiddleOfJobs) {
+  for (const int threads : {1, 4}) {
+    stop_in_the_middle(threads, [&](const auto& job, const std::function<bool()>& stop) {
+      return parallel_for(100, threads, job, stop);
+    });
+  }
+}
+
+TEST(ParallelFor, AnErrorEndsTheOthersInTheMiddle) {
+  std::atomic<int> working = 0;
+  const auto job = [&](int i) {
+    ++working;
+    while (i != 0 || working < 3) check_stop();
+    throw std::runtime_error("of the first");
+  };
+  EXPECT_THROW(parallel_for(3, 3, job), std::runtime_error);
+}
+
+TEST(ParallelFor, ThrowsWhatStopThrowsInTheMiddle) {
+  std::atomic<bool> working = false;
+  const auto job = [&](int) {
+    working = true;
+    while (true) check_stop();
+  };
+  const auto stop = [&]() -> bool {
+    if (working) throw std::domain_error("stop");
+    return false;
+  };
+  EXPECT_THROW(parallel_for(3, 1, job, stop), std::domain_error);
+}
+
+TEST(OrderedParallel, StopsInTheMiddleOfJobs) {
+  for (const int threads : {1, 4}) {
+    stop_in_the_middle(threads, [&](const auto& job, const std::function<bool()>& stop) {
+      return ordered_parallel(
+          100, threads, job, [](int, int) {}, stop);
+    });
   }
 }
 

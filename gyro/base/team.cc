@@ -11,7 +11,24 @@ thread_local Team* team_of_thread = nullptr;
 // How long a thread without work looks for some before it sleeps: waking one up takes longer than many a part.
 constexpr std::chrono::microseconds kLookout{200};
 
+// How often `stop` is asked in the middle of jobs.
+constexpr std::chrono::milliseconds kPatience{100};
+
+std::atomic<int> stoppable_teams = 0;
+
 }  // namespace
+
+Team::Team(const std::function<bool()>& stop) : stop_(stop) {
+  if (stop_) ++stoppable_teams;
+}
+
+Team::~Team() {
+  if (stop_) --stoppable_teams;
+}
+
+int Team::at_work() {
+  return stoppable_teams;
+}
 
 void Team::take_parts(Task& task) {
   for (int i = task.next++; i < task.parts; i = task.next++) {
@@ -79,6 +96,22 @@ void Team::share(int parts, const std::function<void(int)>& part) {
   if (task.error) std::rethrow_exception(task.error);
 }
 
+bool Team::asked_to_stop() {
+  asked_ = Clock::now().time_since_epoch().count();
+  if (stop_ && stop_()) end();
+  return ended_;
+}
+
+void Team::check_stop() {
+  if (!ended_ && stop_) {
+    auto before = asked_.load(std::memory_order_relaxed);
+    const auto now = Clock::now().time_since_epoch();
+    if (now - Clock::duration(before) < kPatience || !asked_.compare_exchange_strong(before, now.count())) return;
+    if (stop_()) end();
+  }
+  if (ended_) throw Stopped{};
+}
+
 TeamMember::TeamMember(Team* team) : before_(team_of_thread) {
   team_of_thread = team;
 }
@@ -89,6 +122,10 @@ TeamMember::~TeamMember() {
 
 Team* current_team() {
   return team_of_thread;
+}
+
+void check_stop() {
+  if (team_of_thread != nullptr) team_of_thread->check_stop();
 }
 
 int threads_to_share() {

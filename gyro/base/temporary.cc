@@ -77,6 +77,10 @@ TemporaryFolder::TemporaryFolder(const fs::path& target) {
     if (lock(lock_) != Lock::Held && fs::exists(path)) path_ = path;
     if (path_.empty() && lock_ >= 0) close(lock_);
   }
+  cleanup_.emplace([path = path_] {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  });
 }
 
 TemporaryFolder::~TemporaryFolder() {
@@ -86,6 +90,7 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 void TemporaryFolder::release() {
+  cleanup_.reset();
   path_.clear();
   if (lock_ >= 0) close(lock_);
   lock_ = -1;

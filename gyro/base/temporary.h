@@ -1,6 +1,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+
+#include "gyro/base/cleanup.h"
 
 namespace gyro {
 
@@ -26,6 +29,7 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;  // empty once released
   int lock_ = -1;               // descriptor of the folder
+  std::optional<Cleanup> cleanup_;
 };
 
 }  // namespace gyro

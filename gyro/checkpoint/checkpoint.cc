@@ -37,8 +37,8 @@ void check_folder(const fs::path& folder) {
   if (folder.empty()) fail("(empty path)", "is not the folder of a checkpoint");
   std::error_code error;
   const fs::file_status status = fs::status(folder, error);
-  if (status.type() == fs::file_type::not_found) fail(folder.string(), "does not exist");
-  if (error) fail(folder.string(), "cannot open: {}", error.message());
+  if (status.type() == fs::file_type::not_found) fail(ErrorKind::NotFound, folder.string(), "does not exist");
+  if (error) fail(ErrorKind::NotFound, folder.string(), "cannot open: {}", error.message());
   if (status.type() != fs::file_type::directory) {
     fail(folder.string(), "is not a folder; a checkpoint is a folder with config.json and {}", kSingle);
   }
@@ -167,7 +167,8 @@ void Checkpoint::open_shards(const fs::path& index_path) {
     if (!shards.insert(shard).second) continue;
     const fs::path path = path_ / shard;
     if (!present(path) || is_dangling_link(path)) {
-      fail(path.string(), "is missing; {} says that it holds tensor \"{}\"", kIndex, printable(tensor));
+      fail(ErrorKind::NotFound, path.string(), "is missing; {} says that it holds tensor \"{}\"", kIndex,
+           printable(tensor));
     }
     files_.push_back(std::make_shared<SafetensorsFile>(path));
   }

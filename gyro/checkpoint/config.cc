@@ -46,6 +46,16 @@ class Section {
     return true;
   }
 
+  // The numbers of layers in a list; nothing when the key is absent.
+  std::optional<std::set<int64_t>> layers(const char* key) const {
+    const Json* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_array()) fail(subject_, "{}{} must be an array of integers", prefix_, key);
+    std::set<int64_t> layers;
+    for (const Json& layer : *value) layers.insert(extent(key, layer));
+    return layers;
+  }
+
   int64_t extent(const char* key, const Json& value, int64_t limit = kMaxExtent) const {
     if (!value.is_number_unsigned() || value.get<uint64_t>() > static_cast<uint64_t>(limit)) {
       fail(subject_, "{}{} must be an integer from 0 to {}", prefix_, key, limit);
@@ -87,6 +97,17 @@ void read_sizes(const Section& section, ModelConfig& config) {
   section.read("tie_word_embeddings", config.tie_word_embeddings);
 }
 
+void read_experts(const Section& section, ModelConfig& config) {
+  for (const char* key : {"num_experts", "num_local_experts"}) section.read(key, config.num_experts);
+  section.read("moe_intermediate_size", config.moe_intermediate_size);
+  section.read("intermediate_size_mlp", config.intermediate_size_mlp);
+  for (const char* key : {"decoder_sparse_step", "interleave_moe_layer_step"}) {
+    section.read(key, config.expert_layer_step);
+  }
+  if (auto layers = section.layers("mlp_only_layers")) config.mlp_only_layers = std::move(*layers);
+  if (auto layers = section.layers("moe_layers")) config.moe_layers = std::move(layers);
+}
+
 void read_quantization(const std::string& subject, const Section& section, ModelConfig& config) {
   section.read("quant_method", config.quantization);
   const Json* block = section.find("weight_block_size");
@@ -110,6 +131,9 @@ void fill_and_check(const std::string& subject, ModelConfig& config) {
     fail(subject, "num_attention_heads {} is no multiple of num_key_value_heads {}", heads, config.num_key_value_heads);
   }
   if (config.head_dim_given && config.head_dim == 0) fail(subject, "head_dim must not be 0");
+  if (config.expert_layer_step == 0) {
+    fail(subject, "decoder_sparse_step or interleave_moe_layer_step must not be 0");
+  }
   if (!config.head_dim_given && heads > 0 && config.hidden_size % heads == 0) {
     config.head_dim = config.hidden_size / heads;
   }
@@ -127,9 +151,11 @@ ModelConfig parse_config(std::string_view subject, std::string_view text) {
   ModelConfig config;
   read_architecture(file, top, config);
   read_sizes(top, config);
+  read_experts(top, config);
   if (language) {
     language->read("model_type", config.model_type);
     read_sizes(*language, config);
+    read_experts(*language, config);
     if (const auto quantized = language->section("quantization_config")) read_quantization(file, *quantized, config);
   }
   top.read("model_type", config.model_type);

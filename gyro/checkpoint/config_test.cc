@@ -57,6 +57,30 @@ TEST(ParseConfig, LooksThroughTextConfig) {
   EXPECT_EQ(parse(R"({"text_config":{"model_type":"llama"}})").model_type, "llama");
 }
 
+TEST(ParseConfig, LayersWithExperts) {
+  const auto sparse = [](const std::string& fields) {
+    const ModelConfig config = parse("{" + fields + "}");
+    std::string layers;
+    for (int64_t layer = 0; layer < 6; ++layer) layers += config.has_experts(layer) ? 'e' : 'd';
+    return layers;
+  };
+  EXPECT_EQ(sparse(R"("num_experts":8)"), "eeeeee");
+  EXPECT_EQ(sparse(R"("decoder_sparse_step":2)"), "dedede");
+  EXPECT_EQ(sparse(R"("decoder_sparse_step":2,"mlp_only_layers":[1,4])"), "dddede");
+  EXPECT_EQ(sparse(R"("mlp_only_layers":null,"moe_layers":null)"), "eeeeee");
+  EXPECT_EQ(sparse(R"("text_config":{"interleave_moe_layer_step":3})"), "ddedde");
+  EXPECT_EQ(sparse(R"("moe_layers":[0,5],"interleave_moe_layer_step":2)"), "edddde");
+  EXPECT_EQ(sparse(R"("moe_layers":[])"), "dddddd");
+  const ModelConfig config = parse(R"({"num_local_experts":16,"moe_intermediate_size":5,"intermediate_size_mlp":7})");
+  EXPECT_EQ(config.num_experts, 16);
+  EXPECT_EQ(config.moe_intermediate_size, 5);
+  EXPECT_EQ(config.intermediate_size_mlp, 7);
+  EXPECT_TRUE(contains(refusal(R"({"decoder_sparse_step":0})"), "decoder_sparse_step"));
+  for (const char* list : {"3", R"("all")", "[-1]", "[1.5]", "[null]"}) {
+    EXPECT_TRUE(contains(refusal(fmt::format(R"({{"mlp_only_layers":{}}})", list)), "mlp_only_layers must be")) << list;
+  }
+}
+
 TEST(ParseConfig, ReadsQuantisation) {
   const ModelConfig config =
       parse(R"({"quantization_config":{"quant_method":"fp8","weight_block_size":[64,128],"bits":8}})");

@@ -35,8 +35,7 @@ bool is_adapter(const fs::path& folder) {
 void check_entries(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (entry.is_directory() && !entry.is_symlink() && !is_adapter(entry.path())) {
-      fail(folder.string(), "holds a folder, '{}': it is not replaced even with --force",
-           entry.path().filename().string());
+      fail(folder.string(), "holds a folder, '{}', which is not replaced", entry.path().filename().string());
     }
   }
 }
@@ -94,7 +93,7 @@ void check_not_an_input(const fs::path& folder, const std::vector<fs::path>& inp
 }
 
 void check_new_or_empty(const fs::path& folder) {
-  if (!is_new_or_empty(folder)) fail(folder.string(), "is not empty; choose another folder or say --force");
+  if (!is_new_or_empty(folder)) fail({ErrorKind::Input, "force"}, folder.string(), "is not empty");
 }
 
 void check_output_folder(const fs::path& folder, const std::vector<fs::path>& inputs, bool force) {
@@ -190,7 +189,7 @@ void CheckpointWriter::add_file(const std::string& name, std::string_view conten
   try {
     write_file_atomically(temporary_->path() / name, content);
   } catch (const Error& error) {
-    throw Error((folder_ / name).string(), std::string(error.what()).substr(error.subject().size() + 2));
+    throw Error((folder_ / name).string(), error.problem(), error.cause());
   }
   Sha256 hash;
   hash.update(std::as_bytes(std::span(content)));
@@ -223,7 +222,7 @@ void CheckpointWriter::finish() {
     std::error_code ignored;
     if (error && replaces) fs::rename(old, target_, ignored);  // what was there stays there
   }
-  if (error) fail(folder_.string(), "cannot rename into place: {}", error.message());
+  if (error) fail(ErrorKind::Io, folder_.string(), "cannot rename into place: {}", error.message());
   temporary_->release();
   sync_folder(fs::absolute(target_).parent_path());
   if (replaces) fs::remove_all(old, error);

@@ -197,7 +197,7 @@ int run(BuildArguments& arguments) {
   plan_tensors(*request.post, request.dtype);  // refuses before a diff is made for --scale auto
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);
-  if (!rows) return report_interruption("nothing was written");
+  if (!rows) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) print_rows(*rows, arguments);
   return kDone;
 }

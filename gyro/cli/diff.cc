@@ -29,6 +29,10 @@ struct DiffArguments {
   RunArguments run;
 };
 
+std::string what_is_left(const DiffArguments& arguments) {
+  return arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
+}
+
 // The controls that a run has: what is written to be looked at has its noise beside it, unless controls were chosen.
 void complete_controls(DiffRequest& request) {
   std::vector<std::string>& controls = request.controls;
@@ -44,7 +48,7 @@ void complete_request(DiffArguments& arguments) {
   request.types = parse_types(arguments.types);
   request.out = arguments.out;
   complete_controls(request);
-  request.run = run_options(arguments.run);
+  request.run = run_options(arguments.run, what_is_left(arguments));
   request.warn = [quiet = arguments.run.quiet](const std::string& text) {
     if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
   };
@@ -68,9 +72,8 @@ int run(DiffArguments& arguments) {
   complete_request(arguments);
   const DiffOutcome outcome = run_diff(arguments.request);
   if (!outcome.result) {
-    const std::string next =
-        arguments.out.empty() ? "nothing is kept without --out" : "the same command goes on from there";
-    fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total, next);
+    fmt::print(stderr, "gyro: interrupted after {} of {} matrices; {}\n", outcome.done, outcome.total,
+               what_is_left(arguments));
     return kInterrupted;
   }
   const bool has_page = !arguments.out.empty() && write_page(arguments, !outcome.resumed);

@@ -6,10 +6,12 @@
 #include <memory>
 
 #include "gyro/base/error.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/edit/rescale.h"
 
 namespace gyro {
 namespace {
@@ -27,7 +29,6 @@ struct InitArguments {
 int run_rescaling(const InitArguments& arguments) {
   if (arguments.types.empty()) throw CLI::ValidationError("--types", "rescale needs the types to scale, such as W_O");
   RescaleRequest request;
-  request.base = arguments.base;
   request.out = arguments.out;
   for (const MatrixType type : parse_types(arguments.types)) request.by[type] = arguments.by;
   request.dtype = parse_dtype(arguments.dtype);
@@ -35,7 +36,8 @@ int run_rescaling(const InitArguments& arguments) {
   request.force = arguments.force;
   request.run = run_options(arguments.run);
   request.command = command_line();
-  if (!run_rescale(request)) return report_interruption("nothing was written");
+  request.base = std::make_shared<Checkpoint>(arguments.base);
+  if (!run_rescale(request)) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) fmt::print("Wrote {}\n", arguments.out);
   return kDone;
 }
@@ -62,7 +64,6 @@ int run(const InitArguments& arguments) {
   if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   if (arguments.kind == "rescale") return run_rescaling(arguments);
   InitRequest request;
-  request.base = arguments.base;
   request.out = arguments.out;
   request.band = middle ? Band::Middle : arguments.kind == "minor" ? Band::Bottom : Band::Top;
   request.adapter_folder = arguments.kind + "_init/";
@@ -75,8 +76,9 @@ int run(const InitArguments& arguments) {
   request.force = arguments.force;
   request.run = run_options(arguments.run);
   request.command = command_line();
+  request.base = std::make_shared<Checkpoint>(arguments.base);
   const auto rows = run_init(request);
-  if (!rows) return report_interruption("nothing was written");
+  if (!rows) return report_interruption(kNothingWritten);
   if (arguments.run.quiet) return kDone;
   fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
   for (const InitRow& row : *rows) {

@@ -4,10 +4,14 @@
 
 namespace gyro {
 
-/// From now on the first Ctrl-C (or SIGTERM) only sets `interrupted`, so that work at hand can end in order; the second
-/// ends the program at once.
-void catch_interrupts();
+/// From now on the first Ctrl-C (or SIGTERM) only sets `interrupted`, so that work at hand can end in order; where it
+/// has not within a second, the program ends all the same, having removed what is unfinished and said what is left.
+/// The second ends it at once.
+void catch_interrupts(const std::string& what_is_left);
 bool interrupted();
+
+/// What is left of a run that writes at its end.
+inline constexpr const char* kNothingWritten = "nothing was written";
 
 /// Says that the run was interrupted and what is left of it; returns the exit code.
 int report_interruption(const std::string& what_is_left);

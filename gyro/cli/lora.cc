@@ -1,14 +1,16 @@
+#include "gyro/edit/lora.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
 #include <memory>
 
 #include "gyro/base/error.h"
+#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
-#include "gyro/edit/init.h"
 
 namespace gyro {
 namespace {
@@ -42,15 +44,15 @@ void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
 int run(LoraArguments& arguments) {
   if (!std::isfinite(arguments.alpha)) throw CLI::ValidationError("--alpha", "takes a finite number");
   LoraRequest& request = arguments.request;
-  request.base = arguments.base;
-  request.post = arguments.post;
   request.out = arguments.out;
   if (arguments.alpha > 0) request.alpha = arguments.alpha;
   request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
   request.run = run_options(arguments.run);
   request.command = command_line();
+  request.base = std::make_shared<Checkpoint>(arguments.base);
+  request.post = std::make_shared<Checkpoint>(arguments.post);
   const auto outcome = run_lora(request);
-  if (!outcome) return report_interruption("nothing was written");
+  if (!outcome) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) print_outcome(*outcome, arguments);
   return kDone;
 }

@@ -7,6 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/error_line.h"
 
 namespace {
 
@@ -39,6 +40,8 @@ int main(int argc, char** argv) {
     exit_code = run(argc, argv);
   } catch (const std::bad_alloc&) {
     return fail_with("memory: not enough for these matrices; try fewer --threads");
+  } catch (const gyro::Error& error) {
+    if (std::ferror(stdout) == 0) return fail_with(gyro::error_line(error));
   } catch (const std::exception& error) {
     if (std::ferror(stdout) == 0) return fail_with(error.what());
   }

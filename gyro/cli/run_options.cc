@@ -33,7 +33,7 @@ void add_run_options(CLI::App& command, RunArguments& arguments) {
   command.add_flag("-q,--quiet", arguments.quiet, "Print nothing but errors");
 }
 
-RunOptions run_options(const RunArguments& arguments) {
+RunOptions run_options(const RunArguments& arguments, const std::string& when_interrupted) {
   RunOptions options;
   options.cuda = wants_cuda(arguments.device);
   options.threads = arguments.threads;
@@ -42,7 +42,7 @@ RunOptions run_options(const RunArguments& arguments) {
   options.stop = interrupted;
   const std::string warning = linalg::library_warning();
   if (!warning.empty() && !arguments.quiet) fmt::print(stderr, "gyro: warning: {}\n", warning);
-  catch_interrupts();
+  catch_interrupts(when_interrupted);
   return options;
 }
 

@@ -18,49 +18,49 @@ constexpr double kHostShare = 0.8;
 
 std::vector<Gpu> require_gpus() {
   std::vector<Gpu> found = gpus();
-  if (found.empty()) fail(ErrorKind::Device, "--device cuda", "{}", why_none());
+  if (found.empty()) fail({ErrorKind::Device, "device"}, "device", "{}", why_none());
   return found;
 }
 
 Pool::Pool(const std::vector<Gpu>& gpus) {
   for (const Gpu& gpu : gpus) {
     const auto memory = static_cast<size_t>(kUsable * static_cast<double>(available(gpu.ordinal)));
-    seats_.push_back({gpu.ordinal, memory, memory});
+    budgets_.push_back({gpu.ordinal, memory, memory});
   }
 }
 
-Pool::Seat& Pool::take(size_t bytes) {
+Pool::Budget& Pool::take(size_t bytes) {
   std::unique_lock lock(mutex_);
-  const auto fits = [&](const Seat& s) { return s.spare >= std::min(bytes, s.memory); };
+  const auto fits = [&](const Budget& s) { return s.spare >= std::min(bytes, s.memory); };
   const auto roomiest = [&] {
-    return std::max_element(seats_.begin(), seats_.end(), [&](const Seat& a, const Seat& b) {
+    return std::max_element(budgets_.begin(), budgets_.end(), [&](const Budget& a, const Budget& b) {
       return std::pair(fits(a), a.spare) < std::pair(fits(b), b.spare);
     });
   };
   freed_.wait(lock, [&] { return fits(*roomiest()); });
-  Seat& seat = *roomiest();
-  seat.spare -= std::min(bytes, seat.memory);
-  return seat;
+  Budget& budget = *roomiest();
+  budget.spare -= std::min(bytes, budget.memory);
+  return budget;
 }
 
-void Pool::give(Seat& seat, size_t bytes) {
+void Pool::give(Budget& budget, size_t bytes) {
   {
     const std::lock_guard lock(mutex_);
-    seat.spare += std::min(bytes, seat.memory);
+    budget.spare += std::min(bytes, budget.memory);
   }
   freed_.notify_all();
 }
 
 bool Pool::attempt(size_t bytes, const std::function<void()>& job) {
-  Seat& seat = take(bytes);
-  struct Giver {
+  Budget& budget = take(bytes);
+  struct Release {
     Pool& pool;
-    Seat& seat;
+    Budget& budget;
     size_t bytes;
-    ~Giver() { pool.give(seat, bytes); }
-  } giver{*this, seat, bytes};
+    ~Release() { pool.give(budget, bytes); }
+  } release{*this, budget, bytes};
   try {
-    const Scope scope(seat.gpu);
+    const Scope scope(budget.gpu);
     job();
     return true;
   } catch (const OutOfMemory&) {
@@ -70,7 +70,7 @@ bool Pool::attempt(size_t bytes, const std::function<void()>& job) {
 
 void Pool::run(const std::string& subject, size_t bytes, const std::function<void()>& job) {
   if (attempt(bytes, job) || attempt(SIZE_MAX, job)) return;
-  fail(ErrorKind::Memory, subject, "does not fit into the GPU's memory (about {:.1f} GB are needed); use --device cpu",
+  fail({ErrorKind::Memory, "device"}, subject, "does not fit into the GPU's memory (about {:.1f} GB are needed)",
        static_cast<double>(bytes) * 1e-9);
 }
 
@@ -89,15 +89,15 @@ void Workers::run_on_host(size_t bytes, const std::function<void()>& job) {
     while (used_ > 0 && used_ + bytes > memory_) team->wait(lock);
     used_ += bytes;
   }
-  struct Giver {
+  struct Release {
     Team& team;
     size_t &used, bytes;
-    ~Giver() {
+    ~Release() {
       const auto lock = team.lock();
       used -= bytes;
       team.notify();
     }
-  } giver{*team, used_, bytes};
+  } release{*team, used_, bytes};
   job();
 }
 

@@ -17,22 +17,22 @@ class Pool {
   /// Of at least one GPU.
   explicit Pool(const std::vector<Gpu>& gpus);
   /// Jobs worth having at once: enough to hide one's waiting behind another's work.
-  int workers() const { return static_cast<int>(seats_.size()) * kJobsAtOnce; }
+  int workers() const { return static_cast<int>(budgets_.size()) * kJobsAtOnce; }
 
   /// Runs `job` on the GPU with most memory to spare, once that is `bytes`; a job too large for any GPU, or one that
   /// runs out of memory, has a GPU to itself. Throws Error(subject, ...) if it still does not fit.
   void run(const std::string& subject, size_t bytes, const std::function<void()>& job);
 
  private:
-  struct Seat {
+  struct Budget {
     int gpu = 0;
     size_t memory = 0, spare = 0;
   };
-  Seat& take(size_t bytes);
-  void give(Seat& seat, size_t bytes);
+  Budget& take(size_t bytes);
+  void give(Budget& budget, size_t bytes);
   bool attempt(size_t bytes, const std::function<void()>& job);
 
-  std::vector<Seat> seats_;
+  std::vector<Budget> budgets_;
   std::mutex mutex_;
   std::condition_variable freed_;
 };

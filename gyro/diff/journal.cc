@@ -92,7 +92,7 @@ void OutputFolder::look_into(bool force) {
   // A forced run that was interrupted has its journal beside the result of the run that it replaces.
   if (!finished_ && fs::exists(dir_ / kJournalName)) load_journal(dir_ / kJournalName);
   if (finished_ || journal_end_ > 0) return;
-  fail(dir_.string(), "exists and is not a run of these inputs and options; choose another folder or say --force");
+  fail({ErrorKind::Input, "force"}, dir_.string(), "exists and is not a run of these inputs and options");
 }
 
 OutputFolder::~OutputFolder() {

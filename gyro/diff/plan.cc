@@ -13,6 +13,7 @@
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/document.h"
+#include "gyro/diff/findings.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {
@@ -29,7 +30,7 @@ std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& re
   std::set<int64_t> wanted;
   for (const int64_t layer : request.layers) {
     const int64_t index = layer < 0 ? layer + layers : layer;
-    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
+    if (index < 0 || index >= layers) fail_field("layers", "there is no layer {}: the model has {}", layer, layers);
     wanted.insert(index);
   }
   std::vector<MatrixSite> sites;
@@ -38,7 +39,7 @@ std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& re
         request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
     if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
   }
-  if (sites.empty()) fail("--types", "the model has no such matrices");
+  if (sites.empty()) fail_field("types", "the model has no such matrices");
   return sites;
 }
 
@@ -214,7 +215,8 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
         array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
-  if (plan.arrays && (site.layer == 0 || site.layer == plan.head.base.layers - 1)) options.corner = kCorner;
+  const bool end = site.layer == 0 || site.layer == plan.head.base.layers - 1;
+  if (plan.arrays && end && site.expert <= 0) options.corner = kCorner;  // of a layer's experts the first speaks
   options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   std::vector<NoiseSize> sizes;  // of the posts, which come first
   for (size_t i = 0; i < plan.others.size(); ++i) {
@@ -262,11 +264,9 @@ double work_of(const MatrixSite& site) {
 
 void prefetch_unit(const DiffPlan& plan, int64_t unit) {
   const MatrixSite& site = plan.unit(unit);
-  plan.base->prefetch(site.tensor, site.row_begin, site.row_end);
+  prefetch_weight(*plan.base, site);
   for (const PlannedModel& other : plan.others) {
-    if (!other.checkpoint) continue;
-    const MatrixSite& same = same_site(other.map, site);
-    other.checkpoint->prefetch(same.tensor, same.row_begin, same.row_end);
+    if (other.checkpoint) prefetch_weight(*other.checkpoint, same_site(other.map, site));
   }
 }
 

@@ -292,6 +292,7 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .k_eff = finite(m.k_eff),
                 .first_order_variance = finite(square(m.null.alpha_std / m.scale)),
                 .null = null_of(m)};
+  if (site.expert >= 0) row.expert = site.expert;
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
   return row;
 }

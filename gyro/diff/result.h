@@ -69,8 +69,9 @@ struct RowNull {
 struct MatrixRow {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
+  std::optional<int64_t> expert = {};  ///< in a mixture of experts
   std::string tensor = {};
-  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor, where it is a part of a fused one
+  std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor (MatrixSite), where it is a part of it
   int64_t d_in = 0, d_out = 0, n = 0, k = 0, rank = 0;
   Method method = Method::Gram;
   std::vector<std::string> flags = {};
@@ -212,12 +213,6 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
-
-/// Fills the verdicts and margins of a comparison's types, and its findings, in words with their evidence, from its
-/// matrices and types (pool_types) and what it is: its role, whose noise, the names. Fused types have verdicts of their
-/// own and stay out of the findings. Where nothing is asked (of a control, an unrelated model, the same weights) the
-/// verdict is NotAsked, and the text says why.
-void judge(const ModelInfo& base, Comparison& comparison);
 
 /// Last part of a path or id, which tells the models of a result apart.
 std::string short_name(const std::string& id);

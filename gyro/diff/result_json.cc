@@ -58,7 +58,8 @@ string_view name_of(E value) {
 }
 
 // Each struct's fields by their names, in their order: the one list, by which they are written and read. A visitor is
-// called with the name and the member. What follows from other members is written (`derived`) and not read.
+// called with the name and the member (`optional`: left out where there is none). What follows from other members is
+// written (`derived`) and not read.
 
 template <typename Visit>
 void fields(Visit& visit, Of<RescaledShare> auto& rescaled) {
@@ -128,6 +129,7 @@ template <typename Visit>
 void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("layer", row.layer);
   visit("type", row.type);
+  visit.optional("expert", row.expert);
   visit("tensor", row.tensor);
   visit("slice", row.slice);
   visit.derived("fused", type_is_fused(row.type));
@@ -299,6 +301,11 @@ class Writer {
   void operator()(const char* key, const T& value) {
     json_[key] = encoded(value);
   }
+  // What is left out where there is none.
+  template <typename T>
+  void optional(const char* key, const std::optional<T>& value) {
+    if (value) (*this)(key, *value);
+  }
   void derived(const char* key, bool value) { json_[key] = value; }
   void constant(const char* key, const char* value) { json_[key] = value; }
   // What nothing was chosen of is all.
@@ -353,6 +360,11 @@ class Reader {
   template <typename T>
   void operator()(const char* key, T& value) {
     read(path(key), field(key), value);
+  }
+  template <typename T>
+  void optional(const char* key, std::optional<T>& value) {
+    value.reset();
+    if (json_.contains(key)) (*this)(key, value.emplace());
   }
   void derived(const char*, bool) {}
   void constant(const char* key, const char* value) {

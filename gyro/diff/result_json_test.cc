@@ -6,6 +6,7 @@
 
 #include "gyro/base/test_util.h"
 #include "gyro/checkpoint/test_util.h"
+#include "gyro/diff/findings.h"
 
 namespace gyro {
 namespace {
@@ -43,6 +44,16 @@ TEST(ResultJson, ReadsBackWhatItWrote) {
   const Json document = to_json(result);
   EXPECT_EQ(to_json(read_result("r", document)).dump(), document.dump());  // dump keeps the order of keys
   EXPECT_EQ(to_json(read_result("r", Json::parse(result_text(result)))).dump(), document.dump());
+}
+
+TEST(ResultJson, NamesTheExpertOnlyWhereThereIsOne) {
+  DiffResult result = some_result();
+  EXPECT_FALSE(to_json(result)["comparisons"][0]["matrices"][0].contains("expert"));
+  EXPECT_FALSE(read_result("r", to_json(result)).comparisons[0].matrices[0].expert);
+  result.comparisons[0].matrices[0].expert = 0;
+  const Json document = to_json(result);
+  EXPECT_EQ(document["comparisons"][0]["matrices"][0]["expert"], 0);
+  EXPECT_EQ(read_result("r", document).comparisons[0].matrices[0].expert, 0);
 }
 
 TEST(ResultJson, SaysAllWhereNothingWasChosen) {
@@ -87,6 +98,7 @@ TEST(ResultJson, NamesTheFieldThatIsWrong) {
   const std::string row = "/comparisons/0/matrices/0", where = "r: comparisons[0].matrices[0].";
   EXPECT_EQ(error_with((row + "/nf").c_str(), "1"), where + "nf is not a number or null");
   EXPECT_EQ(error_with((row + "/n").c_str(), 1.5), where + "n is not a whole number");
+  EXPECT_EQ(error_with((row + "/expert").c_str(), "1"), where + "expert is not a whole number");
   EXPECT_EQ(error_with((row + "/slice").c_str(), Json::array({1})), where + "slice is not a pair");
   EXPECT_EQ(error_with((row + "/flags").c_str(), 1), where + "flags is not a list");
   EXPECT_EQ(error_with((row + "/null/valid").c_str(), nullptr), where + "null.valid is not true or false");

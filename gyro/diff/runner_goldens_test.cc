@@ -36,7 +36,10 @@ struct FamilyRun {
   }
   Json row(const Json& expected) const {
     for (const Json& row : comparison["matrices"]) {
-      if (row["layer"] == expected["layer"] && row["type"] == expected["type"]) return row;
+      if (row["layer"] == expected["layer"] && row["type"] == expected["type"] &&
+          row.value("expert", -1) == expected.value("expert", -1)) {
+        return row;
+      }
     }
     return nullptr;
   }
@@ -95,7 +98,8 @@ void check_null(const Json& row, const Json& golden, const std::vector<double>& 
 
 void check_row(const FamilyRun& run, const Json& golden) {
   const Json row = run.row(golden);
-  const std::string where = fmt::format("{}.{}", golden["layer"].get<int>(), golden["type"].get<std::string>());
+  std::string where = fmt::format("{}.{}", golden["layer"].get<int>(), golden["type"].get<std::string>());
+  if (golden.contains("expert")) where += fmt::format(".{}", golden["expert"].get<int>());
   ASSERT_FALSE(row.is_null()) << where;
   EXPECT_EQ((Json{row["d_in"], row["d_out"]}), golden["shape"]) << where;
   for (const char* key :
@@ -154,6 +158,9 @@ TEST(Goldens, Qwen2) {
 }
 TEST(Goldens, Gemma2) {
   check_family("pico-gemma2");
+}
+TEST(Goldens, Qwen3Moe) {
+  check_family("pico-qwen3moe");
 }
 TEST(Goldens, Phi3) {
   check_family("pico-phi3");

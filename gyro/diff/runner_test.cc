@@ -50,11 +50,17 @@ struct Models {
   TempDir dir;
 };
 
-/// `request` written to `out`, ended by `stop` after `matrices` more of them.
+/// `request` written to `out`, ended by `stop` after `matrices` more of them: as often as the journal has grown.
 DiffOutcome run_to(DiffRequest request, const fs::path& out, int matrices = 1000) {
   request.out = out;
-  auto asked = std::make_shared<std::atomic<int>>(0);
-  request.run.stop = [=] { return (*asked)++ >= matrices; };
+  auto kept = std::make_shared<std::atomic<int>>(-1);
+  auto size = std::make_shared<std::atomic<uintmax_t>>(0);
+  request.run.stop = [=] {
+    std::error_code none;
+    const uintmax_t now = fs::file_size(out / ".gyro-journal", none);
+    if (size->exchange(now) != now || *kept < 0) ++*kept;
+    return *kept >= matrices;
+  };
   return run_diff(request);
 }
 
@@ -322,11 +328,11 @@ TEST(RunDiff, SelectsLayersAndTypes) {
   for (const int64_t layer : {3, -4}) {
     request.layers = {layer};
     EXPECT_EQ(error_of([&] { run_diff(request); }),
-              fmt::format("--layers: there is no layer {}: the model has 3", layer));
+              fmt::format("layers: there is no layer {}: the model has 3", layer));
   }
   request.layers = {};
   request.types = {MatrixType::QKV};
-  EXPECT_EQ(error_of([&] { run_diff(request); }), "--types: the model has no such matrices");
+  EXPECT_EQ(error_of([&] { run_diff(request); }), "types: the model has no such matrices");
 }
 
 // A base that is decomposed once for two posts gives what two runs give.

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "gyro/checkpoint/writer.h"
-#include "gyro/edit/build.h"
+#include "gyro/edit/recipe.h"
 
 namespace gyro {
 

@@ -16,8 +16,7 @@ DType output_dtype(std::optional<DType> wanted, const std::string& name, DType s
   if (!dtype_is_float(stored)) return stored;
   const DType dtype = wanted.value_or(stored);
   if (!dtype_is_writable(dtype)) {
-    fail(name, "is {}, which is read but not written: add --dtype bf16 or --dtype f32 (scales are multiplied in)",
-         dtype_name(dtype));
+    fail({ErrorKind::Input, "dtype"}, name, "is {}, which is read but not written", dtype_name(dtype));
   }
   return dtype;
 }
@@ -52,7 +51,7 @@ void narrow_checked(const std::string& name, DType dtype, const std::vector<doub
   widen(dtype, out, count, back.data());
   for (size_t i = 0; i < count; ++i) {
     if (std::isfinite(values[i]) && !std::isfinite(back[i]))
-      fail(name, "holds a weight too large for {}; another --dtype may hold it", dtype_name(dtype));
+      fail({ErrorKind::Input, "dtype"}, name, "holds a weight too large for {}", dtype_name(dtype));
   }
 }
 
@@ -103,7 +102,7 @@ Stored store(const Matrix& values, DType dtype) {
   back.data = stored.bytes.data();
   stored.rounding = squared_distance(back, as_weight(values, ""));
   if (!std::isfinite(stored.rounding))
-    fail(std::string(dtype_name(dtype)), "cannot hold a weight this large; another --dtype may");
+    fail({ErrorKind::Input, "dtype"}, std::string(dtype_name(dtype)), "cannot hold a weight this large");
   return stored;
 }
 

@@ -10,6 +10,7 @@
 #include "gyro/edit/build.h"
 #include "gyro/edit/construct.h"
 #include "gyro/edit/init.h"
+#include "gyro/edit/lora.h"
 
 namespace gyro {
 namespace {
@@ -36,9 +37,9 @@ struct Pair {
 };
 
 /// The two weights where the thread works.
-struct Sent {
+struct ResidentPair {
   ResidentWeight base, post;
-  explicit Sent(const Pair& pair) : base(weight_of(pair.base, "base")), post(weight_of(pair.post, "post")) {}
+  explicit ResidentPair(const Pair& pair) : base(weight_of(pair.base, "base")), post(weight_of(pair.post, "post")) {}
 };
 
 std::vector<Construction> all_constructions() {
@@ -57,8 +58,8 @@ std::vector<Construction> all_constructions() {
 
 /// Every construction where the thread works, brought back.
 std::vector<Matrix> built_of(const Pair& pair, Method method) {
-  const Sent sent(pair);
-  const auto [b, p] = factorize(sent.base.weight(), sent.post.weight());
+  const ResidentPair stored(pair);
+  const auto [b, p] = factorize(stored.base.weight(), stored.post.weight());
   EXPECT_EQ(b.svd.method, method);
   std::vector<Matrix> built;
   for (const Construction& what : all_constructions()) {
@@ -123,10 +124,10 @@ struct Band {
 };
 
 Band band_of(const Pair& pair) {
-  const Sent sent(pair);
+  const ResidentPair stored(pair);
   Band band;
-  band.pair = component_band(factorize(sent.base.weight()), 2, 5, 0.5);
-  band.rest = moved_to(Space::Host, residual(sent.base.weight(), band.pair));
+  band.pair = component_band(factorize(stored.base.weight()), 2, 5, 0.5);
+  band.rest = moved_to(Space::Host, residual(stored.base.weight(), band.pair));
   return band;
 }
 
@@ -153,8 +154,8 @@ Matrix product_of(const LoraPair& pair) {
 }
 
 LowRankChange change_of(const Pair& pair) {
-  const Sent sent(pair);
-  return low_rank_change(sent.base.weight(), sent.post.weight(), 6, 2);
+  const ResidentPair stored(pair);
+  return low_rank_change(stored.base.weight(), stored.post.weight(), 6, 2);
 }
 
 // The product is compared: the vectors' signs are the library's.
@@ -189,8 +190,8 @@ TEST_F(EditOnGpu, ErrorsNameTheTensor) {
   pair.post(3, 4) = std::nan("");
   const Matrix low = times(gaussian(20, 3, 61), gaussian(3, 10, 62));
   const device::Scope scope(0);
-  const Sent sent(pair);
-  EXPECT_EQ(error_of([&] { factorize(sent.post.weight()); }), "post: holds 1 NaN and 0 infinite values of 200");
+  const ResidentPair stored(pair);
+  EXPECT_EQ(error_of([&] { factorize(stored.post.weight()); }), "post: holds 1 NaN and 0 infinite values of 200");
   EXPECT_EQ(error_of([&] { change_of(pair); }), "post − base: holds 1 NaN and 0 infinite values of 200");
   const ResidentWeight low_rank(weight_of(low, "low"));
   EXPECT_EQ(error_of([&] { factorize(low_rank.weight()); }),
@@ -252,15 +253,15 @@ TEST_F(RunsOnGpu, InitAndLora) {
   for (const bool cuda : {false, true}) {
     const std::string place = cuda ? "gpu" : "cpu";
     InitRequest init;
-    init.base = dir_.path() / "base";
+    init.base = std::make_shared<Checkpoint>(dir_.path() / "base");
     init.out = dir_.path() / (place + "-init");
     init.rank = 3;
     init.adapter_folder = "pissa_init/";
     init.run.cuda = cuda;
     ASSERT_TRUE(run_init(init));
     LoraRequest lora;
-    lora.base = dir_.path() / "base";
-    lora.post = dir_.path() / "post";
+    lora.base = init.base;
+    lora.post = std::make_shared<Checkpoint>(dir_.path() / "post");
     lora.out = dir_.path() / (place + "-lora");
     lora.rank = 4;
     lora.run.cuda = cuda;

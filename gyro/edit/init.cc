@@ -7,7 +7,6 @@
 #include "gyro/base/file.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
@@ -24,8 +23,8 @@ int64_t first_component(const InitRequest& request, const DiffFolder* diff, cons
   if (diff != nullptr) return widest_turn(diff->turn(site), request.rank);
   const int64_t first = request.first.value_or((n - request.rank) / 2);
   if (first < 0 || first + request.rank > n) {
-    fail("--band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
-         module_of(site));
+    fail_field("band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
+               module_of(site));
   }
   return first;
 }
@@ -64,7 +63,7 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
 }
 
 // What a residual model is made from.
-struct Source {
+struct ResidualJob {
   const InitRequest& request;
   const TensorSource& base;
   const DiffFolder* diff;  // if there is one
@@ -76,24 +75,23 @@ struct Modules {
 };
 
 // All tensors in order, the sites' without their bands. False if stopped.
-bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, const std::vector<PlannedTensor>& plan,
-                    device::Workers& workers, CheckpointWriter& writer, Modules& modules) {
+bool write_residual(const ResidualJob& job, const std::vector<MatrixSite>& sites,
+                    const std::vector<PlannedTensor>& plan, device::Workers& workers, CheckpointWriter& writer,
+                    Modules& modules) {
   std::map<std::string_view, const MatrixSite*> site_of;
   for (const MatrixSite& site : sites) site_of[site.tensor] = &site;
   Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()),
-                    source.request.run.progress);
+                    job.request.run.progress);
   const auto make_one = [&](const PlannedTensor& tensor) {
     const auto it = site_of.find(tensor.name);
-    if (it == site_of.end()) return ModuleResult{{}, {}, copy_tensor(source.base, tensor)};
+    if (it == site_of.end()) return ModuleResult{{}, {}, copy_tensor(job.base, tensor)};
     const MatrixSite& site = *it->second;
     ModuleResult result;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
-                [&] { result = take_band(source.request, source.diff, source.base, site, tensor.dtype); });
+                [&] { result = take_band(job.request, job.diff, job.base, site, tensor.dtype); });
     return result;
   };
-  const auto make = [&](int i) {
-    return checked({&source.base}, [&] { return make_one(plan[static_cast<size_t>(i)]); });
-  };
+  const auto make = [&](int i) { return checked({&job.base}, [&] { return make_one(plan[static_cast<size_t>(i)]); }); };
   const auto write = [&](int, ModuleResult result) {
     writer.append(result.bytes);
     progress.advance(1, 1);
@@ -101,7 +99,7 @@ bool write_residual(const Source& source, const std::vector<MatrixSite>& sites, 
     modules.adapters.push_back(std::move(*result.adapter));
     modules.rows.push_back(result.row);
   };
-  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, source.request.run.stop);
+  return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, job.request.run.stop);
 }
 
 std::string init_card(const TensorSource& base, const InitRequest& request) {
@@ -134,7 +132,7 @@ std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
 void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
   for (const MatrixSite& site : sites) {
     const int64_t n = std::min(site.d_in, site.d_out);
-    if (rank > n) fail("--rank", "{} is more than the {} components of {}", rank, n, module_of(site));
+    if (rank > n) fail_field("rank", "{} is more than the {} components of {}", rank, n, module_of(site));
   }
 }
 
@@ -143,18 +141,25 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
   std::set<std::string> found;
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
-    if (site.sliced || (!target_modules.empty() && !target_modules.contains(name))) continue;
+    if (!target_modules.empty() && !target_modules.contains(name)) continue;
+    if (site.sliced && site.expert >= 0) {
+      fail_field(
+          "target_modules",
+          "{} holds all experts of its layer, and an adapter attaches to single matrices: name other projections",
+          site.tensor);
+    }
+    if (site.sliced) continue;
     found.insert(name);
     sites.push_back(site);
   }
   for (const std::string& target : target_modules) {
-    if (!found.contains(target)) fail("--target-modules", "the model has no projection '{}'", target);
+    if (!found.contains(target)) fail_field("target_modules", "the model has no projection '{}'", target);
   }
   return sites;
 }
 
 std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
-  const Checkpoint base(request.base);
+  const TensorSource& base = *request.base;
   const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
@@ -162,7 +167,7 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   if (!request.diff.empty()) folder.emplace(request.diff, base);
   const DiffFolder* diff = folder ? &*folder : nullptr;
   for (const MatrixSite& site : sites) first_component(request, diff, site);  // bad input before any work
-  check_output_folder(request.out, {request.base, request.diff}, request.force);
+  check_output_folder(request.out, {base.path(), request.diff}, request.force);
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);

@@ -1,10 +1,11 @@
+#include "gyro/edit/lora.h"
+
 #include <algorithm>
 #include <string_view>
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/init.h"
@@ -34,13 +35,13 @@ std::vector<std::string> other_changes(const TensorSource& base, const TensorSou
 }  // namespace
 
 std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
-  const Checkpoint base(request.base), post(request.post);
+  const TensorSource &base = *request.base, &post = *request.post;
   const ModelMap base_map = map_model(base), post_map = map_model(post);
   check_same_shape(base, base_map, post, post_map);
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
-  check_output_folder(request.out, {request.base, request.post}, request.force);
+  check_output_folder(request.out, {base.path(), post.path()}, request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
   LoraOutcome outcome;
   outcome.rows.resize(sites.size());
@@ -64,7 +65,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   outcome.left_out = checked({&base, &post}, [&] { return other_changes(base, post, sites); });
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
-  add_adapter({request.base.string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);
+  add_adapter({base.path().string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);
   writer.add_file("README.md",
                   fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
                               card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,

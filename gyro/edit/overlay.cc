@@ -72,17 +72,16 @@ std::vector<std::optional<Constructions::Built>> Constructions::build_matrix(con
   return out;
 }
 
-// Lays the variants' versions of a matrix (a tensor, or a slice of a fused one) over post's bytes.
+// Lays the variants' versions of a matrix (a tensor, or a slice of one) over post's bytes.
 void Constructions::build_site(const MatrixSite& site, const PlannedTensor& tensor, const Variants& variants,
                                ConstructedTensor& result) const {
   std::vector<std::optional<Built>> built;
   workers_.run(site.tensor, working_memory(workers_.space(), site.d_in, site.d_out, kDense),
                [&] { built = build_matrix(site, tensor.dtype, variants); });
-  const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(tensor.dtype);
   for (const size_t v : variants) {
     if (!built[v]) continue;
     Bytes& bytes = result.edited.try_emplace(v, result.post).first->second;
-    std::copy(built[v]->bytes.begin(), built[v]->bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+    place_weight(site, tensor.dtype, built[v]->bytes, tensor.shape.back(), bytes);
     result.rows.emplace_back(v, BuildRow{variant_name(request_.variants[v]), site.type, 1, built[v]->change,
                                          built[v]->moved, built[v]->rounding});
   }

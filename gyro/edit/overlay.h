@@ -10,8 +10,8 @@
 
 #include "gyro/checkpoint/writer.h"
 #include "gyro/device/pool.h"
-#include "gyro/edit/build.h"
 #include "gyro/edit/copy.h"
+#include "gyro/edit/recipe.h"
 
 namespace gyro {
 

@@ -6,6 +6,7 @@
 
 #include "gyro/base/test_util.h"
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/edit/build.h"
 
 namespace gyro {
 namespace {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gyro/linalg/linalg.h"
+#include "gyro/linalg/orthogonal_power.h"
 
 namespace gyro {
 namespace {

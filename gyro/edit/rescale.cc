@@ -1,13 +1,14 @@
+#include "gyro/edit/rescale.h"
+
 #include <algorithm>
+#include <set>
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
-#include "gyro/edit/init.h"
 
 namespace gyro {
 namespace {
@@ -23,26 +24,25 @@ Sites scaled_sites(const ModelMap& map, const std::map<MatrixType, double>& by) 
     found.insert(site.type);
   }
   for (const auto& [type, factor] : by) {
-    if (!found.contains(type)) fail("--types", "the model has no {}", type_name(type));
+    if (!found.contains(type)) fail_field("types", "the model has no {}", type_name(type));
   }
   return sites;
 }
 
 // Lays a site's scaled values over the tensor's bytes.
-void scale_site(const TensorSource& base, const MatrixSite& site, double factor, DType dtype, Bytes& bytes) {
+void scale_site(const TensorSource& base, const MatrixSite& site, double factor, const PlannedTensor& tensor,
+                Bytes& bytes) {
   Matrix values = linalg::widen(load_weight(base, site));
   std::for_each_n(values.data(), values.rows() * values.cols(), [&](double& value) { value *= factor; });
-  const Stored stored = store(values, dtype);
-  const size_t offset = static_cast<size_t>(site.row_begin * site.d_in) * dtype_size(dtype);
-  std::copy(stored.bytes.begin(), stored.bytes.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset));
+  place_weight(site, tensor.dtype, store(values, tensor.dtype).bytes, tensor.shape.back(), bytes);
 }
 
 }  // namespace
 
 bool run_rescale(const RescaleRequest& request) {
-  const Checkpoint base(request.base);
+  const TensorSource& base = *request.base;
   const Sites sites = scaled_sites(map_model(base), request.by);
-  check_output_folder(request.out, {request.base}, request.force);
+  check_output_folder(request.out, {base.path()}, request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);
@@ -53,8 +53,7 @@ bool run_rescale(const RescaleRequest& request) {
     if (const auto it = sites.find(tensor.name); it != sites.end()) {
       for (const MatrixSite& site : it->second) {
         const auto values = sizeof(double) * static_cast<size_t>(site.d_in * site.d_out);
-        workers.run(site.tensor, values,
-                    [&] { scale_site(base, site, request.by.at(site.type), tensor.dtype, bytes); });
+        workers.run(site.tensor, values, [&] { scale_site(base, site, request.by.at(site.type), tensor, bytes); });
       }
     }
     return bytes;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "gyro/linalg/lanczos.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/linalg/test_util.h"
 #include "gyro/tensor/narrow.h"

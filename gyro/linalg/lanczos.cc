@@ -1,3 +1,5 @@
+#include "gyro/linalg/lanczos.h"
+
 #include <algorithm>
 #include <cmath>
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "gyro/base/team.h"
 #include "gyro/linalg/backend.h"
 
 namespace gyro::linalg {
@@ -36,6 +37,7 @@ void gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, 
   require((op_a == Op::None ? a.rows : a.cols) == c.rows && (op_b == Op::None ? b.cols : b.rows) == c.cols &&
               (op_b == Op::None ? b.rows : b.cols) == inner && a.space == c.space && b.space == c.space,
           "gemm: sizes do not agree");
+  check_stop();
   if (c.rows > 0 && c.cols > 0) backend_of(c.space).gemm(op_a, op_b, alpha, a, b, beta, c);
 }
 
@@ -48,11 +50,13 @@ Matrix product(Op op_a, Op op_b, ConstMatrixView a, ConstMatrixView b) {
 void syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) {
   const int64_t n = op == Op::None ? a.rows : a.cols;
   require(c.rows == n && c.cols == n && a.space == c.space, "syrk: sizes do not agree");
+  check_stop();
   if (n > 0) backend_of(c.space).syrk(op, alpha, a, beta, c);
 }
 
 void symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) {
   require(square(a) && a.cols == b.rows && same_shape(b, c) && a.space == c.space, "symm: sizes do not agree");
+  check_stop();
   if (c.rows > 0 && c.cols > 0) backend_of(c.space).symm(a, b, beta, c);
 }
 
@@ -160,6 +164,7 @@ std::vector<int64_t> exponent_counts(ConstMatrixView x) {
 
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, MatrixView out) {
   require(out.rows == col1 - col0 && out.cols == row1 - row0 && out.space == weight.space, "widen: sizes do not agree");
+  check_stop();
   backend_of(out.space).widen(weight, row0, row1, col0, col1, out);
 }
 
@@ -171,6 +176,7 @@ Matrix widen(const Weight& weight) {
 
 void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) {
   require(row0 % kRandomRows == 0, "fill_normal: not at a block");
+  check_stop();
   backend_of(x.space).fill_normal(x, deviation, seed, row0, col0);
 }
 
@@ -181,12 +187,14 @@ void fill_bartlett(MatrixView x, double deviation, uint64_t seed, int64_t row0, 
 
 Eigh eigh(Matrix&& a) {
   require(square(a), "eigh: not square");
+  check_stop();
   if (a.rows() == 0) return {};
   return backend_of(a.space()).eigh(std::move(a));
 }
 
 std::vector<double> eigvalsh(Matrix&& a) {
   require(square(a), "eigvalsh: not square");
+  check_stop();
   if (a.rows() == 0) return {};
   return backend_of(a.space()).eigvalsh(std::move(a));
 }
@@ -199,6 +207,7 @@ int64_t eigenvalues_above(Matrix&& a, double bound) {
 
 Svd svd(Matrix&& a) {
   require(a.rows() >= a.cols(), "svd: not tall");
+  check_stop();
   if (a.cols() == 0) return {};
   return backend_of(a.space()).svd(std::move(a));
 }

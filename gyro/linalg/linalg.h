@@ -132,10 +132,6 @@ std::vector<double> eigvalsh(Matrix&& a);
 /// either way.
 int64_t eigenvalues_above(Matrix&& a, double bound);
 
-/// The largest eigenvalue of a positive semi-definite symmetric matrix (lower triangle), by Lanczos from a fixed start;
-/// relative error below `tolerance` (the residual of the Ritz pair is the test).
-double largest_eigenvalue(ConstMatrixView a, double tolerance);
-
 /// Reduced SVD A = U diag(values) Vᵀ, values descending, U m x n, V n x n.
 struct Svd {
   std::vector<double> values;
@@ -146,11 +142,6 @@ struct Svd {
 /// Direct SVD of a tall m x n matrix, m >= n (destroyed). Backward stable: |δσ_j| ≤ p(m,n) u σ_1. Throws
 /// Error("svd", ...) if it does not converge.
 Svd svd(Matrix&& a);
-
-/// Q^t for an orthogonal Q on the host: its planes of rotation turn by t times their angle in (−π, π]. Where Q mirrors
-/// one direction there is no rotation to it; that direction is multiplied by cos πt, so that it shrinks through zero on
-/// the way.
-Matrix orthogonal_power(Matrix&& q, double t);
 
 /// What does the work where the calling thread works: "OpenBLAS 0.3.21 (SkylakeX)".
 std::string library();

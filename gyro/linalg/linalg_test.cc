@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "gyro/base/random.h"
+#include "gyro/linalg/lanczos.h"
 #include "gyro/linalg/test_util.h"
 
 namespace gyro::linalg {

@@ -1,10 +1,11 @@
+#include "gyro/linalg/orthogonal_power.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
 
 #include "gyro/base/random.h"
-#include "gyro/linalg/linalg.h"
 
 namespace gyro::linalg {
 namespace {

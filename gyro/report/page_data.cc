@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
@@ -22,7 +23,7 @@ constexpr int kDigits = 7;         // of a row's number: more than a plot or a t
 constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
-constexpr std::array kSiteKeys = {"layer", "type", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
+constexpr std::array kSiteKeys = {"layer", "type", "expert", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
 constexpr std::array kRowKeys = {"rank",
                                  "alpha_mean",
                                  "alpha_std",
@@ -63,7 +64,8 @@ struct Result {
 bool same_sites(const Json& a, const Json& b) {
   constexpr std::array keys = {"layer", "type", "d_in", "d_out"};
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Json& x, const Json& y) {
-    return std::all_of(keys.begin(), keys.end(), [&](const char* key) { return x[key] == y[key]; });
+    return x.value("expert", -1) == y.value("expert", -1) &&
+           std::all_of(keys.begin(), keys.end(), [&](const char* key) { return x[key] == y[key]; });
   });
 }
 
@@ -94,7 +96,8 @@ int64_t whole(const Json& row, const char* key) {
 }
 
 std::string site_name(const Json& row) {
-  return fmt::format("{}.{}.", whole(row, "layer"), row["type"].get<std::string>());
+  const MatrixType type = type_from_name(row["type"].get<std::string>()).value();
+  return matrix_name({whole(row, "layer"), type, row.value("expert", int64_t{-1})}) + ".";
 }
 
 std::string array_name(const Source& source, const Json& site, const char* quantity) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "gyro/report/report.h"
+#include "gyro/report/input.h"
 
 namespace gyro {
 

@@ -1,9 +1,7 @@
 #include "gyro/report/report.h"
 
-#include <algorithm>
 #include <map>
 
-#include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/report/embedded.h"
@@ -14,38 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::string_view kPlotlyName = "plotly.min.js";
-constexpr size_t kLargestResult = size_t{1} << 30;
-
-void check(bool holds) {
-  if (!holds) throw std::domain_error("not a result");
-}
-
-void check_matrix(const Json& row) {
-  check(type_from_name(row.at("type").get<std::string>()).has_value());
-  check(row.at("energy").is_object() && row.at("null").is_object());
-  check(row.at("layer").is_number_unsigned());
-  for (const char* key : {"d_in", "d_out", "n"}) check(row.at(key).is_number_unsigned() && row.at(key) > 0);
-  check(row.at("n") == std::min(row.at("d_in"), row.at("d_out")) && row.at("null").contains("valid"));
-}
-
-// The parts that the page is built upon; what else is missing shows as a dash.
-void check_document(const Json& document) {
-  check(document.at("schema") == "gyro.diff/1" && document.at("base").is_object());
-  const Json& comparisons = document.at("comparisons");
-  check(comparisons.is_array() && !comparisons.empty());
-  const Json& sites = comparisons[0].at("matrices");
-  check(sites.is_array() && !sites.empty());
-  for (const Json& comparison : comparisons) {
-    check(comparison.at("post").is_object() && comparison.at("role").is_string());
-    check(comparison.at("types").is_array() && comparison.at("findings").is_array());
-    const Json& rows = comparison.at("matrices");
-    check(rows.is_array() && rows.size() == sites.size());
-    for (size_t i = 0; i < rows.size(); ++i) {
-      check_matrix(rows[i]);
-      for (const char* key : {"layer", "type", "d_in", "d_out"}) check(rows[i][key] == sites[i][key]);
-    }
-  }
-}
 
 std::string html_text(std::string_view text) {
   std::string out;
@@ -100,22 +66,6 @@ std::string fill(std::string_view page, const std::map<std::string_view, std::st
 }
 
 }  // namespace
-
-Json parse_result(const std::string& subject, std::string_view text) {
-  try {
-    Json document = parse_document(subject, text);
-    check_document(document);
-    return document;
-  } catch (const std::exception&) {
-    fail(subject, "is not a result of gyro diff");
-  }
-}
-
-ReportInput read_report_input(const fs::path& folder) {
-  const fs::path result = folder / "result.json";
-  Json document = parse_result(result.string(), read_file(result, kLargestResult));
-  return {folder.string(), std::move(document), SafetensorsFile(folder / "arrays.safetensors")};
-}
 
 std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options) {
   const std::string title = options.title.empty() ? default_title(inputs) : printable(options.title, 300);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "gyro/linalg/lanczos.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/spectra/storage.h"
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "gyro/linalg/lanczos.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/spectra/change.h"
 #include "gyro/spectra/moments.h"

@@ -42,7 +42,7 @@ uint16_t to_f16(double value) {
 }
 
 template <typename T, typename F>
-void store(const double* values, size_t count, std::byte* out, F convert) {
+void convert_all(const double* values, size_t count, std::byte* out, F convert) {
   for (size_t i = 0; i < count; ++i) {
     const T stored = convert(values[i]);
     std::memcpy(out + sizeof(T) * i, &stored, sizeof(T));
@@ -61,11 +61,11 @@ void narrow(DType dtype, const double* values, size_t count, std::byte* out) {
       std::memcpy(out, values, sizeof(double) * count);
       return;
     case DType::F32:
-      return store<float>(values, count, out, [](double v) { return static_cast<float>(v); });
+      return convert_all<float>(values, count, out, [](double v) { return static_cast<float>(v); });
     case DType::F16:
-      return store<uint16_t>(values, count, out, to_f16);
+      return convert_all<uint16_t>(values, count, out, to_f16);
     case DType::BF16:
-      return store<uint16_t>(values, count, out, to_bf16);
+      return convert_all<uint16_t>(values, count, out, to_bf16);
     default:
       return;  // excluded by the contract
   }

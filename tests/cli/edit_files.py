@@ -532,7 +532,7 @@ class Fp8Sources(Files):
         for command in (("build", "restore"), ("build", "replace"), ("build", "paper"), ("init", "pissa"),
                         ("init", "rescale", "--types", "W_O")):
             which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
-            self.refuse(command, "_proj.weight: is F8_E4M3, which is read but not written: add --dtype bf16 or --dtype f32", **which)
+            self.refuse(command, "_proj.weight: is F8_E4M3, which is read but not written; choose another with --dtype, such as bf16", **which)
 
     def test_scales_are_multiplied_in(self):
         for command, edited in ((("build", "restore", "--on", "attention", "--layers", "1"), "layers.1.self_attn"),

@@ -449,5 +449,67 @@ class Joined(unittest.TestCase):
         self.assertEqual(browser.complaints(), [])
 
 
+class Mixture(unittest.TestCase):
+    """Figures by layer show the median over a layer's experts; the table of every matrix has each."""
+
+    @classmethod
+    def setUpClass(cls):
+        out = os.path.join(folder.name, "mixture")
+        models = [f"{MODELS}/pico-qwen3moe/{name}" for name in ("base", "instruct")]
+        subprocess.run([GYRO, "diff", *models, "--out", out, "--quiet"], check=True)
+        with open(os.path.join(out, "result.json"), encoding="utf-8") as f:
+            cls.rows = json.load(f)["comparisons"][0]["matrices"]
+        cls.arrays = load_file(os.path.join(out, "arrays.safetensors"))
+        cls.browser = Browser()
+        cls.browser.open(page("mixture"))
+        cls.browser.run("window.gyro.drawAll()")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.close()
+
+    traces = Report.traces
+
+    def of(self, layer, key):
+        return [m[key] for m in self.rows if m["layer"] == layer and m["type"] == "W_gate"]
+
+    def test_lines_by_layer(self):
+        for figure, key in (("nf", "nf"), ("change", "relative_change")):
+            found = self.traces(figure, "Wgate", "instruct")[0]
+            self.assertEqual(found["x"], [0, 1, 2])
+            np.testing.assert_allclose(found["y"], [np.median(self.of(layer, key)) for layer in range(3)], rtol=1e-6)
+        self.assertEqual(len(self.of(0, "nf")), 1)
+        self.assertEqual(len(self.of(1, "nf")), 8)
+
+    def test_heatmap_of_layers_of_different_sizes(self):
+        z = np.array(self.traces("svsm", "Wgate", "instruct")[0]["z"], dtype=float)
+        self.assertEqual(z.shape, (64, 3))
+        ratio = [self.arrays[f"0.1.W_gate.{e}.sigma"] / self.arrays[f"base.1.W_gate.{e}.sigma"] for e in range(8)]
+        np.testing.assert_allclose(z[:48, 1], np.median(ratio, axis=0), rtol=1e-5)
+        self.assertTrue(np.isnan(z[48:, 1:]).all())
+        np.testing.assert_allclose(z[:, 0], self.arrays["0.0.W_gate.sigma"] / self.arrays["base.0.W_gate.sigma"], rtol=1e-5)
+
+    def test_chance_of_each_layers_own_shape(self):
+        levels = self.traces("energy", "Wgate", "chance")[0]["y"]
+        expected = [n * (n - 1) / 2 / (m * n - 1) for m, n in ((192, 64), (64, 48), (64, 48))]
+        np.testing.assert_allclose(levels[1:4], expected, rtol=1e-9)
+
+    def test_every_matrix(self):
+        self.browser.run("document.getElementById('every-matrix').open = true")
+        self.browser.run("return new Promise((done) => setTimeout(done, 300))")
+        cells = self.browser.run(
+            "return [...document.querySelectorAll('#matrices tbody tr')].map((tr) => "
+            "[...tr.querySelectorAll('th, td')].slice(0, 2).map((td) => td.textContent))"
+        )
+        expected = [[str(m["layer"]), str(m.get("expert", "–"))] for m in self.rows]
+        self.assertEqual([[layer, expert.replace("—", "–")] for layer, expert in cells], expected)
+        self.assertIn("median over a layer’s experts", self.browser.run("return document.body.textContent"))
+        self.assertEqual(self.browser.complaints(), [])
+
+    def test_the_first_expert_has_rotation_matrices(self):
+        kinds = {(name.split(".")[1], name.split(".")[3]) for name in self.arrays if ".W_up." in name and name.endswith("sim_u")}
+        self.assertEqual(kinds, {("0", "sim_u"), ("2", "0")})
+
+
 if __name__ == "__main__":
     unittest.main()

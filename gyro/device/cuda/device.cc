@@ -18,25 +18,25 @@ namespace {
 
 // Page-locking memory costs time at the start: a millisecond for 4 MB.
 constexpr size_t kStaging = size_t{1} << 20;
-constexpr size_t kMail = size_t{1} << 19;
+constexpr size_t kSmall = size_t{1} << 19;
 
 // A thread's stream on one GPU, with two page-locked buffers that uploads alternate between, and a third for vectors
 // and sums that come and go: what is sent from it need not be waited for.
-struct Lane {
+struct ThreadStream {
   int gpu = 0;
   cudaStream_t stream = nullptr;
-  std::byte *staging[2] = {}, *mail = nullptr;
+  std::byte *staging[2] = {}, *small = nullptr;
   cudaEvent_t sent[2] = {};
-  size_t mail_used = 0;  // since the stream was last waited for
+  size_t small_used = 0;  // since the stream was last waited for
 
-  explicit Lane(int index) : gpu(index) {
+  explicit ThreadStream(int index) : gpu(index) {
     check(cudaSetDevice(index), "set device");
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create a stream");
     void* locked = nullptr;
-    check(cudaMallocHost(&locked, 2 * kStaging + kMail), "page-locked memory");
-    mail = static_cast<std::byte*>(locked);
+    check(cudaMallocHost(&locked, 2 * kStaging + kSmall), "page-locked memory");
+    small = static_cast<std::byte*>(locked);
     for (int i = 0; i < 2; ++i) {
-      staging[i] = mail + kMail + static_cast<size_t>(i) * kStaging;
+      staging[i] = small + kSmall + static_cast<size_t>(i) * kStaging;
       check(cudaEventCreateWithFlags(&sent[i], cudaEventDisableTiming), "create an event");
     }
     // Freed memory stays with the process: the analysis asks for the same few sizes over and over.
@@ -47,22 +47,22 @@ struct Lane {
   }
 };
 
-// Lanes outlive their threads: handles bound to a stream (linalg/cuda) live as long, and a run makes few threads.
-std::mutex lanes_mutex;
-std::multimap<int, Lane*> idle_lanes;
-thread_local Lane* lane = nullptr;
+// They outlive their threads: handles bound to a stream (linalg/cuda) live as long, and a run makes few threads.
+std::mutex streams_mutex;
+std::multimap<int, ThreadStream*> idle_streams;
+thread_local ThreadStream* current = nullptr;
 
-Lane* take_lane(int gpu) {
+ThreadStream* take_stream(int gpu) {
   {
-    const std::lock_guard lock(lanes_mutex);
-    if (const auto found = idle_lanes.find(gpu); found != idle_lanes.end()) {
-      Lane* taken = found->second;
-      idle_lanes.erase(found);
+    const std::lock_guard lock(streams_mutex);
+    if (const auto found = idle_streams.find(gpu); found != idle_streams.end()) {
+      ThreadStream* taken = found->second;
+      idle_streams.erase(found);
       check(cudaSetDevice(gpu), "set device");
       return taken;
     }
   }
-  return new Lane(gpu);
+  return new ThreadStream(gpu);
 }
 
 cudaMemcpyKind kind_of(Space to, Space from) {
@@ -70,23 +70,23 @@ cudaMemcpyKind kind_of(Space to, Space from) {
   return from == Space::Device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice;
 }
 
-// Room in the mail buffer, which must be at most its size.
-std::byte* mail_for(size_t bytes) {
-  if (kMail - lane->mail_used < bytes) synchronize();
-  std::byte* place = lane->mail + lane->mail_used;
-  lane->mail_used += (bytes + 63) / 64 * 64;
+// Room in the small buffer, which must be at most its size.
+std::byte* small_for(size_t bytes) {
+  if (kSmall - current->small_used < bytes) synchronize();
+  std::byte* place = current->small + current->small_used;
+  current->small_used += (bytes + 63) / 64 * 64;
   return place;
 }
 
 void copy_small(void* to, Space to_space, const void* from, size_t bytes) {
-  std::byte* mail = mail_for(bytes);
+  std::byte* small = small_for(bytes);
   if (to_space == Space::Host) {
-    check(cudaMemcpyAsync(mail, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
+    check(cudaMemcpyAsync(small, from, bytes, cudaMemcpyDeviceToHost, stream()), "copy");
     synchronize();
-    std::memcpy(to, mail, bytes);
+    std::memcpy(to, small, bytes);
   } else {
-    std::memcpy(mail, from, bytes);
-    check(cudaMemcpyAsync(to, mail, bytes, cudaMemcpyHostToDevice, stream()), "copy");
+    std::memcpy(small, from, bytes);
+    check(cudaMemcpyAsync(to, small, bytes, cudaMemcpyHostToDevice, stream()), "copy");
   }
 }
 
@@ -100,17 +100,17 @@ void check(cudaError_t status, const char* what) {
 }
 
 cudaStream_t stream() {
-  if (lane == nullptr) throw std::logic_error("no GPU entered");
-  return lane->stream;
+  if (current == nullptr) throw std::logic_error("no GPU entered");
+  return current->stream;
 }
 
 int gpu() {
-  return lane->gpu;
+  return current->gpu;
 }
 
 void synchronize() {
   check(cudaStreamSynchronize(stream()), "synchronize");
-  lane->mail_used = 0;
+  current->small_used = 0;
 }
 
 std::vector<Gpu> gpus() {
@@ -154,19 +154,19 @@ size_t available(int gpu) {
 }
 
 Scope::Scope(int gpu) {
-  if (lane != nullptr) throw std::logic_error("a GPU within a GPU");
-  lane = take_lane(gpu);
+  if (current != nullptr) throw std::logic_error("a GPU within a GPU");
+  current = take_stream(gpu);
 }
 
 Scope::~Scope() {
-  cudaStreamSynchronize(lane->stream);
-  const std::lock_guard lock(lanes_mutex);
-  idle_lanes.emplace(lane->gpu, lane);
-  lane = nullptr;
+  cudaStreamSynchronize(current->stream);
+  const std::lock_guard lock(streams_mutex);
+  idle_streams.emplace(current->gpu, current);
+  current = nullptr;
 }
 
 Space here() {
-  return lane == nullptr ? Space::Host : Space::Device;
+  return current == nullptr ? Space::Host : Space::Device;
 }
 
 void* allocate(size_t bytes) {
@@ -183,7 +183,7 @@ void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space fro
           size_t bytes, size_t columns) {
   if (bytes == 0 || columns == 0) return;
   const bool within_device = to_space == Space::Device && from_space == Space::Device;
-  if (columns == 1 && bytes <= kMail / 4 && !within_device) {
+  if (columns == 1 && bytes <= kSmall / 4 && !within_device) {
     copy_small(to, to_space, from, bytes);
     return;
   }
@@ -195,12 +195,12 @@ void copy(void* to, Space to_space, size_t to_pitch, const void* from, Space fro
 void upload(void* to, const void* from, size_t bytes) {
   for (size_t begin = 0, i = 0; begin < bytes; begin += kStaging, i ^= 1) {
     const size_t part = std::min(kStaging, bytes - begin);
-    check(cudaEventSynchronize(lane->sent[i]), "upload");
-    std::memcpy(lane->staging[i], static_cast<const std::byte*>(from) + begin, part);
-    check(
-        cudaMemcpyAsync(static_cast<std::byte*>(to) + begin, lane->staging[i], part, cudaMemcpyHostToDevice, stream()),
-        "upload");
-    check(cudaEventRecord(lane->sent[i], stream()), "upload");
+    check(cudaEventSynchronize(current->sent[i]), "upload");
+    std::memcpy(current->staging[i], static_cast<const std::byte*>(from) + begin, part);
+    check(cudaMemcpyAsync(static_cast<std::byte*>(to) + begin, current->staging[i], part, cudaMemcpyHostToDevice,
+                          stream()),
+          "upload");
+    check(cudaEventRecord(current->sent[i], stream()), "upload");
   }
 }
 

@@ -6,7 +6,7 @@ namespace gyro::device {
 namespace {
 
 [[noreturn]] void refuse() {
-  fail(ErrorKind::Device, "--device", "{}", why_none());
+  fail({ErrorKind::Device, "device"}, "device", "{}", why_none());
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-#include "gyro/diff/findings/findings.h"
+#include "gyro/diff/findings.h"
+#include "gyro/diff/findings/parts.h"
 
 namespace gyro {
 namespace findings {

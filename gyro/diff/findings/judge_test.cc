@@ -5,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "gyro/diff/result.h"
+#include "gyro/diff/findings.h"
 
 namespace gyro {
 namespace {

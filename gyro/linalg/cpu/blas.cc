@@ -17,12 +17,15 @@ CBLAS_TRANSPOSE cblas_op(Op op) {
 // entry is summed in the same order, and has the same bits, however many threads there are (shared_test looks).
 constexpr int64_t kColumnUnit = 96;
 
-// Into how many parts to cut `columns` columns that take `flops` each: one where nobody waits for work.
-int64_t shared_parts(int64_t columns, double flops) {
+// Into how many parts to cut `columns` columns that take `flops` each: as many as there are threads that would take
+// them, and so many that none takes much longer than a tenth of a second, since a run can be stopped between them.
+int64_t parts_for(int64_t columns, double flops) {
   constexpr double kWorthIt = 2e7;  // half a millisecond; offering a part takes some microseconds
+  constexpr double kLong = 4e9;
   const int64_t threads = threads_to_share(), units = (columns + kColumnUnit - 1) / kColumnUnit;
-  const auto most = static_cast<int64_t>(flops * static_cast<double>(columns) / kWorthIt);
-  return std::max<int64_t>(1, std::min({threads, units, most}));
+  const double all = flops * static_cast<double>(columns);
+  const int64_t shared = std::min(threads, static_cast<int64_t>(all / kWorthIt));
+  return std::max<int64_t>(1, std::min(units, std::max(shared, static_cast<int64_t>(all / kLong))));
 }
 
 // Columns [first, second) of one part.
@@ -44,8 +47,9 @@ void Cpu::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixVie
     cblas_dgemm(CblasColMajor, cblas_op(op_a), cblas_op(op_b), blas_int(c.rows), blas_int(count), blas_int(inner),
                 alpha, a.data, blas_int(a.ld), from, blas_int(b.ld), beta, c.col(begin), blas_int(c.ld));
   };
-  const int64_t parts = shared_parts(c.cols, 2.0 * static_cast<double>(c.rows) * static_cast<double>(inner));
+  const int64_t parts = parts_for(c.cols, 2.0 * static_cast<double>(c.rows) * static_cast<double>(inner));
   share(static_cast<int>(parts), [&](int part) {
+    check_stop();
     const auto [begin, end] = part_of(c.cols, parts, part);
     columns(begin, end - begin);
   });
@@ -59,6 +63,7 @@ void Cpu::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c
     return op == Op::None ? a.block(begin, 0, count, inner) : a.block(0, begin, inner, count);
   };
   share(blas_int((n + width - 1) / width), [&](int block) {
+    check_stop();
     const int64_t begin = block * width, count = std::min(width, n - begin), below = n - begin - count;
     cblas_dsyrk(CblasColMajor, CblasLower, cblas_op(op), blas_int(count), blas_int(inner), alpha,
                 rows_of(begin, count).data, blas_int(a.ld), beta, &c(begin, begin), blas_int(c.ld));

@@ -77,6 +77,7 @@ TridiagonalForm tridiagonalize(MatrixView a) {
   TridiagonalForm t{std::vector<double>(size), std::vector<double>(size), std::vector<double>(size)};
   std::vector<double> w(size * kPanel);
   for (int64_t j = 0; j < n; j += kPanel) {
+    check_stop();
     // The last panel ends with the last reflector, which is of one number and turns nothing.
     const int64_t left = n - j, columns = std::min(kPanel, left - 1), below = left - columns;
     const MatrixView part = a.block(j, j, left, left);

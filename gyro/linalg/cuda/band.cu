@@ -17,7 +17,7 @@ constexpr int kMaxWarps = kMaxThreads / 32;
 constexpr int kBandRows = 2 * kBand;  // of BandForm::band
 
 // The rows x kBand block under the diagonal block of a panel, to be made upper triangular.
-struct Panel {
+struct PanelWork {
   const double* a;
   int64_t ld;
   int rows;
@@ -28,7 +28,7 @@ struct Panel {
 };
 
 // What blocks send each other for a column, twice, so that the next column's may come while this one's is read.
-struct Mail {
+struct Exchange {
   double dots[2][kClusterBlocks][kBand];
   double pivot[2][kBand];
 };
@@ -36,9 +36,9 @@ struct Mail {
 // One cluster, a thread a row, its kBand elements in registers; the column in work is always the first of them, and the
 // vectors found so far are the last. For column x one exchange is enough: with d_c = Σ x_i a_ic below the pivot and p
 // the pivot's row, vᵀa_c is p_c + scale d_c, of columns and vectors alike.
-__global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
+__global__ void __launch_bounds__(kMaxThreads) factor_panel(PanelWork s) {
 #if __CUDA_ARCH__ >= 900
-  __shared__ Mail mail;
+  __shared__ Exchange exchange;
   __shared__ double part[kMaxWarps][kBand];
   __shared__ double pivot[kBand];
   __shared__ alignas(16) double factor[kMaxWarps][kBand];
@@ -63,13 +63,13 @@ __global__ void __launch_bounds__(kMaxThreads) factor_panel(Panel s) {
     double sum = 0;
     for (int w = 0; w < warps; ++w) sum += part[w][lane];
     for (int to = warp; to < blocks; to += warps) {
-      *cluster.map_shared_rank(&mail.dots[parity][rank][lane], to) = sum;
-      if (rank == 0) *cluster.map_shared_rank(&mail.pivot[parity][lane], to) = pivot[lane];
+      *cluster.map_shared_rank(&exchange.dots[parity][rank][lane], to) = sum;
+      if (rank == 0) *cluster.map_shared_rank(&exchange.pivot[parity][lane], to) = pivot[lane];
     }
     cluster.sync();
     double dot = 0;
-    for (int k = 0; k < blocks; ++k) dot += mail.dots[parity][k][lane];
-    const double p = mail.pivot[parity][lane];
+    for (int k = 0; k < blocks; ++k) dot += exchange.dots[parity][k][lane];
+    const double p = exchange.pivot[parity][lane];
     const Reflector h = reflector_of(__shfl_sync(0xffffffff, p, 0), __shfl_sync(0xffffffff, dot, 0));
     const double product = fma(h.scale, dot, p);
     const int before = lane - (kBand - j);  // the vector that the lane's number belongs to, if it does to one
@@ -322,14 +322,14 @@ BandForm reduce_to_band(MatrixView a) {
     double* const tau = out.tau.get() + begin;
     const int blocks = blocks_for(rows), each = (rows + blocks - 1) / blocks;
     launch_cluster(factor_panel,
-                   Panel{&a(first, begin),
-                         a.ld,
-                         rows,
-                         {v, v_again, &out.reflectors(first, begin)},
-                         n,
-                         tau,
-                         gram.data(),
-                         out.band.col(begin)},
+                   PanelWork{&a(first, begin),
+                             a.ld,
+                             rows,
+                             {v, v_again, &out.reflectors(first, begin)},
+                             n,
+                             tau,
+                             gram.data(),
+                             out.band.col(begin)},
                    blocks, std::max(kBand, (each + 31) / 32 * 32));
     const ConstMatrixView vectors = vwv.view().block(0, 0, rest, kBand);
     if (both) {

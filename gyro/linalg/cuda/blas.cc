@@ -15,7 +15,7 @@ cublasOperation_t blas_op(Op op) {
   return op == Op::None ? CUBLAS_OP_N : CUBLAS_OP_T;
 }
 
-int narrow(int64_t size) {
+int to_int(int64_t size) {
   return static_cast<int>(size);
 }
 
@@ -73,7 +73,7 @@ void check(cusolverStatus_t status, const char* what) {
     fail(ErrorKind::Device, "cuSOLVER", "{}: status {}", what, static_cast<int>(status));
 }
 
-void bring(void* to, const void* from, size_t bytes) {
+void copy_to_host(void* to, const void* from, size_t bytes) {
   device::copy(to, Space::Host, bytes, from, Space::Device, bytes, bytes, 1);
 }
 
@@ -83,29 +83,29 @@ const Backend& cuda() {
 }
 
 void Cuda::gemm(Op op_a, Op op_b, double alpha, ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
-  check(cublas().dgemm(blas(), blas_op(op_a), blas_op(op_b), narrow(c.rows), narrow(c.cols),
-                       narrow(op_a == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), b.data, narrow(b.ld),
-                       &beta, c.data, narrow(c.ld)),
+  check(cublas().dgemm(blas(), blas_op(op_a), blas_op(op_b), to_int(c.rows), to_int(c.cols),
+                       to_int(op_a == Op::None ? a.cols : a.rows), &alpha, a.data, to_int(a.ld), b.data, to_int(b.ld),
+                       &beta, c.data, to_int(c.ld)),
         "cublasDgemm");
 }
 
 void Cuda::syrk(Op op, double alpha, ConstMatrixView a, double beta, MatrixView c) const {
-  check(cublas().dsyrk(blas(), CUBLAS_FILL_MODE_LOWER, blas_op(op), narrow(c.rows),
-                       narrow(op == Op::None ? a.cols : a.rows), &alpha, a.data, narrow(a.ld), &beta, c.data,
-                       narrow(c.ld)),
+  check(cublas().dsyrk(blas(), CUBLAS_FILL_MODE_LOWER, blas_op(op), to_int(c.rows),
+                       to_int(op == Op::None ? a.cols : a.rows), &alpha, a.data, to_int(a.ld), &beta, c.data,
+                       to_int(c.ld)),
         "cublasDsyrk");
 }
 
 void Cuda::symm(ConstMatrixView a, ConstMatrixView b, double beta, MatrixView c) const {
   const double one = 1;
   if (b.cols == 1) {
-    check(cublas().dsymv(blas(), CUBLAS_FILL_MODE_LOWER, narrow(a.rows), &one, a.data, narrow(a.ld), b.data, 1, &beta,
+    check(cublas().dsymv(blas(), CUBLAS_FILL_MODE_LOWER, to_int(a.rows), &one, a.data, to_int(a.ld), b.data, 1, &beta,
                          c.data, 1),
           "cublasDsymv");
     return;
   }
-  check(cublas().dsymm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, narrow(c.rows), narrow(c.cols), &one, a.data,
-                       narrow(a.ld), b.data, narrow(b.ld), &beta, c.data, narrow(c.ld)),
+  check(cublas().dsymm(blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, to_int(c.rows), to_int(c.cols), &one, a.data,
+                       to_int(a.ld), b.data, to_int(b.ld), &beta, c.data, to_int(c.ld)),
         "cublasDsymm");
 }
 

@@ -83,14 +83,14 @@ std::array<double, K> sum_over(int64_t rows, int64_t cols, F f) {
   sum_elements<K><<<blocks, kThreads, 0, device::stream()>>>(rows, cols, f, partial.get());
   sum_partial<K><<<1, kThreads, 0, device::stream()>>>(partial.get(), static_cast<int>(blocks), partial.get() + blocks);
   check(cudaGetLastError(), "summation kernel");
-  bring(out.data(), partial.get() + blocks, sizeof out);
+  copy_to_host(out.data(), partial.get() + blocks, sizeof out);
   return out;
 }
 
 // Host values for a kernel.
-class Sent {
+class DeviceCopy {
  public:
-  explicit Sent(const std::vector<double>& values) : memory_(static_cast<int64_t>(values.size())) {
+  explicit DeviceCopy(const std::vector<double>& values) : memory_(static_cast<int64_t>(values.size())) {
     const size_t bytes = sizeof(double) * values.size();
     device::copy(memory_.get(), Space::Device, bytes, values.data(), Space::Host, bytes, bytes, 1);
   }
@@ -271,14 +271,14 @@ void mirror(ConstMatrixView from, double factor, MatrixView to) {
 }
 
 void divide_by_sums(MatrixView x, const std::vector<double>& values) {
-  const Sent sent(values);
-  const double* v = sent.get();
+  const DeviceCopy copied(values);
+  const double* v = copied.get();
   for_each_element(x.rows, x.cols, [=] __device__(int64_t i, int64_t j) { x.data[i + j * x.ld] /= v[i] + v[j]; });
 }
 
 void Cuda::scale_rows(MatrixView x, const std::vector<double>& factors, bool divide) const {
-  const Sent sent(factors);
-  const double* f = sent.get();
+  const DeviceCopy copied(factors);
+  const double* f = copied.get();
   for_each_element(x.rows, x.cols, [=] __device__(int64_t i, int64_t j) {
     double& value = x.data[i + j * x.ld];
     value = divide ? value / f[i] : value * f[i];
@@ -286,8 +286,8 @@ void Cuda::scale_rows(MatrixView x, const std::vector<double>& factors, bool div
 }
 
 void Cuda::scale_columns(MatrixView x, const std::vector<double>& factors, bool divide) const {
-  const Sent sent(factors);
-  const double* f = sent.get();
+  const DeviceCopy copied(factors);
+  const double* f = copied.get();
   for_each_element(x.rows, x.cols, [=] __device__(int64_t i, int64_t j) {
     double& value = x.data[i + j * x.ld];
     value = divide ? value / f[j] : value * f[j];
@@ -318,13 +318,13 @@ std::vector<double> Cuda::diagonal(ConstMatrixView x) const {
   Scratch<double> gathered(x.rows);
   double* to = gathered.get();
   for_each_element(x.rows, 1, [=] __device__(int64_t i, int64_t) { to[i] = x.data[i + i * x.ld]; });
-  bring(values.data(), to, sizeof(double) * values.size());
+  copy_to_host(values.data(), to, sizeof(double) * values.size());
   return values;
 }
 
 void Cuda::add_to_diagonal(MatrixView x, const std::vector<double>& values) const {
-  const Sent sent(values);
-  const double* v = sent.get();
+  const DeviceCopy copied(values);
+  const double* v = copied.get();
   for_each_element(x.rows, 1, [=] __device__(int64_t i, int64_t) { x.data[i + i * x.ld] += v[i]; });
 }
 
@@ -462,7 +462,7 @@ std::vector<LanczosStep> Cuda::lanczos(ConstMatrixView a, double beta, MatrixVie
     lanczos_step<<<1, kWide, 0, device::stream()>>>(a.rows, y.data(), previous.data, v.data, taken.get() + step);
   }
   check(cudaGetLastError(), "Lanczos kernel");
-  bring(out.data(), taken.get(), bytes);
+  copy_to_host(out.data(), taken.get(), bytes);
   out.erase(out.begin());
   const auto end = std::find_if(out.begin(), out.end(), [](const LanczosStep& step) { return step.beta == 0; });
   if (end != out.end()) out.erase(end + 1, out.end());

@@ -45,6 +45,6 @@ class Scratch {
 };
 
 /// Device values brought back; waits.
-void bring(void* to, const void* from, size_t bytes);
+void copy_to_host(void* to, const void* from, size_t bytes);
 
 }  // namespace gyro::linalg

@@ -15,7 +15,7 @@ class Library {
  public:
   explicit Library(std::string name) : name_(std::move(name)), handle_(dlopen(name_.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
     if (handle_ == nullptr)
-      fail(ErrorKind::Device, name_, "cannot be opened ({}); --device cuda needs it, --device cpu does not", dlerror());
+      fail({ErrorKind::Device, "device"}, name_, "cannot be opened, and GPUs need it ({})", dlerror());
   }
   template <typename Function>
   void find(const char* name, Function& function) const {

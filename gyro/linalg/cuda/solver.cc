@@ -23,7 +23,7 @@ struct Workspace {
   /// 0 for success; waits.
   int status() const {
     int value = 0;
-    bring(&value, info.get(), sizeof value);
+    copy_to_host(&value, info.get(), sizeof value);
     return value;
   }
 };
@@ -35,7 +35,7 @@ void check_info(const Workspace& work, const char* subject, const char* routine)
 
 std::vector<double> brought(const Scratch<double>& values, int64_t n) {
   std::vector<double> out(static_cast<size_t>(n));
-  bring(out.data(), values.get(), sizeof(double) * out.size());
+  copy_to_host(out.data(), values.get(), sizeof(double) * out.size());
   return out;
 }
 

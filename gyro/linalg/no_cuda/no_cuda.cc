@@ -4,7 +4,7 @@
 namespace gyro::linalg {
 
 const Backend& cuda() {
-  fail(ErrorKind::Device, "--device", "{}", device::why_none());
+  fail({ErrorKind::Device, "device"}, "device", "{}", device::why_none());
 }
 
 void open_gpu_libraries() {

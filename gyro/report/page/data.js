@@ -42,11 +42,48 @@ function openSites(raw) {
   return sites;
 }
 
+// What figures by layer show of a type: its matrix, or where the layer has experts a place that stands for all of them,
+// whose values are the medians over its members.
+function layerSites(sites) {
+  const places = new Map();
+  for (const site of sites) {
+    const key = `${site.layer} ${site.type}`;
+    if (site.expert === null) {
+      places.set(key, site);
+    } else if (places.has(key)) {
+      places.get(key).members.push(site);
+    } else {
+      places.set(key, {...site, index: null, expert: null, members: [site]});
+    }
+  }
+  return places;
+}
+
+function median(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b), half = sorted.length >> 1;
+  if (!sorted.length) return null;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// The curves of a site; of a layer's experts the median at each point.
+const curveOf = (get) => (site, ...more) => {
+  if (!site.members) return get(site, ...more);
+  const curves = site.members.map((member) => get(member, ...more));
+  return curves[0].map((_, i) => median(curves.map((curve) => curve[i])) ?? NaN);
+};
+
+function valueOf(raw, site, key) {
+  if (!site.members) return raw.rows[key]?.[site.index] ?? null;
+  const values = site.members.map((member) => valueOf(raw, member, key));
+  return typeof values[0] === "boolean" ? values.every(Boolean) : median(values);
+}
+
 function openComparison(raw, index) {
   const blocks = {};
   for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
-  const curve = (key, site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points);
+  const curve =
+      (key) => curveOf((site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points));
   const types = new Map(raw.types.map((type) => [type.type, type]));
   const findings = new Map(raw.findings.map((finding) => [finding.id, finding]));
   return {
@@ -59,16 +96,16 @@ function openComparison(raw, index) {
     findings,
     // Whether the two models have nothing in common: their null does not hold and they dwarf the rest.
     unrelated: findings.get("unrelated")?.verdict === "yes",
-    value: (site, key) => raw.rows[key]?.[site.index] ?? null,
-    sigma: (site) => curve("sigma", site),
-    turnU: (site) => curve("turn_u", site),
-    turnV: (site) => curve("turn_v", site),
-    turnNull: (site, side) => {
+    value: (site, key) => valueOf(raw, site, key),
+    sigma: curve("sigma"),
+    turnU: curve("turn_u"),
+    turnV: curve("turn_v"),
+    turnNull: curveOf((site, side) => {
       const long = site.d_in !== site.d_out && (side === "u") === site.d_in > site.d_out;
       const at = site.nulls.at + (long ? site.curve.points : 0);
       return blocks.turn_null().subarray(at, at + site.curve.points);
-    },
-    alpha: (site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows),
+    }),
+    alpha: curveOf((site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows)),
     corner: (site) => {
       const corner = raw.corners[site.index];
       if (!corner) return null;
@@ -80,7 +117,7 @@ function openComparison(raw, index) {
 function openResult(raw) {
   const sites = openSites(raw);
   const sigma = lazily(() => decodeFloats(raw.sigma));
-  const places = new Map(sites.map((site) => [`${site.layer} ${site.type}`, site]));
+  const places = layerSites(sites);
   const comparisons = raw.comparisons.map(openComparison);
   return {
     gyro: raw.gyro,
@@ -92,11 +129,15 @@ function openResult(raw) {
     layers: [...new Set(sites.map((site) => site.layer))].sort((a, b) => a - b),
     types: [...new Set(sites.map((site) => site.type))].sort((a, b) => typeOrder(a) - typeOrder(b)),
     site: (layer, type) => places.get(`${layer} ${type}`),
-    sitesOf: (type) => sites.filter((site) => site.type === type),
-    baseSigma: (site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points),
+    sitesOf: (type) => [...places.values()].filter((site) => site.type === type),
+    experts: sites.some((site) => site.expert !== null),
+    baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
     cornerSites: sites.filter((site) => comparisons.some((comparison) => comparison.corner(site))),
   };
 }
+
+// "3", or "3, expert 17"
+const placeText = (site) => String(site.layer) + (site.expert === null ? "" : `, expert ${site.expert}`);
 
 const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"];
 const typeOrder = (type) => kTypeOrder.indexOf(type);

@@ -33,9 +33,9 @@ function energyFigure(result) {
       layout.barmode = "stack";
       result.types.forEach((type, t) => {
         const sites = result.sitesOf(type), x = sites.map((site) => site.layer);
-        const chance = energyChance(sites[0]);
-        let below = 0;
+        const chances = sites.map(energyChance), below = sites.map(() => 0);
         for (const [key, name] of kParts) {
+          const chance = chances.map((all) => all[key] ?? 0);
           const share = sites.map((site) => comparison.value(site, `energy.${key}`));
           const common = {
             ...axes[t],
@@ -43,7 +43,7 @@ function energyFigure(result) {
             name,
             legendgroup: key,
             showlegend: t === 0,
-            customdata: share.map(() => chance[key] ?? NaN)
+            customdata: chance
           };
           if (!over) {
             data.push({
@@ -55,16 +55,15 @@ function energyFigure(result) {
               hovertemplate:
                   `${typePlot(type)}, layer %{x}<br>${name}: %{y:.2%}<br>chance: %{customdata:.2%}<extra></extra>`
             });
-            below += chance[key] ?? 0;
-            if (key !== "scaling" && below > 0.002 && below < 0.9995)
-              data.push(
-                  chanceLine(result, axes[t], below, context, `chance: up to ${(100 * below).toFixed(1)} %`, false));
-          } else if (chance[key] > 1e-9) {
+            chance.forEach((level, i) => { below[i] += level; });
+            if (key !== "scaling" && below.some((level) => level > 0.002 && level < 0.9995))
+              data.push(chanceLine(x, axes[t], below.slice(), context, "chance: up to %{y:.1%}", false));
+          } else if (chance.some((level) => level > 1e-9)) {
             data.push({
               type: "scatter",
               mode: "lines+markers",
               ...common,
-              y: share.map((value) => (isNumber(value) ? value / chance[key] : null)),
+              y: share.map((value, i) => (isNumber(value) && chance[i] > 1e-9 ? value / chance[i] : null)),
               line: {color: context.colors.parts[key], width: 1.8},
               marker: {size: 5, symbol: kSymbols[kParts.findIndex((p) => p[0] === key)]},
               hovertemplate: `${typePlot(type)}, layer %{x}<br>${name}: %{y:.3f} of chance<extra></extra>`
@@ -72,8 +71,8 @@ function energyFigure(result) {
           }
         }
         data.push(
-            over ? chanceLine(result, axes[t], 1, context, "chance", t === 0) :
-                   {...chanceLine(result, axes[t], null, context, "", t === 0)});
+            over ? chanceLine(x, axes[t], x.map(() => 1), context, "chance", t === 0) :
+                   {...chanceLine(x, axes[t], x.map(() => null), context, "", t === 0), meta: {helper: true}});
       });
       return {
         data,
@@ -85,20 +84,18 @@ function energyFigure(result) {
   };
 }
 
-function chanceLine(result, axis, level, context, text, showlegend) {
-  const first = result.layers[0] - 0.5, last = result.layers[result.layers.length - 1] + 0.5;
+// The levels of chance of each layer: they differ where the matrices of a type do.
+function chanceLine(x, axis, levels, context, text, showlegend) {
   return {
     type: "scatter",
     mode: "lines",
     ...axis,
-    x: [first, last],
-    y: [level, level],
+    ...stretch({x, y: levels}),
     name: "chance",
     legendgroup: "chance",
     showlegend,
     line: {color: context.colors.reference, width: 1.3, dash: "dash"},
-    hovertemplate: `${text}<extra></extra>`,
-    meta: level === null ? {helper: true} : undefined
+    hovertemplate: `${text}<extra></extra>`
   };
 }
 

@@ -147,7 +147,8 @@ function overviewFigure(result) {
 function nullSlope(result, type, key) {
   let sum = 0, number = 0;
   for (const comparison of result.comparisons) {
-    for (const site of result.sitesOf(type)) {
+    for (const site of result.sites) {
+      if (site.type !== type) continue;
       const change = comparison.value(site, "relative_change"), value = comparison.value(site, key);
       if (comparison.value(site, "null.valid") !== true || !(change > 0) || !(value > 0)) continue;
       sum += Math.log(value / change);
@@ -246,7 +247,7 @@ function sizeFigure(result) {
             x: sites.map((site) => comparison.value(site, "relative_change")),
             y: sites.map((site) => comparison.value(site, panel.key)),
             customdata: sites.map(
-                (site) => [typePlot(site.type), site.layer, comparison.value(site, panel.null)].map(
+                (site) => [typePlot(site.type), placeText(site), comparison.value(site, panel.null)].map(
                     (v) => (isNumber(v) || typeof v === "string" ? v : NaN))),
             marker: {
               symbol: sites.map((site) => kTypeSymbols[site.type]),

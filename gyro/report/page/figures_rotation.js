@@ -135,7 +135,7 @@ function chosenCorners(context) {
       .filter(({corner}) => corner);
 }
 
-const blockTitle = (site) => `${typePlot(site.type)}, layer ${site.layer}`;
+const blockTitle = (site) => `${typePlot(site.type)}, layer ${placeText(site)}`;
 
 const barOf = (title, more) =>
     ({title: {text: title, side: "top"}, outlinewidth: 0, thickness: 12, tickfont: {size: 10.5}, ...more});

@@ -16,15 +16,20 @@ function fittedRange(result) {
 
 function heatColumns(result, comparison, type) {
   const sites = result.layers.map((layer) => result.site(layer, type));
-  const some = sites.find((site) => site);
+  const some = largestSite(sites.filter((site) => site));
   const rows = some.heat.rows;
   const columns = sites.map((site) => (site ? comparison.alpha(site) : null));
-  const z = Array.from(
-      {length: rows}, (_, r) => columns.map((column) => (column && Number.isFinite(column[r]) ? column[r] : null)));
   const places = Array.from(
       {length: rows}, (_, r) => (Math.floor((r * some.n) / rows) + Math.floor(((r + 1) * some.n) / rows) + 1) / 2);
+  // Layers of fewer singular values end earlier.
+  const rowOf = (site, r) => (site.n === some.n ? r : Math.floor(((places[r] - 0.5) * site.heat.rows) / site.n));
+  const value = (c, r) => columns[c]?.[rowOf(sites[c], r)];
+  const z = Array.from(
+      {length: rows}, (_, r) => columns.map((_, c) => (Number.isFinite(value(c, r)) ? value(c, r) : null)));
   return {z, y: places, n: some.n, rows};
 }
+
+const largestSite = (sites) => sites.reduce((most, site) => (site.n > most.n ? site : most));
 
 function svsmFigure(result) {
   const fitted = lazily(() => fittedRange(result));
@@ -32,7 +37,7 @@ function svsmFigure(result) {
     const shown = context.state.comparison === "all" ? result.comparisons :
                                                        [result.comparisons[Number(context.state.comparison)]];
     const panels = result.types.map((type) => {
-      const n = result.sitesOf(type)[0].n;
+      const n = largestSite(result.sitesOf(type)).n;
       return {
         title: typePlot(type),
         type,

@@ -45,7 +45,7 @@ function mergeSites(rows) {
   for (const [comparison, site, flag, meaning] of rows) {
     const key = `${comparison.index} ${flag} ${site.type}`;
     if (!merged.has(key)) merged.set(key, {comparison, type: site.type, layers: [], flag, meaning});
-    merged.get(key).layers.push(site.layer);
+    merged.get(key).layers.push(site.layer);  // a number for each expert
   }
   return [...merged.values()];
 }
@@ -53,7 +53,7 @@ function mergeSites(rows) {
 // "0–3, 7"
 function ranges(numbers) {
   const parts = [];
-  for (const number of [...numbers].sort((a, b) => a - b)) {
+  for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {
     const last = parts[parts.length - 1];
     if (last && last[1] === number - 1) {
       last[1] = number;

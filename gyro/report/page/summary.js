@@ -138,7 +138,9 @@ function summarySection(result) {
   const posts = plural(result.posts.length, "post"), controls = result.comparisons.length - result.posts.length;
   const intro = `Each number stands beside what a structureless change of the same size gives (the null). ` +
       `${posts}${controls ? ` and ${plural(controls, "control")}` : ""}, ${
-                    plural(result.sites.length, "matrix", "matrices")} each.`;
+                    plural(result.sites.length, "matrix", "matrices")} each.` +
+      (result.experts ? " Figures by layer show the median over a layer’s experts; the table of every matrix has each." :
+                        "");
   return [
     element("p", {class: "lead"}, intro),
     element("div", {class: "cards"}, result.comparisons.map(comparisonCard)),

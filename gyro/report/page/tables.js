@@ -163,11 +163,12 @@ function matrixTable(result, comparison) {
     id: "matrices",
     title: `Every matrix of ${comparison.name}`,
     columns: [
-      column("Layer"), column("Type", false), column("d_in × d_out"), ...kMatrixColumns.map(([label]) => column(label))
+      column("Layer"), ...(result.experts ? [column("Expert")] : []), column("Type", false), column("d_in × d_out"), ...kMatrixColumns.map(([label]) => column(label))
     ],
     rows: result.sites.map(
         (site) =>
             [numberCell(site.layer, String(site.layer)),
+             ...(result.experts ? [numberCell(site.expert, String(site.expert ?? kDash))] : []),
              {
                show: element("span", {title: site.tensor}, typeNode(site.type)),
                sort: typeOrder(site.type),
