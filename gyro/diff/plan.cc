@@ -13,7 +13,7 @@
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/document.h"
-#include "gyro/diff/findings/judge.h"
+#include "gyro/diff/findings.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {

@@ -6,7 +6,7 @@
 
 #include "gyro/base/test_util.h"
 #include "gyro/checkpoint/test_util.h"
-#include "gyro/diff/findings/judge.h"
+#include "gyro/diff/findings.h"
 
 namespace gyro {
 namespace {

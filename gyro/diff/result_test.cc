@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "gyro/diff/findings/judge.h"
+#include "gyro/diff/findings.h"
 #include "gyro/diff/result_json.h"
 #include "gyro/diff/test_util.h"
 

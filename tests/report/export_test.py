@@ -466,7 +466,7 @@ class Export(unittest.TestCase):
         rows = list(csv.DictReader(io.StringIO(self.read("gyro-base-nf.csv").decode())))
         with open(os.path.join(result.path("moe"), "result.json"), encoding="utf-8") as f:
             matrices = json.load(f)["comparisons"][0]["matrices"]
-        found = {(r["type"], r["layer"], r["expert"]): r["value"] for r in rows if r["quantity"] == "nf"}
+        found = {(r["type"], r["layer"], r["expert"]): r["value"] for r in rows if r["quantity"] == "nf" and r["role"] == "post"}
         expert = next(m for m in matrices if m.get("expert") is not None and m["nf"] is not None)
         value = found[(expert["type"], str(expert["layer"]), str(expert["expert"]))]
         np.testing.assert_allclose(float(value), expert["nf"], rtol=1e-6)

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "gyro/diff/findings/findings.h"
+#include "gyro/diff/findings/parts.h"
 
 namespace gyro::findings {
 namespace {

@@ -1,10 +1,9 @@
-#include "gyro/diff/findings/judge.h"
-
 #include <fmt/format.h>
 
 #include <cmath>
 
-#include "gyro/diff/findings/findings.h"
+#include "gyro/diff/findings.h"
+#include "gyro/diff/findings/parts.h"
 
 namespace gyro {
 namespace findings {

@@ -1,5 +1,3 @@
-#include "gyro/diff/findings/judge.h"
-
 // Findings from hand-made rows and types: each verdict on both sides of its threshold.
 
 #include <gtest/gtest.h>
@@ -7,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "gyro/diff/result.h"
+#include "gyro/diff/findings.h"
 
 namespace gyro {
 namespace {

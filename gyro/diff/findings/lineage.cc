@@ -7,7 +7,7 @@
 #include <cctype>
 #include <cmath>
 
-#include "gyro/diff/findings/findings.h"
+#include "gyro/diff/findings/parts.h"
 
 namespace gyro::findings {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "gyro/diff/findings/findings.h"
+#include "gyro/diff/findings/parts.h"
 
 namespace gyro::findings {
 namespace {
