@@ -175,7 +175,8 @@ function findNoise(comparisons) {
   for (const one of comparisons) {
     const posts = comparisons.filter((other) => other.role === "post" && other.folder === one.folder);
     const older = one.role === "control" && one.post.id === "noise" && one.post.path === null;
-    one.imitates = one.role === "control" && one.noiseOf ? posts.find((post) => post.post.id === one.noiseOf) : older ? posts[0] : undefined;
+    const named = one.role === "control" && one.noiseOf;
+    one.imitates = named ? posts.find((post) => post.post.id === one.noiseOf) : older ? posts[0] : undefined;
     if (one.imitates && one.name === "noise") one.name = `noise (${one.imitates.name})`;
     if (one.imitates) one.imitates.noise ??= one;
   }
