@@ -20,20 +20,13 @@ struct Row {
 };
 
 constexpr std::array kTable = {
-    Row{DType::F64, "F64", 8, 52, -1022},
-    Row{DType::F32, "F32", 4, 23, -126},
-    Row{DType::F16, "F16", 2, 10, -14},
-    Row{DType::BF16, "BF16", 2, 7, -126},
-    Row{DType::F8_E4M3, "F8_E4M3", 1, 3, -6},
-    Row{DType::F8_E5M2, "F8_E5M2", 1, 2, -14},
-    Row{DType::I64, "I64", 8, 0, 0},
-    Row{DType::I32, "I32", 4, 0, 0},
-    Row{DType::I16, "I16", 2, 0, 0},
-    Row{DType::I8, "I8", 1, 0, 0},
-    Row{DType::U64, "U64", 8, 0, 0},
-    Row{DType::U32, "U32", 4, 0, 0},
-    Row{DType::U16, "U16", 2, 0, 0},
-    Row{DType::U8, "U8", 1, 0, 0},
+    Row{DType::F64, "F64", 8, 52, -1022},     Row{DType::F32, "F32", 4, 23, -126},
+    Row{DType::F16, "F16", 2, 10, -14},       Row{DType::BF16, "BF16", 2, 7, -126},
+    Row{DType::F8_E4M3, "F8_E4M3", 1, 3, -6}, Row{DType::F8_E5M2, "F8_E5M2", 1, 2, -14},
+    Row{DType::I64, "I64", 8, 0, 0},          Row{DType::I32, "I32", 4, 0, 0},
+    Row{DType::I16, "I16", 2, 0, 0},          Row{DType::I8, "I8", 1, 0, 0},
+    Row{DType::U64, "U64", 8, 0, 0},          Row{DType::U32, "U32", 4, 0, 0},
+    Row{DType::U16, "U16", 2, 0, 0},          Row{DType::U8, "U8", 1, 0, 0},
     Row{DType::BOOL, "BOOL", 1, 0, 0},
 };
 
