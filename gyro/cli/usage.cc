@@ -67,7 +67,7 @@ std::optional<string> wrong_command(const CLI::App& app, const std::vector<strin
 }
 
 string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
-  const string text = error.what();
+  string text = error.what();
   if (is<CLI::ExtrasError>(error)) return unexpected(app);
   if (is<CLI::RequiredError>(error) && app.get_subcommands().empty()) return "a command is missing";
   if (is<CLI::ArgumentMismatch>(error) && text.find(" required ") != string::npos && text.ends_with(" missing"))
