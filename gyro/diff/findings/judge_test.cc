@@ -309,6 +309,17 @@ TEST(Findings, CoRotation) {
   for (TypeRow& type : c.types) c.turn(type, -0.011);
   EXPECT_EQ(c.verdict(id), Verdict::Counter);
   EXPECT_TRUE(says(c.text(id), "antisymmetric beyond chance (z = 29)")) << c.text(id);
+  for (TypeRow& type : c.types) {
+    type.side = {.input = -0.03,
+                 .input_null = 0.01,
+                 .input_sd = 0.005,
+                 .turn = 0,
+                 .turn_sd = 0.001,
+                 .stretch = -0.01,
+                 .stretch_sd = 0.001};
+  }
+  EXPECT_TRUE(says(c.text(id), "−1.1 % ± 0.038 % a stretch of one (negative: one side turns alone)")) << c.text(id);
+  EXPECT_TRUE(says(c.text(id), "The output side has more of the change, by 4.0 % ± 0.19 %.")) << c.text(id);
   for (TypeRow& type : c.types) c.turn(type, -0.009);
   EXPECT_EQ(c.verdict(id), Verdict::Slight);
 }
