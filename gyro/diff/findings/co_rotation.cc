@@ -117,6 +117,11 @@ std::string headline(const Symmetry& s) {
                      z_words(-beyond));
 }
 
+// Symmetric alone does not tell a turn of both sides from a stretch of one; the pattern does.
+bool turns_both(const Symmetry& s) {
+  return s.turn.beyond() > kSignificance && s.turn.effect >= kExplained * s.whole.effect;
+}
+
 // What an effect is made of, and whether row and column factors are enough for it.
 std::string made_of(const Symmetry& s, Verdict verdict) {
   std::string out;
@@ -126,9 +131,7 @@ std::string made_of(const Symmetry& s, Verdict verdict) {
         (s.rescaled.sd > 0 ? fmt::format("{} is left ({}).", percent(s.rescaled.effect), z_words(-s.rescaled.beyond()))
                            : "nothing is left.");
   } else {
-    // By its pattern it may be a turn of both sides or a stretch of one: symmetric alone does not tell.
-    const bool turns = s.turn.beyond() > kSignificance && s.turn.effect >= kExplained * s.whole.effect;
-    out = verdict == Verdict::Yes ? (turns ? ", as where both sides turn alike." : ".")
+    out = verdict == Verdict::Yes ? (turns_both(s) ? ", as where both sides turn alike." : ".")
                                   : fmt::format(", less than the {} that we call an effect.", percent(kEffect, 1));
     out += " A stretch of one side, or of rows or columns, would look so too";
     out += std::isnan(s.rescaled.effect)
@@ -143,9 +146,14 @@ std::string made_of(const Symmetry& s, Verdict verdict) {
 std::string by_side(const Symmetry& s) {
   std::string out;
   if (s.turn.defined() && s.stretch.defined()) {
-    out = fmt::format(" By its pattern {} ± {} is a turn of both sides, {} ± {} a stretch of one{}.",
-                      percent(s.turn.effect), percent(s.turn.sd), percent(s.stretch.effect), percent(s.stretch.sd),
-                      s.stretch.effect < 0 ? " (negative: one side turns alone)" : "");
+    const std::string turn = fmt::format("{} ± {}", percent(s.turn.effect), percent(s.turn.sd)),
+                      stretch = fmt::format("{} ± {}", percent(s.stretch.effect), percent(s.stretch.sd));
+    const bool one_side = s.stretch.effect >= kExplained * s.whole.effect && s.stretch.beyond() > kSignificance;
+    out =
+        turns_both(s) || !one_side || s.whole.effect < 0
+            ? fmt::format(" By its pattern {} is a turn of both sides, {} a stretch of one{}.", turn, stretch,
+                          s.stretch.effect < 0 ? " (negative: one side turns alone)" : "")
+            : fmt::format(" By its pattern it is a stretch of one side ({}) and no turn of both ({}).", stretch, turn);
   }
   if (std::abs(s.input.beyond()) > kSignificance) {
     out += fmt::format(" The {} side has more of the change, by {} ± {}.", s.input.effect > 0 ? "input" : "output",

@@ -299,6 +299,11 @@ TEST(Findings, CoRotation) {
   EXPECT_NEAR(c.value(id) - c.find(id)->null, 0.011, 1e-12);
   EXPECT_EQ(c.find(id)->types.size(), 7u);
   EXPECT_TRUE(says(c.text(id), "1.1 % of the off-diagonal change is symmetric beyond chance (z = −29)")) << c.text(id);
+  EXPECT_FALSE(says(c.text(id), "as where both sides turn alike")) << c.text(id);  // the pattern is not known
+  for (TypeRow& type : c.types) type.side = {.turn = 0.01, .turn_sd = 0.001, .stretch = 0.002, .stretch_sd = 0.001};
+  EXPECT_TRUE(says(c.text(id), "as where both sides turn alike")) << c.text(id);
+  for (TypeRow& type : c.types) type.side = {.turn = 0.001, .turn_sd = 0.001, .stretch = 0.011, .stretch_sd = 0.001};
+  EXPECT_TRUE(says(c.text(id), "it is a stretch of one side (1.0 % ± 0.038 %) and no turn of both")) << c.text(id);
   for (TypeRow& type : c.types) c.turn(type, 0.009);
   EXPECT_EQ(c.verdict(id), Verdict::Slight);
   EXPECT_TRUE(says(c.text(id), "less than the 1 % that we call an effect")) << c.text(id);
