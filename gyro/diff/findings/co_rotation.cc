@@ -30,7 +30,8 @@ struct Symmetry {
   Share whole;
   Share rescaled;       // of what is left when row and column factors are fitted out
   double left = 0;      // ‖E‖² off the diagonal of what is left
-  Share turn, stretch;  // by side: both turn alike; one is stretched
+  Share turn, stretch;  // by its pattern: both sides turn alike; one is stretched
+  Share input;          // how much more of it is on the input side than on the output side
   double rounding_ratio = kUndefined;
   double off_diagonal = kUndefined;  // N as a share of ‖E‖²
 };
@@ -49,6 +50,7 @@ Symmetry symmetry_of(const TypeRow& type) {
   if (nothing_is_left(type.rescaled)) s.rescaled = {0, 0};
   s.turn = {type.side.turn, type.side.turn_sd};
   s.stretch = {type.side.stretch - type.symmetric_null, type.side.stretch_sd};
+  s.input = {type.side.input - type.side.input_null, type.side.input_sd};
   s.rounding_ratio = type.rounding_ratio;
   return s;
 }
@@ -79,7 +81,7 @@ struct SharePool {
 
 Symmetry pooled(const std::vector<Symmetry>& types) {
   Symmetry out;
-  SharePool whole, rescaled, turn, stretch;
+  SharePool whole, rescaled, turn, stretch, input;
   double share = 0, null = 0;
   for (const Symmetry& s : types) {
     out.energy += s.energy;
@@ -89,6 +91,7 @@ Symmetry pooled(const std::vector<Symmetry>& types) {
     rescaled.add(s.rescaled, s.energy);
     turn.add(s.turn, s.energy);
     stretch.add(s.stretch, s.energy);
+    input.add(s.input, s.energy);
   }
   out.share = share / out.energy;
   out.null = null / out.energy;
@@ -96,6 +99,7 @@ Symmetry pooled(const std::vector<Symmetry>& types) {
   if (rescaled.all) out.rescaled = rescaled.of(out.energy);
   out.turn = turn.of(out.energy);
   out.stretch = stretch.of(out.energy);
+  out.input = input.of(out.energy);
   return out;
 }
 
@@ -113,6 +117,11 @@ std::string headline(const Symmetry& s) {
                      z_words(-beyond));
 }
 
+// Symmetric alone does not tell a turn of both sides from a stretch of one; the pattern does.
+bool turns_both(const Symmetry& s) {
+  return s.turn.beyond() > kSignificance && s.turn.effect >= kExplained * s.whole.effect;
+}
+
 // What an effect is made of, and whether row and column factors are enough for it.
 std::string made_of(const Symmetry& s, Verdict verdict) {
   std::string out;
@@ -122,9 +131,7 @@ std::string made_of(const Symmetry& s, Verdict verdict) {
         (s.rescaled.sd > 0 ? fmt::format("{} is left ({}).", percent(s.rescaled.effect), z_words(-s.rescaled.beyond()))
                            : "nothing is left.");
   } else {
-    // By its pattern it may be a turn of both sides or a stretch of one: symmetric alone does not tell.
-    const bool turns = s.turn.beyond() > kSignificance && s.turn.effect >= kExplained * s.whole.effect;
-    out = verdict == Verdict::Yes ? (turns ? ", as where both sides turn alike." : ".")
+    out = verdict == Verdict::Yes ? (turns_both(s) ? ", as where both sides turn alike." : ".")
                                   : fmt::format(", less than the {} that we call an effect.", percent(kEffect, 1));
     out += " A stretch of one side, or of rows or columns, would look so too";
     out += std::isnan(s.rescaled.effect)
@@ -132,10 +139,27 @@ std::string made_of(const Symmetry& s, Verdict verdict) {
                : fmt::format(": with factors of rows and columns fitted out, {} is left ({}).",
                              percent(s.rescaled.effect), z_words(-s.rescaled.beyond()));
   }
-  if (std::isnan(s.turn.sd)) return out;
-  return out + fmt::format(" By its pattern {} ± {} is a turn of both sides, {} ± {} a stretch of one.",
-                           percent(s.turn.effect), percent(s.turn.sd), percent(s.stretch.effect),
-                           percent(s.stretch.sd));
+  return out;
+}
+
+// The side-resolved figures.
+std::string by_side(const Symmetry& s) {
+  std::string out;
+  if (s.turn.defined() && s.stretch.defined()) {
+    const std::string turn = fmt::format("{} ± {}", percent(s.turn.effect), percent(s.turn.sd)),
+                      stretch = fmt::format("{} ± {}", percent(s.stretch.effect), percent(s.stretch.sd));
+    const bool one_side = s.stretch.effect >= kExplained * s.whole.effect && s.stretch.beyond() > kSignificance;
+    out =
+        turns_both(s) || !one_side || s.whole.effect < 0
+            ? fmt::format(" By its pattern {} is a turn of both sides, {} a stretch of one{}.", turn, stretch,
+                          s.stretch.effect < 0 ? " (negative: one side turns alone)" : "")
+            : fmt::format(" By its pattern it is a stretch of one side ({}) and no turn of both ({}).", stretch, turn);
+  }
+  if (std::abs(s.input.beyond()) > kSignificance) {
+    out += fmt::format(" The {} side has more of the change, by {} ± {}.", s.input.effect > 0 ? "input" : "output",
+                       percent(std::abs(s.input.effect)), percent(s.input.sd));
+  }
+  return out;
 }
 
 using Groups = std::map<Verdict, Names>;
@@ -229,6 +253,7 @@ Finding co_rotation(const Rows& rows, const Types& types) {
   const Verdict of_all = judged(all), verdict = overall(of_all, groups);
   std::string text = headline(all);
   if (all.whole.beyond() > kSignificance) text += made_of(all, of_all);
+  if (std::abs(all.whole.beyond()) > kSignificance) text += by_side(all);
   const auto named = groups.find(verdict == Verdict::SomeTypes ? Verdict::Yes : verdict);
   return make(FindingId::CoRotation, verdict, all.share, all.null, kEffect, -all.whole.beyond(),
               named == groups.end() ? Names{} : named->second, text + by_type(groups, of_all, types));

@@ -299,6 +299,11 @@ TEST(Findings, CoRotation) {
   EXPECT_NEAR(c.value(id) - c.find(id)->null, 0.011, 1e-12);
   EXPECT_EQ(c.find(id)->types.size(), 7u);
   EXPECT_TRUE(says(c.text(id), "1.1 % of the off-diagonal change is symmetric beyond chance (z = −29)")) << c.text(id);
+  EXPECT_FALSE(says(c.text(id), "as where both sides turn alike")) << c.text(id);  // the pattern is not known
+  for (TypeRow& type : c.types) type.side = {.turn = 0.01, .turn_sd = 0.001, .stretch = 0.002, .stretch_sd = 0.001};
+  EXPECT_TRUE(says(c.text(id), "as where both sides turn alike")) << c.text(id);
+  for (TypeRow& type : c.types) type.side = {.turn = 0.001, .turn_sd = 0.001, .stretch = 0.011, .stretch_sd = 0.001};
+  EXPECT_TRUE(says(c.text(id), "it is a stretch of one side (1.0 % ± 0.038 %) and no turn of both")) << c.text(id);
   for (TypeRow& type : c.types) c.turn(type, 0.009);
   EXPECT_EQ(c.verdict(id), Verdict::Slight);
   EXPECT_TRUE(says(c.text(id), "less than the 1 % that we call an effect")) << c.text(id);
@@ -309,6 +314,17 @@ TEST(Findings, CoRotation) {
   for (TypeRow& type : c.types) c.turn(type, -0.011);
   EXPECT_EQ(c.verdict(id), Verdict::Counter);
   EXPECT_TRUE(says(c.text(id), "antisymmetric beyond chance (z = 29)")) << c.text(id);
+  for (TypeRow& type : c.types) {
+    type.side = {.input = -0.03,
+                 .input_null = 0.01,
+                 .input_sd = 0.005,
+                 .turn = 0,
+                 .turn_sd = 0.001,
+                 .stretch = -0.01,
+                 .stretch_sd = 0.001};
+  }
+  EXPECT_TRUE(says(c.text(id), "−1.1 % ± 0.038 % a stretch of one (negative: one side turns alone)")) << c.text(id);
+  EXPECT_TRUE(says(c.text(id), "The output side has more of the change, by 4.0 % ± 0.19 %.")) << c.text(id);
   for (TypeRow& type : c.types) c.turn(type, -0.009);
   EXPECT_EQ(c.verdict(id), Verdict::Slight);
 }
