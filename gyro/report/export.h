@@ -21,7 +21,7 @@ const std::vector<std::string>& export_widths();
 /// Writes the figures and tables of a report as files of their own into `folder` (made if it is not there): what the
 /// page itself gives to download, made by the page itself in a browser without a window (gyro/report/browser.h). A
 /// figure that shows one model at a time is written for each of them. Files are named
-/// gyro-<base>-<model>-<figure>-<type>-<layer>-<width>.<format>, as far as they depend on each; files of these names
+/// gyro-BASE-MODEL-FIGURE-TYPE-LAYER-WIDTH.FORMAT, as far as they depend on each; files of these names
 /// are replaced. Returns the names. Throws Error if there is no browser, or it fails.
 std::vector<std::string> export_report(const std::filesystem::path& folder, const std::vector<ReportInput>& inputs,
                                        const ReportOptions& page, const ExportOptions& options);
