@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "gyro/diff/findings/parts.h"
+#include "gyro/spectra/moments.h"
 
 namespace gyro::findings {
 namespace {

@@ -57,12 +57,4 @@ std::string_view is_or_are(const Names& names) {
   return names.size() == 1 ? "is" : "are";
 }
 
-double median(std::vector<double> values) {
-  std::erase_if(values, [](double x) { return std::isnan(x); });
-  if (values.empty()) return kUndefined;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 }  // namespace gyro::findings

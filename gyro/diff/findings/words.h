@@ -39,7 +39,4 @@ std::string z_words(double z);
 /// The verb's form for so many types: "W_Q is", "W_Q and W_K are".
 std::string_view is_or_are(const Names& names);
 
-/// The middle one, NaN left out; NaN of nothing.
-double median(std::vector<double> values);
-
 }  // namespace gyro::findings
