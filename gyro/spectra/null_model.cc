@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "gyro/base/clones.h"
 #include "gyro/base/random.h"
@@ -56,9 +57,7 @@ double median_spacing(const std::vector<double>& sigma, int64_t k) {
   if (k < 2) return sigma[0];
   std::vector<double> gaps;
   for (int64_t j = 0; j + 1 < k; ++j) gaps.push_back(sigma[j] - sigma[j + 1]);
-  const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2);
-  std::nth_element(gaps.begin(), middle, gaps.end());
-  return *middle;
+  return median(std::move(gaps));
 }
 
 // G += RᵀR (lower), R the upper-trapezoidal Bartlett factor of (rows x n) gaussian noise, a block of rows at a time.
