@@ -7,20 +7,12 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/utf8.h"
+#include "gyro/diff/result.h"
 
 namespace gyro {
 namespace {
 
 using std::string;
-
-// The last `parts` parts of a path.
-string tail_of(const string& id, size_t parts) {
-  const size_t end = id.find_last_not_of('/') + 1;
-  size_t begin = end;
-  for (size_t i = 0; i < parts && begin != string::npos && begin > 0; ++i) begin = id.rfind('/', begin - 1);
-  const size_t from = begin == string::npos || begin == 0 ? 0 : begin + 1;
-  return end == 0 ? id : id.substr(from, end - from);
-}
 
 // `text` of at most `limit` code points, of which `head` are from its beginning.
 string cut_in_the_middle(const string& text, size_t limit, size_t head) {
@@ -59,12 +51,12 @@ std::vector<string> distinct_names(const std::vector<string>& ids, size_t limit)
   for (size_t i = 0; i < ids.size(); ++i) {
     const auto shared = [&](size_t parts) {
       return std::any_of(ids.begin(), ids.end(), [&](const string& other) {
-        return other != ids[i] && tail_of(other, parts) == tail_of(ids[i], parts);
+        return other != ids[i] && short_name(other, parts) == short_name(ids[i], parts);
       });
     };
     size_t parts = 1;
     while (parts < most(ids[i]) && shared(parts)) ++parts;
-    whole[i] = printable(tail_of(ids[i], parts));
+    whole[i] = printable(short_name(ids[i], parts));
   }
   if (limit < 4) return whole;
   std::vector<string> names;

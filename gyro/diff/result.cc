@@ -299,11 +299,16 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
   return types;
 }
 
-std::string short_name(const std::string& id) {
-  const size_t end = id.find_last_not_of('/');
-  if (end == id.npos) return id;
-  const size_t slash = id.find_last_of('/', end);
-  return id.substr(slash == id.npos ? 0 : slash + 1, end - (slash == id.npos ? 0 : slash + 1) + 1);
+std::string short_name(const std::string& id, size_t parts) {
+  const size_t end = id.find_last_not_of('/') + 1;  // 0 where there is nothing else
+  if (end == 0) return id;
+  size_t begin = end;
+  for (size_t i = 0; i < parts && begin > 0; ++i) {
+    const size_t before = i == 0 ? end : begin - 1;  // without the slash that the part found last follows
+    const size_t slash = before == 0 ? id.npos : id.rfind('/', before - 1);
+    begin = slash == id.npos ? 0 : slash + 1;
+  }
+  return id.substr(begin, end - begin);
 }
 
 ModelInfo describe_model(const TensorSource& checkpoint) {

@@ -223,8 +223,8 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 /// The pooled rows of a comparison, one for each type that occurs, in the order of kAllMatrixTypes.
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
-/// Last part of a path or id, which tells the models of a result apart.
-std::string short_name(const std::string& id);
+/// The last part of a path or id, which tells the models of a result apart, or its last `parts`; no slash at the end.
+std::string short_name(const std::string& id, size_t parts = 1);
 
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);

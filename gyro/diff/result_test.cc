@@ -299,5 +299,16 @@ TEST(PoolTypes, AnInvalidLayerMakesTheRatioNull) {
   EXPECT_TRUE(std::isfinite(type.nf_mean));
 }
 
+TEST(ShortName, TakesLastParts) {
+  EXPECT_EQ(short_name("a/b/c"), "c");
+  EXPECT_EQ(short_name("a/b//"), "b");
+  EXPECT_EQ(short_name("a/b/c", 2), "b/c");
+  EXPECT_EQ(short_name("a/b/c", 9), "a/b/c");
+  EXPECT_EQ(short_name("/a"), "a");
+  EXPECT_EQ(short_name("/a", 2), "/a");
+  EXPECT_EQ(short_name("/"), "/");
+  EXPECT_EQ(short_name("", 3), "");
+}
+
 }  // namespace
 }  // namespace gyro

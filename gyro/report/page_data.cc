@@ -14,6 +14,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
+#include "gyro/diff/result.h"
 #include "gyro/report/base64.h"
 #include "gyro/report/curves.h"
 
@@ -353,8 +354,8 @@ void add_names(Json& result) {
   for (Json& comparison : result["comparisons"]) models.push_back(&comparison["post"]);
   std::set<std::string> taken;
   for (Json* model : models) {
-    std::string name = short_name(*model);
-    for (int parts = 2; taken.contains(name) && parts < 6; ++parts) name = short_name(*model, parts);
+    std::string name = model_name(*model);
+    for (size_t parts = 2; taken.contains(name) && parts < 6; ++parts) name = model_name(*model, parts);
     const std::string stem = name;
     for (int copy = 2; taken.contains(name); ++copy) name = fmt::format("{} ({})", stem, copy);
     taken.insert(name);
@@ -419,13 +420,9 @@ double number(const Json& object, const char* key) {
   return it->is_number() ? it->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
-std::string short_name(const Json& model, int parts) {
-  const Json json = model.value("id", Json());
-  std::string id = json.is_string() ? json.get<std::string>() : "?";
-  while (id.size() > 1 && id.back() == '/') id.pop_back();
-  size_t at = id.size();
-  for (int i = 0; i < parts && at != id.npos && at != 0; ++i) at = id.rfind('/', at - 1);
-  return printable(at == id.npos || at == 0 ? id : id.substr(at + 1), 80);
+std::string model_name(const Json& model, size_t parts) {
+  const Json id = model.value("id", Json());
+  return printable(short_name(id.is_string() ? id.get<std::string>() : "?", parts), 80);
 }
 
 std::string script_json(const Json& json) {

@@ -24,7 +24,7 @@ struct Detail {
 std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget, int threads = 0);
 
 /// The last part of a model's id (more of them: the last `parts`), fit to print.
-std::string short_name(const Json& model, int parts = 1);
+std::string model_name(const Json& model, size_t parts = 1);
 /// JSON text that can stand in a script element.
 std::string script_json(const Json& json);
 

@@ -44,9 +44,9 @@ std::vector<std::string> base_names(const std::vector<ReportInput>& inputs) {
     const Json& base = input.document["base"];
     const bool shared = std::any_of(inputs.begin(), inputs.end(), [&](const ReportInput& other) {
       const Json& another = other.document["base"];
-      return short_name(another) == short_name(base) && another.value("id", Json()) != base.value("id", Json());
+      return model_name(another) == model_name(base) && another.value("id", Json()) != base.value("id", Json());
     });
-    names.push_back(short_name(base, shared ? 2 : 1));
+    names.push_back(model_name(base, shared ? 2 : 1));
   }
   return names;
 }
@@ -57,7 +57,7 @@ std::string default_title(const std::vector<ReportInput>& inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     std::string posts;
     for (const Json& comparison : inputs[i].document["comparisons"]) {
-      if (comparison["role"] == "post") posts += (posts.empty() ? "" : ", ") + short_name(comparison["post"]);
+      if (comparison["role"] == "post") posts += (posts.empty() ? "" : ", ") + model_name(comparison["post"]);
     }
     const bool goes_on = i > 0 && bases[i] == bases[i - 1];
     title += i == 0 ? bases[i] + " → " : goes_on ? ", " : "; " + bases[i] + " → ";

@@ -421,7 +421,7 @@ TEST_F(ReportTest, MissingNumbersAreNoTrouble) {
 }
 
 TEST(ShortName, TakesTheLastPart) {
-  const auto name = [](const char* id, int parts = 1) { return short_name({{"id", id}}, parts); };
+  const auto name = [](const char* id, int parts = 1) { return model_name({{"id", id}}, parts); };
   EXPECT_EQ(name("a/b/c"), "c");
   EXPECT_EQ(name("a/b/c", 2), "b/c");
   EXPECT_EQ(name("a/b/c", 9), "a/b/c");
@@ -429,7 +429,7 @@ TEST(ShortName, TakesTheLastPart) {
   EXPECT_EQ(name("/"), "/");
   EXPECT_EQ(name(""), "");
   EXPECT_EQ(name("x\ny"), "x?y");
-  EXPECT_EQ(short_name(Json::object()), "?");
+  EXPECT_EQ(model_name(Json::object()), "?");
 }
 
 }  // namespace
