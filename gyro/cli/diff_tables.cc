@@ -8,6 +8,7 @@
 #include <set>
 
 #include "gyro/cli/names.h"
+#include "gyro/diff/result_json.h"
 
 namespace gyro {
 namespace {
@@ -95,30 +96,11 @@ string finding_name(FindingId id) {
   return "";
 }
 
+// "as chance"
 string verdict_word(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::Yes:
-      return "yes";
-    case Verdict::No:
-      return "no";
-    case Verdict::Undefined:
-      return "undefined";
-    case Verdict::Unclear:
-      return "unclear";
-    case Verdict::AsChance:
-      return "as chance";
-    case Verdict::SomeTypes:
-      return "some types";
-    case Verdict::Slight:
-      return "slight";
-    case Verdict::Counter:
-      return "counter";
-    case Verdict::Rounding:
-      return "rounding";
-    case Verdict::NotAsked:
-      return "not asked";
-  }
-  return "";
+  string word(verdict_name(verdict));
+  std::replace(word.begin(), word.end(), '_', ' ');
+  return word;
 }
 
 string verdict_cell(const Comparison& comparison, FindingId id) {

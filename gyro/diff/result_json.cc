@@ -488,6 +488,10 @@ std::pair<int64_t, UnitResult> decoded_unit(const Json& json) {
 
 }  // namespace
 
+std::string_view verdict_name(Verdict verdict) {
+  return name_of(verdict);
+}
+
 Json to_json(const DiffResult& result) {
   return Writer::written(result);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,8 @@ Json to_json(const MatrixRow& row);
 Json to_json(const TypeRow& row);
 /// One of its "findings".
 Json to_json(const Finding& finding);
+/// What a verdict is called in it: "as_chance".
+std::string_view verdict_name(Verdict verdict);
 /// result.json's text, without the newline at its end.
 std::string result_text(const DiffResult& result);
 
