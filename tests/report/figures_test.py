@@ -264,7 +264,7 @@ class Report(PageTest):
         text = self.browser.run("return document.getElementById('summary').innerText.replace(/\\s+/g, ' ')")
         for finding in RESULT.document["comparisons"][0]["findings"]:
             self.assertIn(" ".join(finding["text"].replace("W_", "W").split()), text)
-        for question in ("scale uniformly?", "turn together?", "stand out?", "sparse update?"):
+        for question in ("scale uniformly?", "change symmetric?", "stand out?", "sparse update?"):
             self.assertIn(question, text)
         self.assertIn("instruct: base ×", text)
 

@@ -110,8 +110,8 @@ std::string headline(const Symmetry& s) {
                        percent(s.whole.effect), percent(s.whole.sd), z_words(-beyond));
   if (beyond < 0)
     return fmt::format(
-        "{} of the off-diagonal change is antisymmetric beyond chance ({}): the sides turn against each "
-        "other.",
+        "{} of the off-diagonal change is antisymmetric beyond chance ({}), as where one side turns alone or "
+        "both turn against each other.",
         percent(-s.whole.effect), z_words(-beyond));
   return fmt::format("{} of the off-diagonal change is symmetric beyond chance ({})", percent(s.whole.effect),
                      z_words(-beyond));
@@ -181,7 +181,7 @@ std::string by_type(const Groups& groups, Verdict of_all, const Types& types) {
     say(Verdict::Yes, "an effect in");
     say(Verdict::No, "explained by rows and columns in");
     say(Verdict::Slight, fmt::format("beyond chance but below {} in", percent(kEffect, 1)));
-    say(Verdict::Counter, "an effect against each other in");
+    say(Verdict::Counter, "antisymmetric, an effect, in");
     say(Verdict::AsChance, "as chance in");
   }
   say(Verdict::Rounding, "not clear of rounding in");
@@ -215,7 +215,7 @@ Finding without_answer(const Groups& groups, const Rows& rows, const Types& type
   constexpr FindingId id = FindingId::CoRotation;
   if (!groups.contains(Verdict::Rounding)) {
     return undefined(id, kUndefined, kEffect, names_of(types),
-                     fmt::format("Whether both sides turn alike is undefined, because {}.", why_undefined(rows)));
+                     fmt::format("Whether the change is symmetric is undefined, because {}.", why_undefined(rows)));
   }
   double ratio = 0, share = 0;
   for (const TypeRow& type : types) {

@@ -340,7 +340,7 @@ TEST(Findings, CoRotationOfSomeTypes) {
   const std::string text = c.text(id);
   EXPECT_TRUE(says(text, "as symmetric as chance has it")) << text;
   EXPECT_TRUE(says(text,
-                   "an effect in W_V; beyond chance but below 1 % in W_Q; an effect against each other in W_down; "
+                   "an effect in W_V; beyond chance but below 1 % in W_Q; antisymmetric, an effect, in W_down; "
                    "as chance in W_K, W_O, W_gate and W_up."))
       << text;
   EXPECT_EQ(c.types[2].verdicts.co_rotation, Verdict::Yes);

@@ -199,7 +199,7 @@ void check_co_rotation(const Comparison& c, const Finding& f) {
   const std::pair<const char*, V> groups[] = {{"an effect in ", V::Yes},
                                               {"explained by rows and columns in ", V::No},
                                               {"beyond chance but below 1 % in ", V::Slight},
-                                              {"an effect against each other in ", V::Counter},
+                                              {"antisymmetric, an effect, in ", V::Counter},
                                               {"as chance in ", V::AsChance},
                                               {"not clear of rounding in ", V::Rounding},
                                               {"undefined in ", V::Undefined}};

@@ -98,11 +98,12 @@ Finding sparse_update(const Rows& all_rows, const Types& types) {
   constexpr FindingId id = FindingId::SparseUpdate;
   const Rows rows = changed_of(all_rows);
   const std::string untouched = untouched_words(all_rows, types);
-  if (rows.empty()) {
-    return undefined(id, kUndefined, kSparse, names_of(types),
-                     "Whether the update is sparse is undefined, because no matrix has changed.");
-  }
   const double share = weighted_mean(rows, &MatrixRow::unchanged);
+  if (std::isnan(share)) {
+    return undefined(id, kUndefined, kSparse, names_of(types),
+                     fmt::format("Whether the update is sparse is undefined, because {}.",
+                                 rows.empty() ? "no matrix has changed" : "no weights were counted"));
+  }
   const double dense = weighted_mean(rows, &MatrixRow::sparse_expected);
   const std::string where = untouched.empty() ? "of the weights" : "of the weights of the matrices that changed";
   const std::string text =

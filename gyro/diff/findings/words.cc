@@ -38,6 +38,7 @@ std::string distance(double value) {
 
 std::string percent(double share, int digits) {
   const double value = std::abs(100 * share);
+  if (!std::isfinite(value)) return "an undefined share";
   if (value == 0) return "0 %";
   if (value < 1e-4) return "less than 0.0001 %";
   const int decimals = std::max(0, digits - 1 - static_cast<int>(std::floor(std::log10(value))));

@@ -27,7 +27,8 @@ std::string fixed(double value, int decimals);
 /// A distance, to four decimals: "0.0006", "less than 0.0001".
 std::string distance(double value);
 
-/// "0.43 %": `digits` significant ones; "less than 0.0001 %" below one in a million.
+/// "0.43 %": `digits` significant ones; "less than 0.0001 %" below one in a million, "an undefined share" of what is no
+/// number.
 std::string percent(double share, int digits = 2);
 
 /// "0.17 % to 0.43 %", or one where both read alike.

@@ -62,7 +62,7 @@ const kFamilyNf = {
   id: "families-nf",
   title: "NF across families (Figure 9)",
   read: "‖I_orth − I‖ / n of the leading 90 % of the directions, per layer of each model’s own depth, over what a " +
-      "structureless change of the same size gives: at 1 both sides turn alike no more than chance.",
+      "structureless change of the same size gives: at 1 the two sides’ turns are as unlike as chance has them.",
   uses: ["type"],
   about: () => "",
   choices: kNfFigure.choices,

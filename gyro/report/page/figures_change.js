@@ -132,10 +132,10 @@ const kEnergyViews = {
 const kEnergyFigure = {
   id: "energy",
   title: "Energy budget of the change: the test of eq. 8",
-  read: "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, both sides turn " +
-      "alike. Downwards: counter-rotation, they turn against each other. Eq. 8 holds as far as the upper bar is " +
-      "longer than the lower one; chance gives both the same (dashed). The rest is leakage out of base’s span, and " +
-      "scaling.",
+  read: "The change, beyond its common scale, in base’s singular directions. Upwards: co-rotation, its " +
+      "symmetric part, all that a turn of both sides alike gives. Downwards: counter-rotation, the antisymmetric " +
+      "part. Eq. 8 needs the upper bar longer than the lower one; chance gives both the same (dashed). The rest is " +
+      "leakage out of base’s span, and scaling.",
   uses: ["model", "type"],
   choices: () => [{
     key: "view",
@@ -218,11 +218,12 @@ function counterLine(context, measure, comparison, type, axis, first) {
 
 const kCounterFigure = {
   id: "counter",
-  title: "Do both sides turn together? Layer by layer",
-  read: "Counter-rotation over co-rotation: below 1 both sides turn together more than chance, at 1 as chance does, " +
-      "whatever the spectrum and the size of the change. Grey: two and four standard deviations of chance. The " +
-      "symmetric share, where the result has it, is above 0 where they turn together, and allows for rows and " +
-      "columns of different size; its whiskers are two standard deviations.",
+  title: "Is the change symmetric? Layer by layer",
+  read: "The antisymmetric part of the change over the symmetric one (counter- over co-rotation): below 1 where both " +
+      "sides turn alike or one is stretched, at 1 as chance has it, whatever the spectrum and the size of the " +
+      "change. Grey: two and four standard deviations of chance. The symmetric share less its null, where the result has it, is " +
+      "above 0 there, and allows for rows and columns of different size; its whiskers are two standard " +
+      "deviations.",
   uses: ["model", "type"],
   choices: (result) => [{
     key: "measure",

@@ -42,7 +42,7 @@ const kCounterPanel = {
   value: (comparison, type) => comparison.type(type, "counter_over_co"),
   spread: (comparison, type) => twice(comparison.type(type, "counter_over_co_sd"))
 };
-// In its place where the result has it: to the left of its null both sides turn together, as in the other.
+// In its place where the result has it: a symmetric change lies to the left of its null, as in the other.
 const kSharePanel = {
   title: "null − symmetric share",
   claim: "co_rotation",

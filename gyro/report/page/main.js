@@ -126,7 +126,7 @@ const kShort = {
   svsm: "SVSM heatmaps",
   bandwidth: "Mean and spread",
   spectra: "Spectra",
-  counter: "Turning together",
+  counter: "Symmetric or not",
   energy: "Energy budget",
   nf: "NF",
   turn: "Turn by index",

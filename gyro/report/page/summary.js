@@ -19,15 +19,15 @@ const kClaims = [
   },
   {
     id: "co_rotation",
-    head: "Do both sides turn together?",
-    clause: "Both sides turn together",
+    head: "Is the change symmetric?",
+    clause: "Symmetric change",
     words: {
       yes: "more than chance",
       some_types: "more than chance in …",
       as_chance: "as chance, no more",
       slight: "beyond chance, but slightly",
-      counter: "no: against each other, beyond chance",
-      no: "no"
+      counter: "no: antisymmetric, beyond chance",
+      no: "no: factors of rows and columns"
     }
   },
   {id: "w_o_anomaly", head: "Does W_O stand out?", clause: "W_O stands out", words: {yes: "yes", no: "no"}},
@@ -262,8 +262,9 @@ const kWords = [
   ],
   [
     "co-, counter-rotation",
-    "The parts of E in base’s singular directions in which both sides turn alike, and against each " +
-        "other; counter/co is their ratio, 1 under chance."
+    "The symmetric and the antisymmetric part of E in base’s singular directions: where both sides turn alike, and " +
+        "against each other. A stretch of one side is symmetric too, a turn of one side mostly antisymmetric. " +
+        "counter/co is their ratio, 1 under chance."
   ],
   ["eq. 8", "The paper’s claim that both sides turn by one rotation."],
   ["leakage", "What of E points out of the base’s span."],
