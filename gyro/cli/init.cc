@@ -107,7 +107,8 @@ void add_init_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
       ->check(positive_number());
-  command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
+  command
+      ->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj or W_Q,W_V [all]")
       ->delimiter(',');
   command->add_option("--band", arguments->band, "Middle: number of the first component, or auto [centred]");
   command

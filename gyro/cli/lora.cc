@@ -73,7 +73,8 @@ void add_lora_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")
       ->check(positive_number());
-  command->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj [all]")
+  command
+      ->add_option("--target-modules", arguments->target_modules, "Projections such as q_proj,v_proj or W_Q,W_V [all]")
       ->delimiter(',');
   add_run_options(*command, arguments->run);
   command->footer("Example:\n  gyro lora base instruct --rank 32 --out adapter");

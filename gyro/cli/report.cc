@@ -34,7 +34,9 @@ int run(const ReportArguments& arguments) {
     return kDone;
   }
   fs::path out = arguments.out;
-  if (out.empty()) out = fs::path(arguments.folders.front()) / "report.html";
+  // The page of several results is no result's own.
+  if (out.empty())
+    out = inputs.size() > 1 ? fs::path("report.html") : fs::path(arguments.folders.front()) / "report.html";
   if (fs::is_directory(out)) out /= "report.html";
   write_report(out, inputs, page);
   if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
@@ -100,7 +102,7 @@ void add_report_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
   auto arguments = std::make_shared<ReportArguments>();
   command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required()->type_name("DIR");
-  auto* out = command->add_option("-o,--out", arguments->out, "The page to write [report.html in the first DIR]")
+  auto* out = command->add_option("-o,--out", arguments->out, "The page to write [report.html in DIR; of several here]")
                   ->type_name("FILE");
   add_plotly_option(*command, arguments->plotly);
   command->add_option("--title", arguments->title, "The page's title [made from the models' names]");

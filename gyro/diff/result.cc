@@ -320,7 +320,7 @@ ModelInfo describe_model(const TensorSource& checkpoint) {
                  .layers = config.num_hidden_layers,
                  .parameters = checkpoint.parameters(),
                  .dtypes = checkpoint.dtypes(),
-                 .sha256 = checkpoint.sha256()};
+                 .sha256 = checkpoint.identity()};
   if (!checkpoint.revision().empty()) info.revision = checkpoint.revision();
   return info;
 }

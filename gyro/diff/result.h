@@ -157,7 +157,7 @@ struct ModelInfo {
   std::string architecture = {}, model_type = {};
   int64_t layers = 0, parameters = 0;
   std::vector<std::string> dtypes = {};
-  std::optional<std::string> sha256 = {};  ///< of the files' headers and sizes
+  std::optional<std::string> sha256 = {};  ///< TensorSource::identity
 };
 
 enum class Role { Post, Control };

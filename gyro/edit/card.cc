@@ -140,7 +140,7 @@ void add_companion_files(const std::vector<std::string>& companions, const Build
   writer.add_file("config.json", config_with_dtype(post, request.dtype));
   writer.add_file("README.md", model_card(base, post, request, variant));
   const auto model = [](const TensorSource& c) {
-    return Json{{"id", c.id()}, {"revision", c.revision()}, {"sha256", c.sha256()}};
+    return Json{{"id", c.id()}, {"revision", c.revision()}, {"sha256", c.identity()}};
   };
   const Json json = {{"schema", "gyro.build/1"},
                      {"gyro", version()},

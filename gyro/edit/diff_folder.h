@@ -11,7 +11,7 @@ namespace gyro {
 /// What `gyro diff` wrote about a base, for the adapters that start where it turned.
 class DiffFolder {
  public:
-  /// Throws Error unless the diff is of a base of the same layout (TensorSource::sha256) as `base`.
+  /// Throws Error unless the diff is of a base of the same content (TensorSource::identity) as `base`.
   DiffFolder(const std::filesystem::path& folder, const TensorSource& base);
 
   /// turn_u + turn_v of each direction of a matrix, in the first comparison. Throws Error if the diff does not have it.

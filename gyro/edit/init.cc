@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
@@ -142,7 +143,11 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
   std::set<std::string> found;
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
-    if (!target_modules.empty() && !target_modules.contains(name)) continue;
+    const auto names_it = [&](const std::string& target) {
+      return target == name || type_from_name(target) == site.type;
+    };
+    const auto named = std::ranges::find_if(target_modules, names_it);
+    if (!target_modules.empty() && named == target_modules.end()) continue;
     if (site.sliced && site.expert >= 0) {
       fail_field(
           "target_modules",
@@ -150,7 +155,7 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
           site.tensor);
     }
     if (site.sliced) continue;
-    found.insert(name);
+    std::ranges::copy_if(target_modules, std::inserter(found, found.end()), names_it);
     sites.push_back(site);
   }
   for (const std::string& target : target_modules) {

@@ -24,7 +24,7 @@ struct InitRequest {
   Band band = Band::Top;
   int64_t rank = 16;
   std::optional<double> alpha;           ///< lora_alpha; nothing: the rank, so that the scaling is 1
-  std::set<std::string> target_modules;  ///< "q_proj", ...; empty: every attention and MLP projection
+  std::set<std::string> target_modules;  ///< "q_proj" or "W_Q", ...; empty: every attention and MLP projection
   std::optional<int64_t> first;          ///< Middle: first component; nothing: centred
   std::filesystem::path diff;            ///< Middle: folder of a `gyro diff` of this base; the band that turned most
   std::string adapter_folder;            ///< "pissa_init/": where the adapter lies in `out`

@@ -298,7 +298,8 @@ function modelsTable(result) {
   const row = (role, model, comparison) =>
       [comparison ? comparisonCell(comparison) : text(model.name), role, text(shortId(model)), model.revision,
        model.architecture ?? model.model_type, numberCell(model.layers, String(model.layers ?? kDash)),
-       numberCell(model.parameters, count(model.parameters)), text((model.dtypes ?? []).join(" "))];
+       numberCell(model.parameters, count(model.parameters)), text((model.dtypes ?? []).join(" ")),
+       {...text((model.sha256 ?? "").slice(0, 12)), csv: [model.sha256]}];
   const roleOf = (comparison) =>
       comparison.imitates ? `noise of the size of ${comparison.imitates.name}` : comparison.role;
   const plain = (label, numeric = false) => ({label, tex: label, heads: [label], numeric});
@@ -308,7 +309,7 @@ function modelsTable(result) {
     folded: true,
     columns: [
       plain("Model"), plain("Role"), plain("Id"), plain("Revision"), plain("Architecture"), plain("Layers", true),
-      plain("Parameters", true), plain("Dtypes")
+      plain("Parameters", true), plain("Dtypes"), plain("SHA-256 of layout and samples")
     ],
     rows: [
       row("base", result.base),
