@@ -331,8 +331,8 @@ const kChangeFigure = {
   id: "change",
   title: "Where the training went",
   read: "How large the change of each matrix is, as a share of the base’s norm; the part s of it that is not scale; " +
-      "the best common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of the " +
-      "change (dotted: noise’s); how far the direction turned. Noise has the size of its post by construction, and " +
+      "the best common scale c (1 if nothing scaled); the share of weights left bit for bit; the stable rank of " +
+      "what is not scale (dotted: noise’s); how far the direction turned. Noise has the size of its post by construction, and " +
       "is left out there.",
   uses: ["model", "type"],
   choices(result) {

@@ -162,8 +162,8 @@ const kOverviewFigure = {
   id: "overview",
   title: "The paper’s claims against chance",
   read: "Each mark is a matrix type over all layers, its whisker two standard deviations of chance. On the line a " +
-      "change of the same size without any structure does as much; left of it, scaling is more uniform, sides turn " +
-      "more alike. Filled: the verdict is beyond chance.",
+      "change of the same size without any structure does as much; left of it scaling is more uniform, the two " +
+      "sides’ turns are closer, the change is more symmetric. Filled: the verdict is beyond chance.",
   uses: [],
   about: () => "",
   panels: overviewPanels,

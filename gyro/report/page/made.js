@@ -122,12 +122,18 @@ function methodList(result) {
       "Null",
       `W_p = c·W_b + E, E gaussian with the norm of the actual residual. α spread of the null: ${sampled} of ${
           total} sampled (${
-          plural(options.null_draws ?? 0, "draw")} each), the others in closed form; NF of the null: first order${
+          plural(
+              options.null_draws ?? 0,
+              "draw")} each, more of small matrices), the others in closed form; NF of the null: first order${
           options.null_nf_draws ? `, and ${plural(options.null_nf_draws, "draw")} each` : ""}.`
     ],
     ["Seed", String(options.seed ?? kDash)],
     ["Selection", `layers: ${seconds(options.layers)}; types: ${seconds(options.types)}`],
-    ["Verdicts", "need |z| > 4 and an effect over a margin: 2 % for counter/co, 5 % for ratios to the null."],
+    [
+      "Verdicts",
+      "need |z| > 4 and an effect: a spread of α 5 % off its null’s and below 5 % of α; symmetric beyond chance, " +
+          "1 % of what is off the diagonal. Each finding’s words name its limit."
+    ],
     [
       "This page",
       "draws with plotly.js (MIT licence), loads nothing from a network, and was made from result.json and " +

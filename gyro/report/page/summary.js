@@ -10,7 +10,7 @@ const kClaims = [
     words: {
       yes: "more than chance",
       some_types: "more than chance in …",
-      as_chance: "as chance, no more",
+      as_chance: "as chance",
       slight: "beyond chance, but slightly",
       counter: "less than chance",
       no: "no",
@@ -24,7 +24,7 @@ const kClaims = [
     words: {
       yes: "more than chance",
       some_types: "more than chance in …",
-      as_chance: "as chance, no more",
+      as_chance: "as chance",
       slight: "beyond chance, but slightly",
       counter: "no: antisymmetric, beyond chance",
       no: "no: factors of rows and columns"
@@ -174,7 +174,7 @@ function updateCell(comparison) {
       [rank?.verdict === "yes" ? "Low rank" : null, sparse?.verdict === "yes" ? "sparse" : null].filter(Boolean);
   const strength = said.length ? "found" : "none";
   const numbers = [
-    isNumber(rank?.value) ? `rank ${share(rank.value)} of noise’s` : null,
+    isNumber(rank?.value) ? `rank ${share(rank.value)} of full` : null,
     isNumber(sparse?.value) ? `${percent(sparse.value)} kept` : null
   ];
   return {

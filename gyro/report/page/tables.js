@@ -187,7 +187,7 @@ const kMatrixColumns = [
   ["c", "scale", (x) => fixed(x, 4)],
   ["relative change", "relative_change", (x) => significant(x)],
   ["1 − cosine", "cosine", (x) => significant(isNumber(x) ? 1 - x : null)],
-  ["stable rank of ΔW", "stable_rank", (x) => significant(x)],
+  ["stable rank of E", "stable_rank", (x) => significant(x)],
   ["unchanged", "unchanged", (x) => percent(x)],
 ];
 
