@@ -17,7 +17,7 @@ enum class SpecialTokens { AsConfigured, None };
 
 /// The tokens of UTF-8 text, as transformers' fast tokenizers give them: added tokens in the text become those tokens,
 /// what is between them is normalised and split by llama.cpp. `vocabulary` is what `vocab` was made from, or null for a
-/// GGUF file's own, where llama.cpp does all. Throws Error for text that is not UTF-8 or has more than 2^30 bytes.
+/// GGUF file's own, where llama.cpp does all. Throws Error for text that is not UTF-8 or has more than 2^28 bytes.
 std::vector<int32_t> tokenize(const llama_vocab* vocab, const Vocabulary* vocabulary, std::string_view text,
                               SpecialTokens special);
 
