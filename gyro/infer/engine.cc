@@ -121,6 +121,7 @@ struct Engine::State {
   }
 
   Context make_context(int64_t positions, ggml_backend_sched_eval_callback callback, void* data) const;
+  Context make_context(llama_context_params params) const;
   void find_weights();
   void set_weights(const TensorSource& source, const ImagePlan& from);
   void finish();
@@ -135,13 +136,18 @@ Context Engine::State::make_context(int64_t positions, ggml_backend_sched_eval_c
   params.n_ctx = static_cast<uint32_t>(positions);
   params.n_batch = params.n_ubatch = static_cast<uint32_t>(std::min(positions, kPiece));
   params.n_seq_max = 1;
+  params.cb_eval = callback;
+  params.cb_eval_user_data = data;
+  return make_context(params);
+}
+
+/// With what is the same for all contexts.
+Context Engine::State::make_context(llama_context_params params) const {
   params.n_threads = params.n_threads_batch = options.threads;
   params.type_k = params.type_v = GGML_TYPE_F32;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.swa_full = true;  // so that cells are positions, for the taps
   params.no_perf = true;
-  params.cb_eval = callback;
-  params.cb_eval_user_data = data;
   if (plan.parameters.rope.kind == RopeScaling::Kind::Yarn) {
     params.yarn_beta_fast = static_cast<float>(plan.parameters.rope.beta_fast);
     params.yarn_beta_slow = static_cast<float>(plan.parameters.rope.beta_slow);
@@ -149,7 +155,7 @@ Context Engine::State::make_context(int64_t positions, ggml_backend_sched_eval_c
   start_llama();
   Context made(llama_init_from_model(model.get(), params), llama_free);
   if (!made) {
-    fail(ErrorKind::Memory, "memory", "not enough for {} positions ({})", positions, llama_problem());
+    fail(ErrorKind::Memory, "memory", "not enough for {} positions ({})", params.n_ctx, llama_problem());
   }
   llama_attach_threadpool(made.get(), pool.get(), pool.get());
   return made;
@@ -351,6 +357,19 @@ int64_t Engine::vocabulary() const {
 int64_t Engine::context() const {
   return state_->most_positions();
 }
+bool Engine::on_gpu() const {
+  return state_->options.on_gpu;
+}
+
+Engine::ContextPointer Engine::make_context(int64_t positions, int64_t sequences, int64_t batch) const {
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = static_cast<uint32_t>(positions * sequences);
+  params.n_batch = params.n_ubatch = static_cast<uint32_t>(batch);
+  params.n_seq_max = static_cast<uint32_t>(sequences);
+  params.kv_unified = false;
+  return state_->make_context(params);
+}
+
 const llama_model* Engine::model() const {
   return state_->model.get();
 }

@@ -11,6 +11,7 @@
 #include "gyro/checkpoint/source.h"
 #include "gyro/infer/vocabulary.h"
 
+struct llama_context;
 struct llama_model;
 struct llama_vocab;
 
@@ -84,8 +85,15 @@ class Engine {
   int64_t width() const;
   int64_t vocabulary() const;  ///< logits of a position
   int64_t context() const;     ///< most positions
+  bool on_gpu() const;         ///< whether layers are on GPUs
   const llama_model* model() const;
   const llama_vocab* vocab() const;
+
+  using ContextPointer = std::unique_ptr<llama_context, void (*)(llama_context*)>;
+  /// An empty context of its own for up to `sequences` texts of `positions` each, and `batch` tokens at once; each text
+  /// has a stream of the cache to itself. It lives no longer than the engine, whose threads it takes. Throws Error:
+  /// `memory`.
+  ContextPointer make_context(int64_t positions, int64_t sequences, int64_t batch) const;
 
  private:
   struct State;

@@ -54,6 +54,12 @@ int64_t Engine::vocabulary() const {
 int64_t Engine::context() const {
   refuse();
 }
+bool Engine::on_gpu() const {
+  refuse();
+}
+Engine::ContextPointer Engine::make_context(int64_t, int64_t, int64_t) const {
+  refuse();
+}
 const llama_model* Engine::model() const {
   refuse();
 }
