@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "gyro/base/version.h"
+#include "gyro/infer/library.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {
@@ -20,6 +21,7 @@ std::string version_text() {
   text += fmt::format(", built by {}", kCompiler);
   text += fmt::format("\n  cpu   {}", linalg::library());
   if (const std::string warning = linalg::library_warning(); !warning.empty()) text += "\n        " + warning;
+  text += "\n  llama " + infer_library();
   const std::vector<device::Gpu> gpus = device::gpus();
   if (gpus.empty()) return text + "\n  cuda  " + device::why_none();
   for (const device::Gpu& gpu : gpus) {

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "gyro/checkpoint/source.h"
+
+namespace gyro {
+
+/// One turn of a conversation. Roles are what templates know: system, user, assistant.
+struct ChatMessage {
+  std::string role, content;
+};
+
+/// What a template may ask for besides the messages. A token that the model does not have is undefined for it.
+struct ChatContext {
+  std::optional<std::string> bos_token, eos_token, pad_token, unk_token;
+  bool add_generation_prompt = true;              ///< ends where the model's answer begins
+  std::optional<std::time_t> now = std::nullopt;  ///< what strftime_now tells; the clock's time if not given
+};
+
+/// The text of a model's chat template, or nothing if it has none: chat_template.jinja, or `chat_template` of
+/// tokenizer_config.json, which is a text, or a list of named ones, of which the one named "default" counts. Throws
+/// Error naming the file that is malformed.
+std::optional<std::string> read_chat_template(const TensorSource& source);
+
+/// A Jinja template of a conversation, rendered byte for byte as transformers' apply_chat_template does, by
+/// llama.cpp's engine. It does not change: threads may render at the same time.
+class ChatTemplate {
+ public:
+  /// Throws Error naming `subject`: text that is no Jinja template or nested beyond what templates need.
+  ChatTemplate(std::string_view subject, std::string_view text);
+  ~ChatTemplate();
+  ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+
+  /// The text that the model is to continue. Throws Error naming the template's subject: what the template itself
+  /// raises (roles that do not take turns), or what the engine cannot do.
+  std::string render(std::span<const ChatMessage> messages, const ChatContext& context) const;
+
+ private:
+  struct Program;
+  std::string subject_;
+  std::unique_ptr<const Program> program_;
+};
+
+}  // namespace gyro

@@ -1,0 +1,21 @@
+#include "gyro/infer/library.h"
+
+#include <fmt/format.h>
+#include <ggml-backend.h>
+#include <llama.h>
+
+namespace gyro {
+
+bool can_infer() {
+  return true;
+}
+
+std::string infer_library() {
+  std::string text = fmt::format("llama.cpp, ggml {}", ggml_version());
+  for (size_t i = 0; i < ggml_backend_reg_count(); ++i) {
+    text += fmt::format("{} {}", i == 0 ? ":" : ",", ggml_backend_reg_name(ggml_backend_reg_get(i)));
+  }
+  return text;
+}
+
+}  // namespace gyro

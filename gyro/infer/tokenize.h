@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gyro/infer/vocabulary.h"
+
+struct llama_vocab;
+
+namespace gyro {
+
+/// Whether `tokenize` puts the beginning-of-text token before text, and the end-of-text token behind it, where the
+/// model's tokenizer does: yes for plain text, no for a rendered chat template, which has them.
+enum class SpecialTokens { AsConfigured, None };
+
+/// The tokens of UTF-8 text, as transformers' fast tokenizers give them: added tokens in the text become those tokens,
+/// what is between them is normalised and split by llama.cpp. `vocabulary` is what `vocab` was made from, or null for a
+/// GGUF file's own, where llama.cpp does all. Throws Error for text that is not UTF-8 or has more than 2^28 bytes.
+std::vector<int32_t> tokenize(const llama_vocab* vocab, const Vocabulary* vocabulary, std::string_view text,
+                              SpecialTokens special);
+
+/// The bytes that a token adds to a text, with control tokens as their own text. One token may be part of a character.
+std::string piece(const llama_vocab* vocab, int32_t token);
+
+}  // namespace gyro
