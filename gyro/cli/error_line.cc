@@ -13,9 +13,9 @@ std::string option_of(std::string field) {
 
 // What else to ask for, by the field that would have another value.
 const std::map<std::string, std::string> kAdvice = {
-    {"force", "choose another folder or say --force"},
-    {"dtype", "choose another with --dtype, such as bf16"},
-    {"device", "--device cpu needs no GPU"},
+    {"force", "choose another folder or say --force"}, {"dtype", "choose another with --dtype, such as bf16"},
+    {"device", "--device cpu needs no GPU"},           {"raw", "continue a text as it is with --raw -p TEXT"},
+    {"pre", "name it with --pre, such as qwen2"},
 };
 
 }  // namespace

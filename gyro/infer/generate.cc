@@ -18,6 +18,7 @@
 namespace gyro {
 namespace {
 
+constexpr int kMostSlots = 250;         // llama.cpp takes 256 sequences
 constexpr size_t kPiece = 512;          // tokens of a prompt computed at once
 constexpr size_t kShortestPrefix = 16;  // below, copying is not worth it
 constexpr int64_t kCells = 256;         // the cache's length is a multiple
@@ -89,7 +90,7 @@ class Run {
         ends_(ends),
         options_(options),
         sink_(sink),
-        slots_(std::clamp<size_t>(static_cast<size_t>(options.slots), 1, prompts.size())),
+        slots_(std::min(static_cast<size_t>(std::clamp(options.slots, 1, kMostSlots)), prompts.size())),
         prefix_(shared_prefix(prompts)),
         positions_(positions_needed(engine, prompts, options.max_tokens)),
         context_(make_context()),

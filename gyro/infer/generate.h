@@ -14,7 +14,7 @@ namespace gyro {
 struct GenerateOptions {
   SamplerOptions sampler;
   int64_t max_tokens = 1024;  ///< most new tokens of a text
-  int slots = 32;             ///< texts that are worked on at once, 1 to 250
+  int slots = 32;             ///< texts that are worked on at once; 250 at most, whatever is said
   bool log_probabilities = false;
 };
 

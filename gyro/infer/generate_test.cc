@@ -150,6 +150,15 @@ TEST(Generate, SaysHowATextFinished) {
   EXPECT_TRUE(std::equal(full.texts[0].ids.begin(), full.texts[0].ids.end(), length.texts[0].ids.begin()));
 }
 
+TEST(Generate, SlotsHaveBounds) {
+  const Shipped model("pico-llama");
+  const std::vector<GeneratePrompt> prompts(300, {{443, 64}, 0});
+  const Generations few = generate(model.engine, std::span(prompts).first(3), {}, options(0, 2, -1));
+  const Generations many = generate(model.engine, prompts, {}, options(0, 2, 1'000'000));
+  EXPECT_EQ(many.new_tokens, 600);
+  for (const Generation& text : many.texts) expect_same(text, few.texts[2], "one of 300");
+}
+
 TEST(Generate, RefusesPromptsThatItCannotContinue) {
   const Shipped model("pico-llama");
   const auto line = [&](std::vector<int32_t> ids, int64_t context) {

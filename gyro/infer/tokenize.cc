@@ -125,12 +125,13 @@ std::vector<int32_t> tokenize(const llama_vocab* vocab, const Vocabulary* vocabu
   return out;
 }
 
-std::string piece(const llama_vocab* vocab, int32_t token) {
+std::string piece(const llama_vocab* vocab, int32_t token, ControlTokens controls) {
+  const bool special = controls == ControlTokens::Shown;
   std::string out(32, '\0');
-  int32_t size = llama_token_to_piece(vocab, token, out.data(), static_cast<int32_t>(out.size()), 0, true);
+  int32_t size = llama_token_to_piece(vocab, token, out.data(), static_cast<int32_t>(out.size()), 0, special);
   if (size < 0) {
     out.resize(static_cast<size_t>(-size));
-    size = llama_token_to_piece(vocab, token, out.data(), static_cast<int32_t>(out.size()), 0, true);
+    size = llama_token_to_piece(vocab, token, out.data(), static_cast<int32_t>(out.size()), 0, special);
   }
   out.resize(static_cast<size_t>(std::max(size, 0)));
   return out;

@@ -21,7 +21,10 @@ enum class SpecialTokens { AsConfigured, None };
 std::vector<int32_t> tokenize(const llama_vocab* vocab, const Vocabulary* vocabulary, std::string_view text,
                               SpecialTokens special);
 
-/// The bytes that a token adds to a text, with control tokens as their own text. One token may be part of a character.
-std::string piece(const llama_vocab* vocab, int32_t token);
+/// Whether control tokens add their own text to a text, or nothing.
+enum class ControlTokens { Hidden, Shown };
+
+/// The bytes that a token adds to a text; they may be part of a character.
+std::string piece(const llama_vocab* vocab, int32_t token, ControlTokens controls);
 
 }  // namespace gyro

@@ -36,7 +36,7 @@ class Tokenizer {
   }
   std::string text_of(const std::vector<int32_t>& ids) const {
     std::string out;
-    for (const int32_t id : ids) out += piece(vocab(), id);
+    for (const int32_t id : ids) out += piece(vocab(), id, ControlTokens::Shown);
     return out;
   }
 
@@ -123,6 +123,13 @@ TEST(Tokenize, SpacePrefixIsPutWhereItBelongs) {
   EXPECT_EQ(ids(SpacePrefix::WhereMissing, "the<|end|> the<|end|>the"), bare(" the<|end|> the<|end|> the"));
   EXPECT_EQ(ids(SpacePrefix::First, "the<|end|>the"), bare(" the<|end|>the"));
   EXPECT_EQ(ids(SpacePrefix::First, "<|end|>the"), bare("<|end|>the"));
+}
+
+TEST(Tokenize, ControlTokensCanBeHidden) {
+  const Tokenizer tokenizer(vocabulary_of(shipped_model("pico-llama/instruct")));
+  EXPECT_EQ(piece(tokenizer.vocab(), 447, ControlTokens::Shown), "<|eot_id|>");
+  EXPECT_EQ(piece(tokenizer.vocab(), 447, ControlTokens::Hidden), "");
+  EXPECT_EQ(piece(tokenizer.vocab(), 64, ControlTokens::Hidden), "a");
 }
 
 TEST(Tokenize, TextThatIsNotUtf8IsAnError) {

@@ -1,0 +1,72 @@
+#include "gyro/infer/chat.h"
+
+#include <llama.h>
+
+#include <utility>
+
+#include "gyro/base/error.h"
+
+namespace gyro {
+namespace {
+
+std::optional<std::string> text_of(const Vocabulary& vocabulary, const std::optional<int32_t>& id) {
+  return id ? std::optional(std::string(vocabulary.text_of(id))) : std::nullopt;
+}
+
+std::optional<std::string> text_of(const llama_vocab* vocab, llama_token id) {
+  return id == LLAMA_TOKEN_NULL ? std::nullopt : std::optional<std::string>(llama_vocab_get_text(vocab, id));
+}
+
+void take_vocabulary(ChatModel& model, const Vocabulary& vocabulary) {
+  model.context.bos_token = text_of(vocabulary, vocabulary.bos);
+  model.context.eos_token = text_of(vocabulary, vocabulary.eos);
+  model.context.pad_token = text_of(vocabulary, vocabulary.pad);
+  model.context.unk_token = text_of(vocabulary, vocabulary.unk);
+  model.ends = vocabulary.ends;
+  if (!vocabulary.chat_template.empty()) {
+    model.chat_template.emplace(model.loaded.source->path().string(), vocabulary.chat_template);
+  }
+}
+
+// A GGUF file names no list of ends: llama.cpp knows them by their texts.
+void take_gguf(ChatModel& model) {
+  const llama_vocab* vocab = model.loaded.engine.vocab();
+  model.context.bos_token = text_of(vocab, llama_vocab_bos(vocab));
+  model.context.eos_token = text_of(vocab, llama_vocab_eos(vocab));
+  model.context.pad_token = text_of(vocab, llama_vocab_pad(vocab));
+  for (llama_token id = 0; id < llama_vocab_n_tokens(vocab); ++id) {
+    if (llama_vocab_is_eog(vocab, id)) model.ends.push_back(id);
+  }
+  const char* text = llama_model_chat_template(model.loaded.engine.model(), nullptr);
+  if (text != nullptr) model.chat_template.emplace("tokenizer.chat_template", text);
+}
+
+}  // namespace
+
+ChatModel open_chat(LoadedModel loaded) {
+  ChatModel model{std::move(loaded), std::nullopt, {}, {}};
+  if (model.loaded.vocabulary) {
+    take_vocabulary(model, *model.loaded.vocabulary);
+  } else {
+    take_gguf(model);
+  }
+  return model;
+}
+
+std::vector<int32_t> chat_prompt(const ChatModel& model, std::span<const ChatMessage> messages) {
+  if (!model.chat_template) {
+    const auto& source = model.loaded.source;
+    fail({ErrorKind::Input, "raw"}, source ? source->path().string() : "model", "has no chat template");
+  }
+  return tokens_of(model.loaded, model.chat_template->render(messages, model.context), SpecialTokens::None);
+}
+
+std::vector<int32_t> plain_prompt(const ChatModel& model, std::string_view text) {
+  return tokens_of(model.loaded, text, SpecialTokens::AsConfigured);
+}
+
+std::string answer_piece(const ChatModel& model, int32_t id) {
+  return piece(model.loaded.engine.vocab(), id, ControlTokens::Hidden);
+}
+
+}  // namespace gyro

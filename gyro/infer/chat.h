@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gyro/infer/chat_template.h"
+#include "gyro/infer/generate.h"
+#include "gyro/infer/load.h"
+
+namespace gyro {
+
+/// A model as one talks to it.
+struct ChatModel {
+  LoadedModel loaded;
+  std::optional<ChatTemplate> chat_template;  ///< its own, if it has one
+  ChatContext context;                        ///< with its special tokens
+  std::vector<int32_t> ends;                  ///< ascending: the tokens that end an answer
+};
+
+/// Takes what a conversation needs from the model's files, or from its GGUF file. Throws Error naming a template that
+/// is none.
+ChatModel open_chat(LoadedModel loaded);
+
+/// The tokens of a conversation, up to where the model's answer begins. Throws Error naming the model if it has no
+/// template, or with what the template raises.
+std::vector<int32_t> chat_prompt(const ChatModel& model, std::span<const ChatMessage> messages);
+
+/// The tokens of a text to continue as it is, with what the tokenizer puts before text.
+std::vector<int32_t> plain_prompt(const ChatModel& model, std::string_view text);
+
+/// The bytes that a token adds to an answer: none for a control token.
+std::string answer_piece(const ChatModel& model, int32_t id);
+
+}  // namespace gyro
