@@ -66,6 +66,7 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_build_command(app, exit_code);
   add_init_command(app, exit_code);
   add_lora_command(app, exit_code);
+  add_perplexity_command(app, exit_code);
 }
 
 }  // namespace gyro

@@ -1,0 +1,29 @@
+#include "gyro/infer/load.h"
+
+#include <utility>
+
+#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/infer/image_plan.h"
+
+namespace gyro {
+
+LoadedModel load_model(const std::filesystem::path& path, const EngineOptions& options,
+                       const std::optional<std::string>& pre) {
+  if (path.extension() == ".gguf") return {nullptr, std::nullopt, Engine(path, options)};
+  return load_model(std::make_shared<Checkpoint>(path), options, pre);
+}
+
+LoadedModel load_model(std::shared_ptr<const TensorSource> source, const EngineOptions& options,
+                       const std::optional<std::string>& pre) {
+  Vocabulary vocabulary = read_vocabulary(*source, pre, plan_image(*source, options.dtype).vocabulary);
+  EngineOptions with_vocabulary = options;
+  with_vocabulary.vocabulary = &vocabulary;
+  Engine engine(*source, with_vocabulary);
+  return {std::move(source), std::move(vocabulary), std::move(engine)};
+}
+
+std::vector<int32_t> tokens_of(const LoadedModel& model, std::string_view text, SpecialTokens special) {
+  return tokenize(model.engine.vocab(), model.vocabulary ? &*model.vocabulary : nullptr, text, special);
+}
+
+}  // namespace gyro

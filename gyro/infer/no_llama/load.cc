@@ -1,0 +1,33 @@
+#include "gyro/infer/load.h"
+
+#include "gyro/base/error.h"
+#include "gyro/infer/library.h"
+#include "gyro/infer/perplexity.h"
+
+namespace gyro {
+namespace {
+
+[[noreturn]] void refuse() {
+  fail("engine", "{}", infer_library());
+}
+
+}  // namespace
+
+LoadedModel load_model(const std::filesystem::path&, const EngineOptions&, const std::optional<std::string>&) {
+  refuse();
+}
+LoadedModel load_model(std::shared_ptr<const TensorSource>, const EngineOptions&, const std::optional<std::string>&) {
+  refuse();
+}
+std::vector<int32_t> tokens_of(const LoadedModel&, std::string_view, SpecialTokens) {
+  refuse();
+}
+
+double Perplexity::value() const {
+  refuse();
+}
+Perplexity measure_perplexity(Engine&, std::span<const int32_t>, int64_t, const std::function<void(int64_t)>&) {
+  refuse();
+}
+
+}  // namespace gyro
