@@ -52,7 +52,7 @@ class Reference(unittest.TestCase):
         self.assertEqual(self.complete("gyro", ""), {*COMMANDS, "-h", "--help", "--version"})
         self.assertEqual(self.complete("gyro", "bu"), {"build"})
         self.assertEqual(self.complete("gyro", "build", "re"), {"replace", "restore"})
-        self.assertEqual(self.complete("gyro", "build", "restore", "pico-q"), {"pico-qwen2", "pico-qwen3moe"})
+        self.assertEqual(self.complete("gyro", "build", "restore", "pico-q"), {"pico-qwen2", "pico-qwen3", "pico-qwen3moe"})
         self.assertEqual(self.complete("gyro", "diff", "--device", "c"), {"cpu", "cuda"})
         self.assertEqual(self.complete("gyro", "diff", "--out", "pico-l"), {"pico-llama"})
         self.assertEqual(self.complete("gyro", "diff", "--seed", ""), set())
