@@ -113,7 +113,7 @@ struct Engine::State {
   Weights weights;
   TapReader reader;
 
-  explicit State(EngineOptions of) : options(std::move(of)) {
+  explicit State(const EngineOptions& of) : options(of) {
     if (options.threads <= 0) options.threads = available_processors();
     ggml_threadpool_params params = ggml_threadpool_params_default(options.threads);
     pool.reset(ggml_threadpool_new(&params));

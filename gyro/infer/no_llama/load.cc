@@ -2,6 +2,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/infer/library.h"
+#include "gyro/infer/perplexity.h"
 
 namespace gyro {
 namespace {
@@ -19,6 +20,13 @@ LoadedModel load_model(std::shared_ptr<const TensorSource>, const EngineOptions&
   refuse();
 }
 std::vector<int32_t> tokens_of(const LoadedModel&, std::string_view, SpecialTokens) {
+  refuse();
+}
+
+double Perplexity::value() const {
+  refuse();
+}
+Perplexity measure_perplexity(Engine&, std::span<const int32_t>, int64_t, const std::function<void(int64_t)>&) {
   refuse();
 }
 
