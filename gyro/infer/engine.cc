@@ -357,6 +357,9 @@ int64_t Engine::vocabulary() const {
 int64_t Engine::context() const {
   return state_->most_positions();
 }
+int Engine::threads() const {
+  return state_->options.threads;
+}
 bool Engine::on_gpu() const {
   return state_->options.on_gpu;
 }

@@ -85,6 +85,7 @@ class Engine {
   int64_t width() const;
   int64_t vocabulary() const;  ///< logits of a position
   int64_t context() const;     ///< most positions
+  int threads() const;
   bool on_gpu() const;         ///< whether layers are on GPUs
   const llama_model* model() const;
   const llama_vocab* vocab() const;

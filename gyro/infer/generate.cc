@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "gyro/base/error.h"
+#include "gyro/base/parallel.h"
 #include "gyro/infer/llama_log.h"
 
 namespace gyro {
@@ -22,6 +23,7 @@ constexpr int kMostSlots = 250;         // llama.cpp takes 256 sequences
 constexpr size_t kPiece = 512;          // tokens of a prompt computed at once
 constexpr size_t kShortestPrefix = 16;  // below, copying is not worth it
 constexpr int64_t kCells = 256;         // the cache's length is a multiple
+constexpr size_t kManyLogits = 1 << 20;
 
 struct Batch {
   explicit Batch(size_t size) : batch(llama_batch_init(static_cast<int32_t>(size), 0, 1)) {}
@@ -79,6 +81,11 @@ int64_t positions_needed(const Engine& engine, std::span<const GeneratePrompt> p
 struct Slot {
   size_t prompt = 0;
   size_t positions = 0;  // in the cache
+};
+
+struct Choice {
+  int32_t id = 0;
+  double log_probability = 0;
 };
 
 class Run {
@@ -147,18 +154,24 @@ class Run {
     }
   }
 
+  std::span<const float> logits(int32_t row) {
+    return {llama_get_logits_ith(context_.get(), row), static_cast<size_t>(engine_.vocabulary())};
+  }
+
+  Choice choose(const Slot& slot, std::span<const float> logits) const {
+    const size_t step = out_.texts[slot.prompt].ids.size();
+    const int32_t id = sample(logits, options_.sampler, prompts_[slot.prompt].stream, step);
+    return {id, options_.log_probabilities ? log_probability(logits, id) : 0};
+  }
+
   // Takes the token that follows; whether the text goes on.
-  bool take(const Slot& slot, int32_t row) {
-    const GeneratePrompt& prompt = prompts_[slot.prompt];
+  bool take(const Slot& slot, const Choice& choice) {
     Generation& text = out_.texts[slot.prompt];
-    const float* logits = llama_get_logits_ith(context_.get(), row);
-    const std::span<const float> all(logits, static_cast<size_t>(engine_.vocabulary()));
-    const int32_t id = sample(all, options_.sampler, prompt.stream, text.ids.size());
-    text.ids.push_back(id);
-    if (options_.log_probabilities) text.log_probabilities.push_back(log_probability(all, id));
+    text.ids.push_back(choice.id);
+    if (options_.log_probabilities) text.log_probabilities.push_back(choice.log_probability);
     ++out_.new_tokens;
-    const bool more = !sink_ || sink_(slot.prompt, id);
-    if (std::ranges::binary_search(ends_, id)) {
+    const bool more = !sink_ || sink_(slot.prompt, choice.id);
+    if (std::ranges::binary_search(ends_, choice.id)) {
       text.finish = Finish::End;
     } else if (!more) {
       text.finish = Finish::Stopped;
@@ -181,7 +194,7 @@ class Run {
       remove(sequence);
       if (prefix_ > 0) copy(prefix_sequence(), sequence);
       compute(ids.subspan(prefix_), prefix_, sequence, true);
-      if (take(slot, -1)) return true;
+      if (take(slot, choose(slot, logits(-1)))) return true;
     }
     remove(sequence);
     return false;
@@ -194,6 +207,19 @@ class Run {
       if (start_next(active_.size(), slot)) active_.push_back(slot);
     }
     return !active_.empty();
+  }
+
+  // Of all texts in work; on threads where that is more work than starting them.
+  std::vector<Choice> choose_all() {
+    std::vector<std::span<const float>> rows;
+    for (size_t i = 0; i < active_.size(); ++i) rows.push_back(logits(static_cast<int32_t>(i)));
+    std::vector<Choice> choices(rows.size());
+    const bool large = rows.size() * rows.front().size() >= kManyLogits;
+    parallel_for(static_cast<int>(rows.size()), large ? engine_.threads() : 1, [&](int i) {
+      const auto at = static_cast<size_t>(i);
+      choices[at] = choose(active_[at], rows[at]);
+    });
+    return choices;
   }
 
   // One token of each text in work.
@@ -209,8 +235,9 @@ class Run {
       batch_.add(0, 0, 1, true);
     }
     decode();
+    const std::vector<Choice> choices = choose_all();
     std::vector<bool> goes_on(active_.size());
-    for (size_t i = 0; i < active_.size(); ++i) goes_on[i] = take(active_[i], static_cast<int32_t>(i));
+    for (size_t i = 0; i < active_.size(); ++i) goes_on[i] = take(active_[i], choices[i]);
     for (size_t i = active_.size(); i-- > 0;) {
       if (!goes_on[i]) replace(i);
     }

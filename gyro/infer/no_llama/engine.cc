@@ -54,6 +54,9 @@ int64_t Engine::vocabulary() const {
 int64_t Engine::context() const {
   refuse();
 }
+int Engine::threads() const {
+  refuse();
+}
 bool Engine::on_gpu() const {
   refuse();
 }
