@@ -100,6 +100,14 @@ bool same_layout(const ImagePlan& a, const ImagePlan& b) {
          std::equal(a.tensors.begin(), a.tensors.end(), b.tensors.begin(), b.tensors.end(), same);
 }
 
+// For logits that are F32's, and rows of attention that can be read.
+llama_context_params exact_parameters() {
+  llama_context_params params = llama_context_default_params();
+  params.type_k = params.type_v = GGML_TYPE_F32;
+  params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  return params;
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -132,7 +140,7 @@ struct Engine::State {
 };
 
 Context Engine::State::make_context(int64_t positions, ggml_backend_sched_eval_callback callback, void* data) const {
-  llama_context_params params = llama_context_default_params();
+  llama_context_params params = exact_parameters();
   params.n_ctx = static_cast<uint32_t>(positions);
   params.n_batch = params.n_ubatch = static_cast<uint32_t>(std::min(positions, kPiece));
   params.n_seq_max = 1;
@@ -144,8 +152,6 @@ Context Engine::State::make_context(int64_t positions, ggml_backend_sched_eval_c
 /// With what is the same for all contexts.
 Context Engine::State::make_context(llama_context_params params) const {
   params.n_threads = params.n_threads_batch = options.threads;
-  params.type_k = params.type_v = GGML_TYPE_F32;
-  params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.swa_full = true;  // so that cells are positions, for the taps
   params.no_perf = true;
   if (plan.parameters.rope.kind == RopeScaling::Kind::Yarn) {
@@ -365,7 +371,10 @@ bool Engine::on_gpu() const {
 }
 
 Engine::ContextPointer Engine::make_context(int64_t positions, int64_t sequences, int64_t batch) const {
-  llama_context_params params = llama_context_default_params();
+  // On a GPU a cache in F16 and fused attention are twice as fast, and round less than a 16-bit model's products do.
+  const auto is_short = [](const ImageTensor& tensor) { return tensor.dtype != DType::F32; };
+  const bool halves = on_gpu() && std::ranges::any_of(state_->plan.tensors, is_short);
+  llama_context_params params = halves ? llama_context_default_params() : exact_parameters();
   params.n_ctx = static_cast<uint32_t>(positions * sequences);
   params.n_batch = params.n_ubatch = static_cast<uint32_t>(batch);
   params.n_seq_max = static_cast<uint32_t>(sequences);

@@ -86,14 +86,14 @@ class Engine {
   int64_t vocabulary() const;  ///< logits of a position
   int64_t context() const;     ///< most positions
   int threads() const;
-  bool on_gpu() const;         ///< whether layers are on GPUs
+  bool on_gpu() const;  ///< whether layers are on GPUs
   const llama_model* model() const;
   const llama_vocab* vocab() const;
 
   using ContextPointer = std::unique_ptr<llama_context, void (*)(llama_context*)>;
   /// An empty context of its own for up to `sequences` texts of `positions` each, and `batch` tokens at once; each text
-  /// has a stream of the cache to itself. It lives no longer than the engine, whose threads it takes. Throws Error:
-  /// `memory`.
+  /// has a stream of the cache to itself, in F32; in F16, with fused attention, for a 16-bit model on GPUs. It lives no
+  /// longer than the engine, whose threads it takes. Throws Error: `memory`.
   ContextPointer make_context(int64_t positions, int64_t sequences, int64_t batch) const;
 
  private:
