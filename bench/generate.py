@@ -5,7 +5,7 @@
                     [--bench build/bench/bin/generate_bench] [--python .venv-reference/bin/python]
 
 Each side loads its model once a round, is not timed for that, and continues the same token ids greedily: "fixed" --tokens new
-tokens of every prompt whatever they are, "natural" up to the model's end tokens. transformers gets one left-padded batch of all
+tokens of every prompt (transformers forbids end tokens there), "natural" up to the model's end tokens. transformers gets one left-padded batch of all
 prompts, in float32 and in bfloat16; the faster one counts. Gyro runs as many slots as there are prompts. "bare" is a loop of
 llama_decode without sampling, with the cache in F16 and flash attention, as llama.cpp's batched benchmark runs it. Rates are
 new tokens a second, prompts included in the time. The first tokens of both sides are compared, as far as they agree."""

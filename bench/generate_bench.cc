@@ -66,11 +66,13 @@ nlohmann::json timed(const Engine& engine, const std::vector<GeneratePrompt>& pr
 // Steps of one token a sequence after prompts of one length, logits left where they are.
 nlohmann::json bare(const Engine& engine, int64_t prompt, const Arguments& arguments) {
   const int32_t sequences = arguments.slots;
+  const auto start = std::chrono::steady_clock::now();
   llama_context_params params = llama_context_default_params();
   params.n_seq_max = static_cast<uint32_t>(sequences);
   params.n_ctx = static_cast<uint32_t>((prompt + arguments.tokens + 255) / 256 * 256 * sequences);
   params.n_threads = params.n_threads_batch = arguments.threads;
   llama_context* context = llama_init_from_model(const_cast<llama_model*>(engine.model()), params);
+  if (context == nullptr) throw std::runtime_error("llama.cpp makes no context of so many slots");
   llama_batch batch = llama_batch_init(std::max<int32_t>(sequences, static_cast<int32_t>(prompt)), 0, 1);
   const auto add = [&](int32_t sequence, int64_t position, bool output) {
     const int32_t i = batch.n_tokens++;
@@ -80,7 +82,6 @@ nlohmann::json bare(const Engine& engine, int64_t prompt, const Arguments& argum
     batch.seq_id[i][0] = sequence;
     batch.logits[i] = static_cast<int8_t>(output);
   };
-  const auto start = std::chrono::steady_clock::now();
   for (int32_t s = 0; s < sequences; ++s) {
     batch.n_tokens = 0;
     for (int64_t i = 0; i < prompt; ++i) add(s, i, i + 1 == prompt);
@@ -125,6 +126,7 @@ int main(int argc, char** argv) {
   const std::vector<GeneratePrompt> prompts = read_prompts(arguments, vocabulary, engine);
   int64_t length = 0;
   for (const GeneratePrompt& prompt : prompts) length += static_cast<int64_t>(prompt.ids.size());
+  if (prompts.empty()) throw std::runtime_error(arguments.questions + ": no questions");
   const auto mean = length / static_cast<int64_t>(prompts.size());
   nlohmann::json out = {{"load_seconds", load}, {"prompt_length", mean}};
   std::vector<std::vector<int32_t>> ids;

@@ -5,6 +5,7 @@
 
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "gyro/base/error.h"
@@ -55,6 +56,12 @@ std::string answer(const ChatModel& model, std::vector<int32_t> ids, uint64_t tu
   return text;
 }
 
+// A text that was cut within a character, or that has bytes of none, with U+FFFD for them.
+std::string as_utf8(const std::string& text) {
+  using Json = nlohmann::json;
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 // One turn a line of standard input, until it ends.
 int converse(const ChatModel& model, const ChatArguments& arguments, std::vector<ChatMessage> messages) {
   const bool asks = isatty(STDIN_FILENO) != 0;
@@ -64,7 +71,7 @@ int converse(const ChatModel& model, const ChatArguments& arguments, std::vector
     if (!std::getline(std::cin, line)) break;
     if (line.empty()) continue;
     messages.push_back({"user", line});
-    messages.push_back({"assistant", answer(model, chat_prompt(model, messages), turn, arguments)});
+    messages.push_back({"assistant", as_utf8(answer(model, chat_prompt(model, messages), turn, arguments))});
   }
   return interrupted() ? report_interruption(kNothingWritten) : kDone;
 }
@@ -95,7 +102,8 @@ void add_chat_command(CLI::App& app, int& exit_code) {
                                      "Answer this and end; without it, each line of standard input is a turn");
   command->add_option("--system", arguments->system, "System prompt")->type_name("TEXT");
   command->add_flag("--raw", arguments->raw, "Continue the prompt as it is, without the model's chat template")
-      ->needs(prompt);
+      ->needs(prompt)
+      ->excludes("--system");
   command->add_option("--temp", arguments->sampler.temperature, "Temperature; 0 takes the likeliest token")
       ->check(number_from(0, 100))
       ->capture_default_str();

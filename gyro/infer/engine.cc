@@ -42,7 +42,7 @@ llama_model_params model_params(const EngineOptions& options, llama_load_mode mo
 
 [[noreturn]] void fail_loading(const std::string& subject) {
   const std::string problem = llama_problem();
-  const bool memory = problem.find("alloc") != std::string::npos;
+  const bool memory = problem.find("to allocate") != std::string::npos;
   if (memory) fail(ErrorKind::Memory, "memory", "not enough for {} ({})", subject, problem);
   fail(subject, "llama.cpp does not load it: {}", problem.empty() ? "it does not say why" : problem);
 }
@@ -59,6 +59,16 @@ void check_memory(const std::string& subject, const ImagePlan& plan) {
   if (bytes > available) {
     fail(ErrorKind::Memory, "memory", "{} takes {} MB, and {} MB are left", subject, bytes >> 20, available >> 20);
   }
+}
+
+// llama.cpp takes its cache from a system that promises more than it has.
+void check_cache(const llama_context_params& params, const ModelConfig& sizes) {
+  const double bytes = 2.0 * static_cast<double>(ggml_type_size(params.type_k)) * params.n_ctx *
+                       static_cast<double>(sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_dim);
+  const size_t available = process_limits().available;
+  if (bytes <= static_cast<double>(available)) return;
+  fail(ErrorKind::Memory, "memory", "the cache of {} positions takes {:.0f} MB, and {} MB are left", params.n_ctx,
+       bytes / (1 << 20), available >> 20);
 }
 
 /// Notes the weights that a decode uses; nothing is read.
@@ -96,7 +106,7 @@ bool same_layout(const ImagePlan& a, const ImagePlan& b) {
   const auto same = [](const ImageTensor& x, const ImageTensor& y) {
     return x.name == y.name && x.shape == y.shape && x.dtype == y.dtype && x.values == y.values;
   };
-  return a.architecture == b.architecture &&
+  return a.architecture == b.architecture && same_arithmetic(a.parameters, b.parameters) &&
          std::equal(a.tensors.begin(), a.tensors.end(), b.tensors.begin(), b.tensors.end(), same);
 }
 
@@ -158,6 +168,7 @@ Context Engine::State::make_context(llama_context_params params) const {
     params.yarn_beta_fast = static_cast<float>(plan.parameters.rope.beta_fast);
     params.yarn_beta_slow = static_cast<float>(plan.parameters.rope.beta_slow);
   }
+  check_cache(params, plan.parameters.sizes);
   start_llama();
   Context made(llama_init_from_model(model.get(), params), llama_free);
   if (!made) {
@@ -206,7 +217,7 @@ void Engine::State::check_prompt(std::span<const int32_t> ids, int64_t beyond) c
     if (id < 0 || id >= vocabulary) fail("prompt", "token {} is none of the model's {}", id, vocabulary);
   }
   const auto size = static_cast<int64_t>(ids.size());
-  if (size + beyond <= most_positions()) return;
+  if (size <= most_positions() - beyond) return;
   const std::string with = beyond > 0 ? fmt::format(" with {} to come", beyond) : "";
   fail({ErrorKind::Input, "context"}, "prompt", "has {} tokens{}, and the context {} positions", size, with,
        most_positions());
@@ -288,7 +299,7 @@ Engine::~Engine() = default;
 void Engine::swap(const TensorSource& source) {
   const ImagePlan plan = plan_image(source, state_->options.dtype);
   if (state_->weights.empty() || !same_layout(plan, state_->plan)) {
-    fail(source.path().string(), "is not of the shape and dtype of the model that is loaded");
+    fail(source.path().string(), "is not of the shape, dtype and hyperparameters of the model that is loaded");
   }
   state_->set_weights(source, plan);
 }
@@ -372,6 +383,9 @@ bool Engine::on_gpu() const {
 
 Engine::ContextPointer Engine::make_context(int64_t positions, int64_t sequences, int64_t batch) const {
   // On a GPU a cache in F16 and fused attention are twice as fast, and round less than a 16-bit model's products do.
+  if (positions > std::numeric_limits<uint32_t>::max() / sequences) {
+    fail(ErrorKind::Memory, "memory", "{} texts of {} positions are more than llama.cpp counts", sequences, positions);
+  }
   const auto is_short = [](const ImageTensor& tensor) { return tensor.dtype != DType::F32; };
   const bool halves = on_gpu() && std::ranges::any_of(state_->plan.tensors, is_short);
   llama_context_params params = halves ? llama_context_default_params() : exact_parameters();

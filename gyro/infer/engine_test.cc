@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "gyro/base/error.h"
+#include "gyro/base/file.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/overlay.h"
 #include "gyro/checkpoint/test_util.h"
@@ -155,9 +156,16 @@ TEST(Engine, SaysWhatItDoesNotRun) {
             "taps: positions 3 to 3 of a prompt of 3");
   const Checkpoint other(model("pico-llama") / "base");
   EXPECT_EQ(error_of([&] { engine.swap(other); }),
-            other.path().string() + ": is not of the shape and dtype of the model that is loaded");
+            other.path().string() + ": is not of the shape, dtype and hyperparameters of the model that is loaded");
   EXPECT_EQ(error_of([&] { Engine("nowhere.gguf"); }), "nowhere.gguf: is no file");
   const TempDir dir;
+  fs::copy(model("pico-qwen2") / "base", dir / "turned");  // the same weights, rotated by other angles
+  std::string config = read_file(dir / "turned" / "config.json", 1 << 16);
+  const std::string theta = "\"rope_theta\": 10000.0";
+  ASSERT_NE(config.find(theta), std::string::npos);
+  config.replace(config.find(theta), theta.size(), "\"rope_theta\": 500000.0");
+  std::ofstream(dir / "turned" / "config.json") << config;
+  EXPECT_NE(error_of([&] { engine.swap(Checkpoint(dir / "turned")); }).find("hyperparameters"), std::string::npos);
   std::ofstream(dir / "text.gguf") << "no GGUF file";
   EXPECT_NE(error_of([&] { Engine(dir / "text.gguf"); }).find("text.gguf: llama.cpp does not load it: "),
             std::string::npos);

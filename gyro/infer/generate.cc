@@ -74,7 +74,7 @@ void check_prompts(const Engine& engine, std::span<const GeneratePrompt> prompts
 int64_t positions_needed(const Engine& engine, std::span<const GeneratePrompt> prompts, int64_t max_tokens) {
   int64_t longest = 0;
   for (const GeneratePrompt& prompt : prompts) longest = std::max(longest, static_cast<int64_t>(prompt.ids.size()));
-  return std::min(longest + max_tokens, engine.context());
+  return max_tokens >= engine.context() - longest ? engine.context() : longest + max_tokens;
 }
 
 // A text in work: its sequence is its place among those that are.

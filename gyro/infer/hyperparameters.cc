@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
@@ -132,6 +133,15 @@ void read_windows(const Section& config, Hyperparameters& out) {
 }
 
 }  // namespace
+
+bool same_arithmetic(const Hyperparameters& a, const Hyperparameters& b) {
+  const auto all = [](const Hyperparameters& h) {
+    return std::tie(h.norm_epsilon, h.rope_theta, h.local_rope_theta, h.rope, h.rope_dimensions, h.window, h.sliding,
+                    h.attention_soft_cap, h.logit_soft_cap, h.query_scalar, h.experts_used, h.normalise_experts,
+                    h.activation);
+  };
+  return all(a) == all(b);
+}
 
 Hyperparameters read_hyperparameters(const TensorSource& source) {
   const Section config = language_model(source);

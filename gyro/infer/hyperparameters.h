@@ -19,6 +19,8 @@ struct RopeScaling {
   double beta_fast = 32, beta_slow = 1;              ///< Yarn
   std::optional<double> attention_factor;            ///< Yarn: 0.1 ln(factor) + 1 if not given
   int64_t original_context = 0;                      ///< Llama3 and Yarn: positions before scaling
+
+  bool operator==(const RopeScaling&) const = default;
 };
 
 /// What runs a model besides its weights: config.json with what transformers supplies where it is silent.
@@ -38,6 +40,9 @@ struct Hyperparameters {
   bool normalise_experts = false;  ///< the chosen experts' weights sum to 1
   std::string activation;          ///< "silu", "gelu_pytorch_tanh", ...
 };
+
+/// Whether the same weights give the same under both: all but the sizes and how long a context may be.
+bool same_arithmetic(const Hyperparameters& a, const Hyperparameters& b);
 
 /// Reads the config.json of `source`. Throws Error naming it for what is missing, wrongly typed, or not run by this
 /// engine (a kind of rope_scaling other than those above).

@@ -48,6 +48,9 @@ bool Planning::add(const std::string& tensor, std::string image, Change change, 
   if (!dtype_is_float(entry->dtype) || entry->shape.empty()) {
     fail(subject, "{} is {}, and no floating-point tensor", tensor, dtype_name(entry->dtype));
   }
+  if (entry->shape.size() > 2) {
+    fail(subject, "{} has {} dimensions, and none of these has more than 2", tensor, entry->shape.size());
+  }
   used.insert(tensor);
   ImageTensor made{.name = std::move(image), .shape = entry->shape, .dtype = as_matrix ? dtype : DType::F32};
   made.tensors = {tensor};

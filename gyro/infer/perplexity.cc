@@ -4,20 +4,9 @@
 #include <cmath>
 
 #include "gyro/base/error.h"
+#include "gyro/infer/sampler.h"
 
 namespace gyro {
-namespace {
-
-/// −ln softmax(logits)[token].
-double negative_log_probability(std::span<const float> logits, int32_t token) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-  return largest + std::log(sum) - static_cast<double>(logits[static_cast<size_t>(token)]);
-}
-
-}  // namespace
-
 double Perplexity::value() const {
   return std::exp(nll);
 }
@@ -37,8 +26,9 @@ Perplexity measure_perplexity(Engine& engine, std::span<const int32_t> ids, int6
     const auto window = ids.subspan(static_cast<size_t>(first), static_cast<size_t>(size));
     engine.forward(window, LogitRows::All, [&](int64_t position, std::span<const float> logits) {
       const auto next = static_cast<size_t>(position + 1);
-      if (next < window.size()) sum += negative_log_probability(logits, window[next]);
+      if (next < window.size()) sum -= log_probability(logits, window[next]);
     });
+    if (!std::isfinite(sum)) fail(ErrorKind::Input, "model", "its logits are not finite numbers");
     out.predicted += size - 1;
     if (done) done(first + size);
   }

@@ -3,6 +3,7 @@
 with its null, its choices, what the keyboard reaches."""
 
 import math
+import re
 import time
 import unittest
 
@@ -211,7 +212,7 @@ class Report(PageTest):
             np.array(found["y"], float), [over_null(m, "nf_robust") for m in RESULT.matrices(0, "W_Q")], rtol=1e-5
         )
         text = self.browser.run("return document.querySelector('#composite .plot').textContent")
-        self.assertEqual(text.count("noise: max"), 7 * 2)
+        self.assertEqual(len(re.findall(r"max [\d.]+, NF [\d.]+noise: [\d.]+, [\d.]+", text)), 7 * 2)
 
     def test_overview_and_size(self):
         types = RESULT.types(0)

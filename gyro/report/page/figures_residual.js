@@ -105,10 +105,10 @@ const compositeContext = (context) => ({
   state: {...context.state, values: "relative", range: "own", measure: "robust", scale: "over", matrix: "3"}
 });
 
-// I_orth of a block in numbers, and noise's.
+// I_orth of a block in numbers, and noise's: the same ones, without their names, which a narrow panel has no room for.
 function besideNoise({comparison, site, size, get}) {
   const text = (values) => cornerText(values, 3, size), noise = comparison.noise?.corner(site);
-  return text(get("i_orth")) + (noise ? `<br>noise: ${text(noise.get("i_orth"))}` : "");
+  return text(get("i_orth")) + (noise ? `<br>noise: ${text(noise.get("i_orth")).replace(/max |NF /g, "")}` : "");
 }
 
 function compositeRows(outer) {
