@@ -16,6 +16,7 @@ namespace {
 LoadedModel load_model(const std::filesystem::path&, const EngineOptions&, const std::optional<std::string>&) {
   refuse();
 }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as it is declared
 LoadedModel load_model(std::shared_ptr<const TensorSource>, const EngineOptions&, const std::optional<std::string>&) {
   refuse();
 }
