@@ -10,6 +10,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/engine_options.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 
@@ -17,10 +18,10 @@ namespace gyro {
 namespace {
 
 struct ChatArguments {
-  std::string model, system, dtype = "f32", device = "cpu", pre;
+  EngineArguments engine;
+  std::string system;
   std::optional<std::string> prompt;
   bool raw = false;
-  int threads = 0;
   int64_t max_tokens = 1024;
   SamplerOptions sampler;
 };
@@ -77,12 +78,7 @@ int converse(const ChatModel& model, const ChatArguments& arguments, std::vector
 }
 
 int run(const ChatArguments& arguments) {
-  EngineOptions options;
-  options.dtype = parse_dtype(arguments.dtype);
-  options.threads = arguments.threads;
-  options.on_gpu = arguments.device == "cuda";
-  const std::optional<std::string> pre = arguments.pre.empty() ? std::nullopt : std::optional(arguments.pre);
-  const ChatModel model = open_chat(load_model(arguments.model, options, pre));
+  const ChatModel model = open_chat(load_model(arguments.engine));
   catch_interrupts(kNothingWritten);
   std::vector<ChatMessage> messages;
   if (!arguments.system.empty()) messages.push_back({"system", arguments.system});
@@ -97,7 +93,7 @@ int run(const ChatArguments& arguments) {
 void add_chat_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("chat", "Talk to a model, or have it continue a text");
   auto arguments = std::make_shared<ChatArguments>();
-  command->add_option("MODEL", arguments->model, "Folder of a checkpoint, or a .gguf file")->required();
+  command->add_option("MODEL", arguments->engine.model, "Folder of a checkpoint, or a .gguf file")->required();
   auto* prompt = command->add_option("-p,--prompt", arguments->prompt,
                                      "Answer this and end; without it, each line of standard input is a turn");
   command->add_option("--system", arguments->system, "System prompt")->type_name("TEXT");
@@ -114,15 +110,7 @@ void add_chat_command(CLI::App& app, int& exit_code) {
   command->add_option("-n,--max-tokens", arguments->max_tokens, "Most tokens of an answer")
       ->check(whole_number_from(1, int64_t{1} << 30))
       ->capture_default_str();
-  command->add_option("--dtype", arguments->dtype, "What a checkpoint's weights are run in: f32, bf16, f16, keep")
-      ->capture_default_str();
-  command->add_option("--pre", arguments->pre, "llama.cpp's name of the pre-tokenizer, if it is not recognised")
-      ->type_name("NAME");
-  command->add_option("--device", arguments->device, "Where to run")
-      ->check(one_of({"cpu", "cuda"}))
-      ->capture_default_str();
-  command->add_option("-t,--threads", arguments->threads, "Threads [all processors]")
-      ->check(whole_number_from(1, 4096));
+  add_engine_options(*command, arguments->engine);
   command->footer(
       "Examples:\n"
       "  gyro chat instruct -p 'How many eggs are a dozen?'\n"

@@ -10,9 +10,9 @@
 #include "gyro/base/file.h"
 #include "gyro/base/progress.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/engine_options.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/progress.h"
-#include "gyro/infer/load.h"
 
 namespace gyro {
 namespace {
@@ -21,17 +21,17 @@ constexpr int64_t kUsualContext = 2048;
 constexpr size_t kTextLimit = size_t{1} << 30;
 
 struct PerplexityArguments {
-  std::string model, text, dtype = "f32", device = "cpu", pre;
+  EngineArguments engine;
+  std::string text;
   int64_t context = 0;
-  int threads = 0;
   bool json = false, quiet = false;
 };
 
 void print_result(const Perplexity& result, size_t tokens, const PerplexityArguments& arguments) {
   if (arguments.json) {
     const nlohmann::ordered_json json = {
-        {"model", arguments.model},      {"text", arguments.text},    {"tokens", tokens},
-        {"predicted", result.predicted}, {"context", result.context}, {"nll", result.nll},
+        {"model", arguments.engine.model}, {"text", arguments.text},    {"tokens", tokens},
+        {"predicted", result.predicted},   {"context", result.context}, {"nll", result.nll},
         {"perplexity", result.value()}};
     fmt::print("{}\n", json.dump(2));
     return;
@@ -43,12 +43,7 @@ void print_result(const Perplexity& result, size_t tokens, const PerplexityArgum
 
 int run(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.text, kTextLimit);
-  EngineOptions options;
-  options.dtype = parse_dtype(arguments.dtype);
-  options.threads = arguments.threads;
-  options.on_gpu = arguments.device == "cuda";
-  LoadedModel model =
-      load_model(arguments.model, options, arguments.pre.empty() ? std::nullopt : std::optional(arguments.pre));
+  LoadedModel model = load_model(arguments.engine);
   const std::vector<int32_t> ids = tokens_of(model, text, SpecialTokens::AsConfigured);
   const int64_t context = arguments.context > 0 ? arguments.context : std::min(kUsualContext, model.engine.context());
   const auto total = static_cast<int64_t>(ids.size());
@@ -72,20 +67,13 @@ int run(const PerplexityArguments& arguments) {
 void add_perplexity_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("perplexity", "How well a model predicts a text");
   auto arguments = std::make_shared<PerplexityArguments>();
-  command->add_option("MODEL", arguments->model, "Folder of a checkpoint, or a .gguf file")
+  command->add_option("MODEL", arguments->engine.model, "Folder of a checkpoint, or a .gguf file")
       ->required()
       ->type_name("PATH");
   command->add_option("--text", arguments->text, "The text, UTF-8")->required()->type_name("FILE");
   command->add_option("--context", arguments->context, "Tokens of a window [2048, or the model's positions if fewer]")
       ->check(whole_number_from(2, int64_t{1} << 30));
-  command->add_option("--dtype", arguments->dtype, "What a checkpoint's weights are run in: f32, bf16, f16, keep")
-      ->capture_default_str();
-  command->add_option("--pre", arguments->pre, "llama.cpp's name of the pre-tokenizer, if it is not recognised")
-      ->type_name("NAME");
-  command->add_option("--device", arguments->device, "Where to run")
-      ->check(one_of({"cpu", "cuda"}))
-      ->capture_default_str();
-  command->add_option("--threads", arguments->threads, "Threads [all processors]")->check(whole_number_from(1, 4096));
+  add_engine_options(*command, arguments->engine);
   command->add_flag("--json", arguments->json, "Print the result as JSON");
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
   command->footer(

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "gyro/infer/load.h"
+
+namespace gyro {
+
+/// How a command that runs a model is asked to.
+struct EngineArguments {
+  std::string model, dtype = "f32", device = "cpu", pre;
+  int threads = 0;
+};
+
+/// Adds --dtype, --pre, --device and --threads.
+void add_engine_options(CLI::App& command, EngineArguments& arguments);
+
+/// Loads `model` as the options say. Throws CLI::ValidationError, and Error as load_model does.
+LoadedModel load_model(const EngineArguments& arguments);
+
+}  // namespace gyro
