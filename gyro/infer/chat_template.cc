@@ -25,7 +25,7 @@ std::string template_of_list(const JsonFields& config) {
   constexpr const char* kKey = "chat_template";
   const JsonFields::Json& list = *config.find(kKey);
   for (size_t i = 0; i < list.size(); ++i) {
-    const JsonFields entry(config.subject(), fmt::format("{}[{}]", kKey, i), list[i]);
+    const JsonFields entry = config.element(kKey, i);
     if (entry.string("name") == "default") return entry.string("template");
   }
   config.fail_at(kKey, "has no template named default");

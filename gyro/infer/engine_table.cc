@@ -1,6 +1,7 @@
 #include "gyro/infer/engine_table.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 
@@ -33,16 +34,13 @@ constexpr LayerRow kQwen[] = {
     {"mlp.gate.weight", "ffn_gate_inp.weight"},
 };
 // GLM's norm behind attention is the one before the MLP.
-constexpr LayerRow kQwenAsGlm[] = {
-    {"input_layernorm.weight", "attn_norm.weight", Norm},
-    {"self_attn.q_proj.bias", "attn_q.bias", QueryHeads},
-    {"self_attn.k_proj.bias", "attn_k.bias", KeyHeads},
-    {"self_attn.v_proj.bias", "attn_v.bias"},
-    {"self_attn.q_norm.weight", "attn_q_norm.weight", Norm},
-    {"self_attn.k_norm.weight", "attn_k_norm.weight", Norm},
-    {"post_attention_layernorm.weight", "post_attention_norm.weight", Norm},
-    {"mlp.gate.weight", "ffn_gate_inp.weight"},
-};
+constexpr auto kQwenAsGlm = [] {
+  auto rows = std::to_array(kQwen);
+  for (LayerRow& row : rows) {
+    if (row.image == "ffn_norm.weight") row.image = "post_attention_norm.weight";
+  }
+  return rows;
+}();
 constexpr LayerRow kPlain[] = {
     {"input_layernorm.weight", "attn_norm.weight", Norm},
     {"post_attention_layernorm.weight", "ffn_norm.weight", Norm},

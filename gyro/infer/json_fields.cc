@@ -62,6 +62,10 @@ const JsonFields::Json& JsonFields::array(std::string_view key) const {
   return value;
 }
 
+JsonFields JsonFields::element(std::string_view key, size_t i) const {
+  return JsonFields(subject_, fmt::format("{}[{}]", name_of(key), i), array(key)[i]);
+}
+
 std::optional<JsonFields> JsonFields::object(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;

@@ -35,6 +35,8 @@ class JsonFields {
   int64_t integer(std::string_view key, int64_t limit) const;
   const Json& array(std::string_view key) const;
   std::optional<JsonFields> object(std::string_view key) const;
+  /// The object that is element `i` of the array `key`, which has as many.
+  JsonFields element(std::string_view key, size_t i) const;
 
   template <typename... Args>
   [[noreturn]] void fail_at(std::string_view key, fmt::format_string<Args...> format, Args&&... args) const {

@@ -136,10 +136,8 @@ void add_metaspace(PreTokenizer& out, const JsonFields& step) {
 void add(PreTokenizer& out, const JsonFields& step) {
   const std::string type = step.string("type");
   if (type == "Sequence") {
-    const Json& steps = step.array("pretokenizers");
-    for (size_t i = 0; i < steps.size(); ++i) {
-      add(out, JsonFields(step.subject(), fmt::format("{}[{}]", step.name_of("pretokenizers"), i), steps[i]));
-    }
+    const size_t steps = step.array("pretokenizers").size();
+    for (size_t i = 0; i < steps; ++i) add(out, step.element("pretokenizers", i));
   } else if (type == "Split") {
     add_split(out, step);
   } else if (type == "Digits") {

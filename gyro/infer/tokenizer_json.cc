@@ -27,10 +27,8 @@ struct Normalizer {
 void add_normalizer(Normalizer& out, const JsonFields& step) {
   const std::string type = step.string("type");
   if (type == "Sequence") {
-    const Json& steps = step.array("normalizers");
-    for (size_t i = 0; i < steps.size(); ++i) {
-      add_normalizer(out, JsonFields(step.subject(), fmt::format("{}[{}]", step.name_of("normalizers"), i), steps[i]));
-    }
+    const size_t steps = step.array("normalizers").size();
+    for (size_t i = 0; i < steps; ++i) add_normalizer(out, step.element("normalizers", i));
   } else if (type == "NFC") {
     out.nfc = true;
   } else if (type == "Prepend" && step.string("prepend") == kSpaceMark) {
@@ -53,7 +51,7 @@ void read_template(Around& out, const JsonFields& step) {
   const Json& items = step.array("single");
   bool text_seen = false;
   for (size_t i = 0; i < items.size(); ++i) {
-    const JsonFields item(step.subject(), fmt::format("{}[{}]", step.name_of("single"), i), items[i]);
+    const JsonFields item = step.element("single", i);
     if (const std::optional<JsonFields> token = item.object("SpecialToken")) {
       const std::optional<JsonFields> specials = step.object("special_tokens");
       const std::optional<JsonFields> entry = specials ? specials->object(token->string("id")) : std::nullopt;
@@ -75,11 +73,8 @@ void read_template(Around& out, const JsonFields& step) {
 void read_post_processor(Around& out, const JsonFields& step) {
   const std::string type = step.string("type");
   if (type == "Sequence") {
-    const Json& steps = step.array("processors");
-    for (size_t i = 0; i < steps.size(); ++i) {
-      read_post_processor(out,
-                          JsonFields(step.subject(), fmt::format("{}[{}]", step.name_of("processors"), i), steps[i]));
-    }
+    const size_t steps = step.array("processors").size();
+    for (size_t i = 0; i < steps; ++i) read_post_processor(out, step.element("processors", i));
   } else if (type == "TemplateProcessing") {
     read_template(out, step);
   } else if (type != "ByteLevel") {
@@ -129,7 +124,7 @@ void read_added_tokens(Vocabulary& out, const JsonFields& file) {
   if (file.find("added_tokens") == nullptr) return;
   const Json& list = file.array("added_tokens");
   for (size_t i = 0; i < list.size(); ++i) {
-    const JsonFields token(file.subject(), fmt::format("added_tokens[{}]", i), list[i]);
+    const JsonFields token = file.element("added_tokens", i);
     AddedToken added;
     added.id = static_cast<int32_t>(token.integer("id", kMaxTokens - 1));
     added.special = token.boolean("special").value_or(false);

@@ -1,16 +1,8 @@
 #include "gyro/infer/chat.h"
 
-#include "gyro/base/error.h"
-#include "gyro/infer/library.h"
+#include "gyro/infer/no_llama/refuse.h"
 
 namespace gyro {
-namespace {
-
-[[noreturn]] void refuse() {
-  fail("engine", "{}", infer_library());
-}
-
-}  // namespace
 
 struct ChatTemplate::Program {};
 ChatTemplate::~ChatTemplate() = default;

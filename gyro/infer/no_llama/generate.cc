@@ -1,13 +1,12 @@
 #include "gyro/infer/generate.h"
 
-#include "gyro/base/error.h"
-#include "gyro/infer/library.h"
+#include "gyro/infer/no_llama/refuse.h"
 
 namespace gyro {
 
 Generations generate(const Engine&, std::span<const GeneratePrompt>, std::span<const int32_t>, const GenerateOptions&,
                      const TokenSink&) {
-  fail("engine", "{}", infer_library());
+  refuse();
 }
 
 }  // namespace gyro

@@ -1,17 +1,9 @@
 #include "gyro/infer/load.h"
 
-#include "gyro/base/error.h"
-#include "gyro/infer/library.h"
+#include "gyro/infer/no_llama/refuse.h"
 #include "gyro/infer/perplexity.h"
 
 namespace gyro {
-namespace {
-
-[[noreturn]] void refuse() {
-  fail("engine", "{}", infer_library());
-}
-
-}  // namespace
 
 LoadedModel load_model(const std::filesystem::path&, const EngineOptions&, const std::optional<std::string>&) {
   refuse();
