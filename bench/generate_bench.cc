@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/infer/batch.h"
 #include "gyro/infer/chat_template.h"
 #include "gyro/infer/engine.h"
 #include "gyro/infer/generate.h"
@@ -73,30 +74,24 @@ nlohmann::json bare(const Engine& engine, int64_t prompt, const Arguments& argum
   params.n_threads = params.n_threads_batch = arguments.threads;
   llama_context* context = llama_init_from_model(const_cast<llama_model*>(engine.model()), params);
   if (context == nullptr) throw std::runtime_error("llama.cpp makes no context of so many slots");
-  llama_batch batch = llama_batch_init(std::max<int32_t>(sequences, static_cast<int32_t>(prompt)), 0, 1);
+  Batch batch(std::max<int64_t>(sequences, prompt));
   const auto add = [&](int32_t sequence, int64_t position, bool output) {
-    const int32_t i = batch.n_tokens++;
-    batch.token[i] = 100 + i;
-    batch.pos[i] = static_cast<llama_pos>(position);
-    batch.n_seq_id[i] = 1;
-    batch.seq_id[i][0] = sequence;
-    batch.logits[i] = static_cast<int8_t>(output);
+    batch.add(100 + batch.batch.n_tokens, position, sequence, output);
   };
   for (int32_t s = 0; s < sequences; ++s) {
-    batch.n_tokens = 0;
+    batch.clear();
     for (int64_t i = 0; i < prompt; ++i) add(s, i, i + 1 == prompt);
-    if (llama_decode(context, batch) != 0) throw std::runtime_error("llama_decode failed");
+    if (llama_decode(context, batch.batch) != 0) throw std::runtime_error("llama_decode failed");
   }
   llama_synchronize(context);
   const double prompts = since(start);
   for (int64_t step = 1; step < arguments.tokens; ++step) {
-    batch.n_tokens = 0;
+    batch.clear();
     for (int32_t s = 0; s < sequences; ++s) add(s, prompt + step - 1, true);
-    if (llama_decode(context, batch) != 0) throw std::runtime_error("llama_decode failed");
+    if (llama_decode(context, batch.batch) != 0) throw std::runtime_error("llama_decode failed");
   }
   llama_synchronize(context);
   const double seconds = since(start);
-  llama_batch_free(batch);
   llama_free(context);
   return {{"seconds", seconds}, {"prompt_seconds", prompts}, {"new_tokens", arguments.tokens * sequences}};
 }

@@ -15,6 +15,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
+#include "gyro/infer/batch.h"
 #include "gyro/infer/gguf_image.h"
 #include "gyro/infer/llama_log.h"
 #include "gyro/infer/taps.h"
@@ -52,23 +53,23 @@ void check_device(const EngineOptions& options) {
   fail({ErrorKind::Device, "device"}, "device", "llama.cpp has no GPU here, or was built without CUDA");
 }
 
-void check_memory(const std::string& subject, const ImagePlan& plan) {
-  uint64_t bytes = 0;
-  for (const ImageTensor& tensor : plan.tensors) bytes += tensor.byte_size();
+void check_memory(const std::string& subject, double bytes) {
   const size_t available = process_limits().available;
-  if (bytes > available) {
-    fail(ErrorKind::Memory, "memory", "{} takes {} MB, and {} MB are left", subject, bytes >> 20, available >> 20);
-  }
+  if (bytes <= static_cast<double>(available)) return;
+  fail(ErrorKind::Memory, "memory", "{} takes {:.0f} MB, and {} MB are left", subject, bytes / (1 << 20),
+       available >> 20);
+}
+
+double bytes_of(const ImagePlan& plan) {
+  double bytes = 0;
+  for (const ImageTensor& tensor : plan.tensors) bytes += static_cast<double>(tensor.byte_size());
+  return bytes;
 }
 
 // llama.cpp takes its cache from a system that promises more than it has.
-void check_cache(const llama_context_params& params, const ModelConfig& sizes) {
-  const double bytes = 2.0 * static_cast<double>(ggml_type_size(params.type_k)) * params.n_ctx *
-                       static_cast<double>(sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_dim);
-  const size_t available = process_limits().available;
-  if (bytes <= static_cast<double>(available)) return;
-  fail(ErrorKind::Memory, "memory", "the cache of {} positions takes {:.0f} MB, and {} MB are left", params.n_ctx,
-       bytes / (1 << 20), available >> 20);
+double bytes_of_cache(const llama_context_params& params, const ModelConfig& sizes) {
+  return 2.0 * static_cast<double>(ggml_type_size(params.type_k)) * params.n_ctx *
+         static_cast<double>(sizes.num_hidden_layers * sizes.num_key_value_heads * sizes.head_dim);
 }
 
 /// Notes the weights that a decode uses; nothing is read.
@@ -81,26 +82,6 @@ bool note_weights(ggml_tensor* node, bool, void* weights) {
   }
   return false;
 }
-
-/// A batch of one sequence.
-struct Batch {
-  llama_batch batch = llama_batch_init(static_cast<int32_t>(kPiece), 0, 1);
-
-  Batch() = default;
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
-  ~Batch() { llama_batch_free(batch); }
-
-  void clear() { batch.n_tokens = 0; }
-  void add(int32_t token, int64_t position, bool output) {
-    const int32_t i = batch.n_tokens++;
-    batch.token[i] = token;
-    batch.pos[i] = static_cast<llama_pos>(position);
-    batch.n_seq_id[i] = 1;
-    batch.seq_id[i][0] = 0;
-    batch.logits[i] = static_cast<int8_t>(output);
-  }
-};
 
 bool same_layout(const ImagePlan& a, const ImagePlan& b) {
   const auto same = [](const ImageTensor& x, const ImageTensor& y) {
@@ -127,7 +108,7 @@ struct Engine::State {
   ThreadPool pool{nullptr, ggml_threadpool_free};
   Context context{nullptr, llama_free};
   int64_t context_positions = 0;
-  Batch batch;
+  Batch batch{kPiece};
   Weights weights;
   TapReader reader;
 
@@ -168,7 +149,9 @@ Context Engine::State::make_context(llama_context_params params) const {
     params.yarn_beta_fast = static_cast<float>(plan.parameters.rope.beta_fast);
     params.yarn_beta_slow = static_cast<float>(plan.parameters.rope.beta_slow);
   }
-  check_cache(params, plan.parameters.sizes);
+  if (!options.on_gpu) {
+    check_memory(fmt::format("the cache of {} positions", params.n_ctx), bytes_of_cache(params, plan.parameters.sizes));
+  }
   start_llama();
   Context made(llama_init_from_model(model.get(), params), llama_free);
   if (!made) {
@@ -181,7 +164,7 @@ Context Engine::State::make_context(llama_context_params params) const {
 void Engine::State::find_weights() {
   const Context noting = make_context(kPiece, note_weights, &weights);
   batch.clear();
-  batch.add(0, 0, true);
+  batch.add(0, 0, 0, true);
   if (llama_decode(noting.get(), batch.batch) != 0) fail_loading("model");
 }
 
@@ -211,11 +194,7 @@ int64_t Engine::State::most_positions() const {
 }
 
 void Engine::State::check_prompt(std::span<const int32_t> ids, int64_t beyond) const {
-  if (ids.empty()) fail("prompt", "has no tokens");
-  const int64_t vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model.get()));
-  for (const int32_t id : ids) {
-    if (id < 0 || id >= vocabulary) fail("prompt", "token {} is none of the model's {}", id, vocabulary);
-  }
+  check_ids(ids, llama_vocab_n_tokens(llama_model_get_vocab(model.get())));
   const auto size = static_cast<int64_t>(ids.size());
   if (size <= most_positions() - beyond) return;
   const std::string with = beyond > 0 ? fmt::format(" with {} to come", beyond) : "";
@@ -252,7 +231,7 @@ void Engine::State::run_piece(std::span<const int32_t> ids, int64_t first, Logit
   reader.output_rows.clear();
   for (int64_t i = 0; i < size; ++i) {
     const bool output = asked(i) || tapped(first + i);
-    batch.add(ids[static_cast<size_t>(i)], first + i, output);
+    batch.add(ids[static_cast<size_t>(i)], first + i, 0, output);
     if (output) reader.output_rows.push_back(first + i);
   }
   start_llama();
@@ -270,7 +249,7 @@ Engine::Engine(const TensorSource& source, const EngineOptions& options) : state
   check_device(options);
   const std::string subject = source.path().string();
   state_->plan = plan_image(source, options.dtype);
-  check_memory(subject, state_->plan);
+  check_memory(subject, bytes_of(state_->plan));
   Descriptor image = make_image(source, state_->plan, options.vocabulary, ImageWeights::Zero);
   const std::unique_ptr<FILE, decltype(&std::fclose)> file(fdopen(image.get(), "rb"), std::fclose);
   if (!file) fail(ErrorKind::Memory, "memory", "cannot open a model in memory");

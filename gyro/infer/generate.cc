@@ -14,6 +14,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
+#include "gyro/infer/batch.h"
 #include "gyro/infer/llama_log.h"
 
 namespace gyro {
@@ -24,24 +25,6 @@ constexpr size_t kPiece = 512;          // tokens of a prompt computed at once
 constexpr size_t kShortestPrefix = 16;  // below, copying is not worth it
 constexpr int64_t kCells = 256;         // the cache's length is a multiple
 constexpr size_t kManyLogits = 1 << 20;
-
-struct Batch {
-  explicit Batch(size_t size) : batch(llama_batch_init(static_cast<int32_t>(size), 0, 1)) {}
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
-  ~Batch() { llama_batch_free(batch); }
-
-  void add(int32_t token, size_t position, size_t sequence, bool output) {
-    const int32_t i = batch.n_tokens++;
-    batch.token[i] = token;
-    batch.pos[i] = static_cast<llama_pos>(position);
-    batch.n_seq_id[i] = 1;
-    batch.seq_id[i][0] = static_cast<llama_seq_id>(sequence);
-    batch.logits[i] = static_cast<int8_t>(output);
-  }
-
-  llama_batch batch;
-};
 
 // How many ids all prompts begin with, so that two of each prompt at least are left.
 size_t shared_prefix(std::span<const GeneratePrompt> prompts) {
@@ -58,11 +41,7 @@ size_t shared_prefix(std::span<const GeneratePrompt> prompts) {
 
 void check_prompts(const Engine& engine, std::span<const GeneratePrompt> prompts) {
   for (const GeneratePrompt& prompt : prompts) {
-    if (prompt.ids.empty()) fail("prompt", "has no tokens");
-    for (const int32_t id : prompt.ids) {
-      if (id < 0 || id >= engine.vocabulary())
-        fail("prompt", "token {} is none of the model's {}", id, engine.vocabulary());
-    }
+    check_ids(prompt.ids, engine.vocabulary());
     const auto size = static_cast<int64_t>(prompt.ids.size());
     if (size < engine.context()) continue;
     fail({ErrorKind::Input, "context"}, "prompt", "has {} tokens and leaves no room in the context of {} positions",
@@ -102,7 +81,7 @@ class Run {
         positions_(positions_needed(engine, prompts, options.max_tokens)),
         context_(make_context()),
         memory_(llama_get_memory(context_.get())),
-        batch_(most_at_once()) {
+        batch_(static_cast<int64_t>(most_at_once())) {
     out_.texts.resize(prompts.size());
     out_.batch_independent = !engine.on_gpu();
   }
@@ -144,9 +123,10 @@ class Run {
     while (!ids.empty()) {
       size_t size = std::min(ids.size(), kPiece);
       if (ids.size() - size == 1) --size;
-      batch_.batch.n_tokens = 0;
+      batch_.clear();
       for (size_t i = 0; i < size; ++i) {
-        batch_.add(ids[i], position + i, sequence, output && i + 1 == ids.size());
+        batch_.add(ids[i], static_cast<int64_t>(position + i), static_cast<int64_t>(sequence),
+                   output && i + 1 == ids.size());
       }
       decode();
       ids = ids.subspan(size);
@@ -224,10 +204,11 @@ class Run {
 
   // One token of each text in work.
   void step() {
-    batch_.batch.n_tokens = 0;
+    batch_.clear();
     for (size_t i = 0; i < active_.size(); ++i) {
       Slot& slot = active_[i];
-      batch_.add(out_.texts[slot.prompt].ids.back(), slot.positions, i, true);
+      batch_.add(out_.texts[slot.prompt].ids.back(), static_cast<int64_t>(slot.positions), static_cast<int64_t>(i),
+                 true);
       ++slot.positions;
     }
     if (active_.size() == 1 && out_.batch_independent) {
