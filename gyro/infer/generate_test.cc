@@ -106,6 +106,25 @@ TEST(Generate, BatchesOfTheCheckpointsDtypeAreIndependentToo) {
   for (size_t i = 0; i < prompts.size(); ++i) expect_same(together.texts[i], alone.texts[i], std::to_string(i));
 }
 
+TEST(Generate, PromptsOfAllLengthsAreComputedTogether) {
+  const Shipped model("pico-qwen2");
+  const std::vector<int32_t>& ids = model.prompts[0].ids;
+  ASSERT_GT(ids.size(), 40U);
+  std::vector<GeneratePrompt> prompts;
+  for (uint64_t i = 0; i < 200; ++i) {
+    const auto size = static_cast<std::ptrdiff_t>(1 + i * 17 % 40);
+    prompts.push_back({{ids.end() - size, ids.end()}, i});
+  }
+  const Generations alone = generate(model.engine, prompts, model.ends, options(2, 3, 1));
+  for (const int slots : {7, 200}) {
+    const Generations together = generate(model.engine, prompts, model.ends, options(2, 3, slots));
+    EXPECT_EQ(together.prompt_tokens, alone.prompt_tokens);
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      expect_same(together.texts[i], alone.texts[i], fmt::format("prompt {} with {} slots", i, slots));
+    }
+  }
+}
+
 TEST(Generate, TheSharedBeginningIsComputedOnce) {
   const Shipped model("pico-qwen2");
   int64_t all = 0;
