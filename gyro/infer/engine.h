@@ -22,9 +22,11 @@ struct EngineOptions {
   /// transformers in float32 to about 1e-4; in BF16 activations are rounded to it before each product, too. A GGUF file
   /// stays as it is.
   std::optional<DType> dtype;
-  int64_t context = 0;                     ///< most positions of a prompt and what follows it; 0: the model's own
-  int threads = 0;                         ///< 0: as many as there are processors
-  bool on_gpu = false;                     ///< all layers on the GPUs that llama.cpp has; its CPU otherwise
+  int64_t context = 0;  ///< most positions of a prompt and what follows it; 0: the model's own
+  int threads = 0;      ///< 0: as many as there are processors
+  /// All layers on the GPUs that llama.cpp has, where F32 is multiplied in TF32 (logits then differ by up to 0.5 % of
+  /// the largest); its CPU otherwise.
+  bool on_gpu = false;
   const Vocabulary* vocabulary = nullptr;  ///< for tokens' texts; without it prompts are ids only
 };
 
