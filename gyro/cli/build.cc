@@ -13,8 +13,8 @@
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
-#include "gyro/diff/runner.h"
 #include "gyro/edit/copy.h"
+#include "gyro/edit/variants.h"
 
 namespace gyro {
 namespace {
@@ -35,28 +35,11 @@ Group group_of(const std::string& on) {
   return on == "attention" ? Group::Attention : on == "mlp" ? Group::Mlp : Group::All;
 }
 
-// Table 4: each type's mean α rounded to one decimal, from a diff of the two.
-std::map<MatrixType, double> automatic_scales(const BuildArguments& arguments) {
-  DiffRequest request;
-  request.base = arguments.base;
-  request.posts = {arguments.post};
-  request.opened = {{arguments.base, arguments.model}, {arguments.post, arguments.request.post}};
-  request.null_draws = 0;
-  request.run = arguments.request.run;
-  request.warn = [](const std::string&) {};
-  const DiffOutcome outcome = run_diff(request);
-  std::map<MatrixType, double> scales;
-  if (!outcome.result) return scales;
-  for (const TypeRow& row : outcome.result->comparisons.front().types) {
-    if (!(row.alpha_prime > 0)) fail("--scale", "{} has no mean α to take; give a number", type_name(row.type));
-    scales[row.type] = row.alpha_prime;
-  }
-  return scales;
-}
-
 // "auto", a number for all types, or W_Q=0.9,W_O=1.4 (types not named keep 1).
 std::map<MatrixType, double> scales_of(const BuildArguments& arguments) {
-  if (arguments.scale == "auto") return automatic_scales(arguments);
+  if (arguments.scale == "auto") {
+    return automatic_scales(arguments.model, arguments.request.post, arguments.request.run);
+  }
   std::map<MatrixType, double> scales;
   const std::vector<std::string> parts = CLI::detail::split(arguments.scale, ',');
   for (const std::string& part : parts) {
@@ -73,42 +56,6 @@ std::map<MatrixType, double> scales_of(const BuildArguments& arguments) {
   return scales;
 }
 
-std::string describe(const Variant& variant) {
-  const Construction& what = variant.what;
-  const bool out = what.side == Side::Out;
-  const char* where = variant.on == Group::Attention ? "every attention matrix"
-                      : variant.on == Group::Mlp     ? "every MLP matrix"
-                                                     : "every attention and MLP matrix";
-  switch (what.operation) {
-    case Operation::Replace: {
-      std::string scales;
-      for (const auto& [type, scale] : variant.scales) {
-        if (!type_is_fused(type))
-          scales += fmt::format("{}{} {:g}", scales.empty() ? "" : ", ", type_name(type), scale);
-      }
-      return fmt::format("{} is U_p (α′ Σ_b) V_pᵀ (eq. 9), α′: {}", where, scales.empty() ? "1 (eq. 14)" : scales);
-    }
-    case Operation::Ablate:
-      return fmt::format("{} is {}{}", where, out ? "U_p Σ_p V_bᵀ (eq. 10)" : "U_b Σ_p V_pᵀ (eq. 15)",
-                         what.align_signs ? ", the base's pairs flipped to agree in sign with the post's" : "");
-    case Operation::Restore:
-      return fmt::format("{} is {}", where,
-                         out ? "U_p Σ_p (V_b U_bᵀ U_p)ᵀ (eq. 11)" : "(U_b V_bᵀ V_p) Σ_p V_pᵀ (eq. 16)");
-    case Operation::TransplantSigma:
-      return fmt::format("{} is U_b Σ_p V_bᵀ: the post's singular values on the base", where);
-    case Operation::TransplantRotation:
-      return fmt::format("{} is U_p Σ_b V_pᵀ: the post's singular vectors with the base's values", where);
-    case Operation::Noise:
-      return fmt::format("{} is the base plus gaussian noise of the norm of post − base (seed {})", where, what.seed);
-    case Operation::Interpolate:
-      return fmt::format(
-          "{} lies at t = {:g} between base (0) and post (1): rotations along the geodesic, singular "
-          "values linearly in log σ",
-          where, what.t);
-  }
-  return where;
-}
-
 Variant variant_of(const BuildArguments& arguments, const std::filesystem::path& folder, Operation operation, Side side,
                    Group on, std::map<MatrixType, double> scales) {
   Variant variant{
@@ -118,20 +65,15 @@ Variant variant_of(const BuildArguments& arguments, const std::filesystem::path&
 }
 
 std::vector<Variant> paper_variants(const BuildArguments& arguments) {
-  const std::filesystem::path out = arguments.out;
   std::vector<Variant> variants;
-  for (const auto& [name, operation] :
-       {std::pair{"restore", Operation::Restore}, std::pair{"ablate", Operation::Ablate}}) {
-    for (const char* group : {"attention", "mlp"}) {
-      for (const char* side : {"out", "in"}) {
-        variants.push_back(variant_of(arguments, out / fmt::format("{}-{}-{}", name, group, side), operation,
-                                      side == std::string("out") ? Side::Out : Side::In, group_of(group), {}));
-      }
-    }
+  for (const std::string& name : paper_variant_names()) {
+    NamedVariant named = named_variant(name).value();
+    if (named.scaled) named.variant.scales = scales_of(arguments);
+    named.variant.folder = std::filesystem::path(arguments.out) / name;
+    named.variant.what.align_signs = arguments.align_signs;
+    named.variant.description = describe(named.variant);
+    variants.push_back(std::move(named.variant));
   }
-  variants.push_back(variant_of(arguments, out / "replace", Operation::Replace, Side::Out, Group::All, {}));
-  variants.push_back(
-      variant_of(arguments, out / "replace-scaled", Operation::Replace, Side::Out, Group::All, scales_of(arguments)));
   return variants;
 }
 

@@ -101,12 +101,13 @@ struct Choice {
 class Run {
  public:
   Run(const Engine& engine, std::span<const GeneratePrompt> prompts, std::span<const int32_t> ends,
-      const GenerateOptions& options, const TokenSink& sink)
+      const GenerateOptions& options, const TokenSink& sink, const TextSink& ended)
       : engine_(engine),
         prompts_(prompts),
         ends_(ends),
         options_(options),
         sink_(sink),
+        ended_(ended),
         slots_(std::min(static_cast<size_t>(std::clamp(options.slots, 1, kMostSlots)), prompts.size())),
         prefix_(shared_prefix(prompts)),
         portions_(engine.on_gpu() ? kOnGpu : kOnCpu),
@@ -231,6 +232,7 @@ class Run {
     } else {
       return true;
     }
+    if (ended_) ended_(slot.prompt, text);
     return false;
   }
 
@@ -321,6 +323,7 @@ class Run {
   std::span<const int32_t> ends_;
   const GenerateOptions& options_;
   const TokenSink& sink_;
+  const TextSink& ended_;
   size_t slots_;
   size_t prefix_;  // ids that all prompts begin with
   Portions portions_;
@@ -336,10 +339,10 @@ class Run {
 }  // namespace
 
 Generations generate(const Engine& engine, std::span<const GeneratePrompt> prompts, std::span<const int32_t> ends,
-                     const GenerateOptions& options, const TokenSink& sink) {
+                     const GenerateOptions& options, const TokenSink& sink, const TextSink& ended) {
   check_prompts(engine, prompts);
   if (prompts.empty() || options.max_tokens <= 0) return {std::vector<Generation>(prompts.size()), true, 0, 0};
-  return Run(engine, prompts, ends, options, sink).run();
+  return Run(engine, prompts, ends, options, sink, ended).run();
 }
 
 }  // namespace gyro

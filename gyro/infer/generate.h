@@ -50,11 +50,14 @@ struct Generations {
 /// Is told of each new token as it comes, prompts in no order; false ends that prompt's text.
 using TokenSink = std::function<bool(size_t prompt, int32_t id)>;
 
+/// Is told of each text that has ended, in no order.
+using TextSink = std::function<void(size_t prompt, const Generation& text)>;
+
 /// Continues all prompts, up to one of the ascending `ends`. As many as there are slots are worked on at once, a slot
 /// taking the next prompt as soon as its text ends; what all prompts begin with is computed once. Throws Error:
 /// `prompt` for one that is empty, has ids beyond the vocabulary, or leaves no room in the context; `memory`; what the
-/// sink throws.
+/// sinks throw.
 Generations generate(const Engine& engine, std::span<const GeneratePrompt> prompts, std::span<const int32_t> ends,
-                     const GenerateOptions& options, const TokenSink& sink = {});
+                     const GenerateOptions& options, const TokenSink& sink = {}, const TextSink& ended = {});
 
 }  // namespace gyro

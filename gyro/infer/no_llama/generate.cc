@@ -5,7 +5,7 @@
 namespace gyro {
 
 Generations generate(const Engine&, std::span<const GeneratePrompt>, std::span<const int32_t>, const GenerateOptions&,
-                     const TokenSink&) {
+                     const TokenSink&, const TextSink&) {
   refuse();
 }
 

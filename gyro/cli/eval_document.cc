@@ -1,0 +1,171 @@
+#include "gyro/cli/eval_document.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/base/sha256.h"
+#include "gyro/base/version.h"
+#include "gyro/cli/eval_tables.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kDocumentLimit = size_t{1} << 30;
+
+// What answers hang on, but the variants: those may come and go. Paths are not of it.
+Json asked(const EvalDocument& document, const EvalRequest& request) {
+  Json models = Json::array(), tasks = Json::array();
+  for (const EvalModelName& model : document.models) models.push_back({model.role, model.identity});
+  for (const EvalTask& task : request.tasks) {
+    Json ids = Json::array(), examples = Json::array();
+    for (const Question& question : task.task.questions) ids.push_back(question.id);
+    for (const Question& example : task.examples) examples.push_back(example.text);
+    tasks.push_back({{"name", task.task.name},
+                     {"sha256", task.task.sha256},
+                     {"policy", std::string(grading::policy_name(task.task.policy))},
+                     {"system", task.task.system},
+                     {"ids", ids},
+                     {"examples", request.options.few_shot > 0 ? examples : Json::array()}});
+  }
+  const EvalOptions& options = request.options;
+  return {{"models", models},
+          {"dtype", document.dtype},
+          {"tasks", tasks},
+          {"temperature", options.completion.sampler.temperature},
+          {"top_p", options.completion.sampler.top_p},
+          {"seed", options.completion.sampler.seed},
+          {"max_tokens", options.completion.max_tokens},
+          {"repeats", options.repeats},
+          {"few_shot", options.few_shot},
+          {"few_shot_turns", options.few_shot_turns}};
+}
+
+std::string fingerprint(const EvalDocument& document, const EvalRequest& request) {
+  const std::string text = asked(document, request).dump();
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.hex();
+}
+
+Json options_json(const EvalDocument& document, const EvalRequest& request) {
+  Json json = asked(document, request);
+  json.erase("models");
+  json.erase("tasks");
+  json["concurrency"] = request.options.completion.concurrency;
+  return json;
+}
+
+Json head(const EvalDocument& document, const EvalRequest& request) {
+  Json models = Json::array(), tasks = Json::array(), variants = Json::array();
+  for (const EvalModelName& model : document.models) {
+    models.push_back({{"role", model.role}, {"path", model.path}, {"identity", model.identity}});
+  }
+  for (const EvalTask& task : request.tasks) {
+    tasks.push_back({{"name", task.task.name},
+                     {"form", std::string(form_name(task.task.form))},
+                     {"policy", std::string(grading::policy_name(task.task.policy))},
+                     {"path", task.task.path.string()},
+                     {"sha256", task.task.sha256},
+                     {"questions", task.task.questions.size()},
+                     {"system", task.task.system}});
+  }
+  for (size_t i = 0; i < request.variants.size(); ++i) {
+    variants.push_back({{"name", request.variants[i]},
+                        {"description", i < document.variants.size() ? Json(document.variants[i]) : Json(nullptr)}});
+  }
+  return {{"schema", "gyro.eval/1"},
+          {"gyro", {{"version", std::string(version())}}},
+          {"fingerprint", fingerprint(document, request)},
+          {"finished", false},
+          {"options", options_json(document, request)},
+          {"settings", document.settings},
+          {"models", models},
+          {"tasks", tasks},
+          {"variants", variants}};
+}
+
+// Whether the folder has an evaluation with that fingerprint.
+bool is_of(const fs::path& file, const std::string& print) {
+  const Json json = Json::parse(read_file(file, kDocumentLimit), nullptr, false);
+  const auto at = json.is_object() ? json.find("fingerprint") : json.end();
+  return json.is_object() && at != json.end() && at->is_string() && at->get_ref<const std::string&>() == print;
+}
+
+}  // namespace
+
+std::string file_identity(const fs::path& file) {
+  const MappedFile mapped(file);
+  Sha256 hash;
+  hash.update(mapped.bytes());
+  mapped.check();
+  return hash.hex();
+}
+
+std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model) {
+  const EvalOptions& options = request.options;
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("temperature {:g}, top-p {:g}, at most {} tokens, {} repeat{}, seed {}",
+                              options.completion.sampler.temperature, options.completion.sampler.top_p,
+                              options.completion.max_tokens, options.repeats, options.repeats == 1 ? "" : "s",
+                              options.completion.sampler.seed));
+  lines.push_back(fmt::format("questions are put by {}", style_name(prompt_style(model))));
+  lines.push_back(
+      fmt::format("of the model's generation_config.json only the tokens that end an answer are taken ({}), its way of "
+                  "drawing is not",
+                  fmt::join(model.ends, ", ")));
+  if (!model.loaded.engine.on_gpu()) return lines;
+  lines.emplace_back("on a GPU answers may hang on what else is computed at the same time");
+  return lines;
+}
+
+fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, const EvalRequest& request,
+                          bool force) {
+  std::error_code ignored;
+  const fs::path file = folder / "eval.json", samples = folder / "samples.jsonl";
+  const std::string print = fingerprint(document, request);
+  const bool empty = !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
+  if (!empty && !(fs::exists(file) && is_of(file, print))) {
+    if (!force) {
+      fail({ErrorKind::Input, "force"}, folder.string(), "has {}",
+           fs::exists(file) ? "an evaluation of other models, tasks or options" : "files that are of no evaluation");
+    }
+    fs::remove(samples);
+  }
+  fs::create_directories(folder, ignored);
+  Json json = head(document, request);
+  write_file_atomically(file, json.dump(1) + "\n");
+  return samples;
+}
+
+std::string eval_json(const EvalDocument& document, const EvalRequest& request, const std::vector<EvalCell>& cells,
+                      const std::vector<Score>& scores) {
+  Json json = head(document, request);
+  json["finished"] = true;
+  json["cells"] = cells_json(cells);
+  json["matrix"] = matrix_json(request, scores);
+  return json.dump(1) + "\n";
+}
+
+void write_eval_folder(const fs::path& folder, const std::string& json, const std::vector<EvalCell>& cells) {
+  std::string markdown, latex;
+  for (const Table& table : {accuracy_table(cells), length_table(cells)}) {
+    markdown += markdown_table(table) + "\n";
+    latex += latex_table(table) + "\n";
+  }
+  for (size_t i = 0; i < cells.size() && cells[i].variant == cells[0].variant; ++i) {
+    markdown += markdown_table(task_table(cells, cells[i].task)) + "\n";
+  }
+  for (const std::string& note : table_notes(cells)) markdown += note + "\n\n";
+  write_file_atomically(folder / "eval.json", json);
+  write_file_atomically(folder / "tables.md", markdown);
+  write_file_atomically(folder / "tables.tex", latex);
+}
+
+}  // namespace gyro

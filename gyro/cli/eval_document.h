@@ -1,0 +1,43 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gyro/eval/summary.h"
+
+namespace gyro {
+
+/// A model of an evaluation: its part ("post"), its path as given, and what tells its content from others'.
+struct EvalModelName {
+  std::string role, path, identity;
+};
+
+/// What eval.json says beside the cells.
+struct EvalDocument {
+  std::vector<EvalModelName> models;
+  std::vector<std::string> variants;  ///< their descriptions; empty of a model alone
+  std::vector<std::string> settings;  ///< `settings_lines`
+  std::string dtype;
+};
+
+/// What tells a file's content from others': its SHA-256.
+std::string file_identity(const std::filesystem::path& file);
+
+/// How the questions are asked and answers end, a sentence a line: nothing that a model's files decide is silent.
+std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model);
+
+/// Makes the folder, or finds that it has an evaluation of the same models, tasks and options. Returns the path of its
+/// samples. Throws Error, the field "force", for a folder of anything else.
+std::filesystem::path open_eval_folder(const std::filesystem::path& folder, const EvalDocument& document,
+                                       const EvalRequest& request, bool force);
+
+/// eval.json (schema gyro.eval/1).
+std::string eval_json(const EvalDocument& document, const EvalRequest& request, const std::vector<EvalCell>& cells,
+                      const std::vector<Score>& scores);
+
+/// Writes eval.json, tables.md and tables.tex.
+void write_eval_folder(const std::filesystem::path& folder, const std::string& json,
+                       const std::vector<EvalCell>& cells);
+
+}  // namespace gyro

@@ -1,0 +1,111 @@
+#include "gyro/eval/sample.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+
+namespace gyro {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json decision_verdict(const grading::Decision& decision) {
+  return std::string(grading::verdict_name(decision.verdict));
+}
+
+grading::Verdict verdict_of(const std::string& name) {
+  for (const auto verdict : {grading::Verdict::Correct, grading::Verdict::Wrong, grading::Verdict::NoAnswer}) {
+    if (grading::verdict_name(verdict) == name) return verdict;
+  }
+  throw std::invalid_argument("no verdict");
+}
+
+grading::Decision read_decision(const Json& json, const std::string& suffix) {
+  return {verdict_of(json.at("verdict" + suffix)), json.at("extracted" + suffix), json.at("rule" + suffix)};
+}
+
+Sample read_sample(const Json& json) {
+  Sample sample;
+  sample.variant = json.at("variant");
+  sample.task = json.at("task");
+  sample.id = json.at("id");
+  sample.repeat = json.at("repeat");
+  sample.question = json.at("question");
+  sample.prompt = json.at("prompt");
+  sample.prompt_sha256 = json.at("prompt_sha256");
+  sample.output = json.at("output");
+  sample.grade = {read_decision(json, ""), read_decision(json, "_flexible")};
+  sample.tokens = json.at("tokens");
+  sample.cut = json.at("finish") == "length";
+  return sample;
+}
+
+}  // namespace
+
+std::string sample_line(const Sample& sample) {
+  const grading::Grade& grade = sample.grade;
+  const Json json = {{"id", sample.id},
+                     {"task", sample.task},
+                     {"variant", sample.variant},
+                     {"repeat", sample.repeat},
+                     {"question", sample.question},
+                     {"prompt", sample.prompt},
+                     {"prompt_sha256", sample.prompt_sha256},
+                     {"output", sample.output},
+                     {"extracted", grade.strict.extracted},
+                     {"extracted_flexible", grade.flexible.extracted},
+                     {"verdict", decision_verdict(grade.strict)},
+                     {"verdict_flexible", decision_verdict(grade.flexible)},
+                     {"rule", grade.strict.rule},
+                     {"rule_flexible", grade.flexible.rule},
+                     {"tokens", sample.tokens},
+                     {"finish", sample.cut ? "length" : "stop"}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+uint64_t read_samples(const std::filesystem::path& file, const std::function<void(Sample)>& each) {
+  const MappedFile mapped(file);
+  const std::string_view text(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+  size_t at = 0;
+  for (int64_t line = 1;; ++line) {
+    const size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) break;
+    try {
+      each(read_sample(Json::parse(text.substr(at, end - at))));
+    } catch (const Json::exception&) {
+      fail(file.string(), "line {} is no sample", line);
+    } catch (const std::invalid_argument&) {
+      fail(file.string(), "line {} is no sample", line);
+    }
+    at = end + 1;
+  }
+  mapped.check();
+  return at;
+}
+
+SampleWriter::SampleWriter(const std::filesystem::path& file, uint64_t size) : file_(file) {
+  fd_ = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(size)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
+    fail(ErrorKind::Io, file.string(), "cannot be written: {}", std::strerror(errno));
+  }
+}
+
+SampleWriter::~SampleWriter() {
+  if (fd_ >= 0) close(fd_);
+}
+
+void SampleWriter::write(const Sample& sample) {
+  const std::string line = sample_line(sample);
+  if (!write_all(fd_, std::as_bytes(std::span(line)))) {
+    fail(ErrorKind::Io, file_.string(), "cannot be written: {}", std::strerror(errno));
+  }
+}
+
+}  // namespace gyro

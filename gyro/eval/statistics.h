@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gyro {
+
+/// A closed interval; both ends NaN where there is none.
+struct Interval {
+  double low, high;
+};
+
+/// Wilson's score interval of a share, at 95 %: `share` in [0, 1] of `n` > 0 trials, neither of which need be whole.
+Interval wilson(double share, double n);
+
+/// The exact two-sided p of McNemar's test, 2 P(X <= min(b, c)) for X binomial of b + c fair coins, 1 at most: `b`
+/// questions were right in one model alone, `c` in the other alone. 1 for b = c = 0.
+double mcnemar(int64_t b, int64_t c);
+
+/// How one model's accuracy stands against another's over the same questions.
+struct PairedDifference {
+  double difference = 0;  ///< of the means, first minus second
+  Interval interval{};    ///< 95 %
+  double p = 1;           ///< two-sided, of no difference
+  /// The smallest difference that such a test finds in four runs of five, given how much the questions' differences
+  /// vary here; McNemar's needs six questions that all point one way.
+  double detectable = 0;
+  const char* test = "";  ///< "mcnemar" or "bootstrap"
+};
+
+/// Holds `a[i]` against `b[i]`, each the share of repeats in which question i was answered right. Where all are 0 or 1:
+/// McNemar's test, with Agresti and Min's interval (half a question added to each discordant count); otherwise 10,000
+/// bootstraps over the questions, seeded, whose percentiles are the interval. Equal lengths above 0.
+PairedDifference compare_paired(std::span<const double> a, std::span<const double> b, uint64_t seed);
+
+/// An accuracy over questions, each the share of its repeats that were right.
+struct Accuracy {
+  double mean = 0;
+  /// 95 %: Wilson's for the number of questions, or for as many independent ones as have the standard error that
+  /// clustering by subject gives, if that is fewer. Repeats of a question add nothing to it.
+  Interval interval{};
+  int64_t clusters = 0;  ///< subjects, if they were counted with; else 0
+};
+
+/// `subjects`, if not empty, names each question's; they count from 10 subjects on.
+Accuracy accuracy_of(std::span<const double> shares, std::span<const std::string> subjects);
+
+/// Standard deviation of a sample (n - 1); NaN of fewer than two values.
+double sample_deviation(std::span<const double> values);
+
+/// Holm's adjustment of p values for their number, in their order.
+std::vector<double> holm(std::span<const double> p);
+
+}  // namespace gyro

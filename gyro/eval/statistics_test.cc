@@ -1,0 +1,146 @@
+#include "gyro/eval/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "gyro/base/random.h"
+
+namespace gyro {
+namespace {
+
+TEST(Wilson, IsThatOfTheLiterature) {
+  // Newcombe (1998), Table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+  const auto near = [](Interval found, double low, double high) {
+    EXPECT_NEAR(found.low, low, 5e-5);
+    EXPECT_NEAR(found.high, high, 5e-5);
+  };
+  near(wilson(81.0 / 263, 263), 0.2553, 0.3662);
+  near(wilson(15.0 / 148, 148), 0.0624, 0.1605);
+  near(wilson(0, 20), 0, 0.1611);
+  near(wilson(1.0 / 29, 29), 0.0061, 0.1718);
+  near(wilson(1, 20), 1 - 0.1611, 1);
+}
+
+TEST(McNemar, IsABinomialTail) {
+  EXPECT_EQ(mcnemar(0, 0), 1);
+  EXPECT_EQ(mcnemar(3, 3), 1);
+  EXPECT_NEAR(mcnemar(0, 5), 0.0625, 1e-12);
+  EXPECT_NEAR(mcnemar(6, 0), 0.03125, 1e-12);
+  EXPECT_NEAR(mcnemar(2, 10), 2 * (1 + 12 + 66) / 4096.0, 1e-12);
+  EXPECT_NEAR(mcnemar(0, 1000), std::pow(2.0, -999), 1e-305);
+}
+
+TEST(ComparePaired, CountsQuestionsThatPartTheTwo) {
+  std::vector<double> a(100, 1), b(100, 1);
+  for (size_t i = 0; i < 8; ++i) b[i] = 0;
+  const PairedDifference found = compare_paired(a, b, 1);
+  EXPECT_STREQ(found.test, "mcnemar");
+  EXPECT_NEAR(found.difference, 0.08, 1e-12);
+  EXPECT_NEAR(found.p, 2 * std::pow(0.5, 8), 1e-12);
+  EXPECT_GT(found.interval.low, 0);
+  EXPECT_LT(found.interval.low, 0.08);
+  EXPECT_GT(found.interval.high, 0.08);
+  const PairedDifference same = compare_paired(a, a, 1);
+  EXPECT_EQ(same.p, 1);
+  EXPECT_NEAR(same.detectable, 0.06, 1e-12) << "six of a hundred";
+  EXPECT_LT(same.interval.low, 0);
+  EXPECT_GT(same.interval.high, 0);
+}
+
+// Models that are alike differ in one run of twenty, and then the interval leaves zero out.
+TEST(ComparePaired, BootstrapFindsADifferenceThatIsNoneInAFewRunsOfAHundred) {
+  Random random(3);
+  int found = 0, outside = 0;
+  const int runs = 200;
+  for (int run = 0; run < runs; ++run) {
+    std::vector<double> a(60), b(60);
+    for (size_t i = 0; i < a.size(); ++i) {
+      const double hard = random.uniform();
+      for (auto* shares : {&a, &b}) {
+        for (int repeat = 0; repeat < 3; ++repeat) (*shares)[i] += (random.uniform() < hard) / 3.0;
+      }
+    }
+    const PairedDifference difference = compare_paired(a, b, static_cast<uint64_t>(run));
+    EXPECT_STREQ(difference.test, "bootstrap");
+    found += difference.p < 0.05;
+    outside += difference.interval.low > 0 || difference.interval.high < 0;
+  }
+  EXPECT_LT(found, 24) << "5 % and three deviations";
+  EXPECT_GT(found, 1);
+  EXPECT_NEAR(found, outside, 4);
+}
+
+TEST(ComparePaired, TheDetectableDifferenceIsFoundInFourRunsOfFive) {
+  Random random(5);
+  // 400 questions; a is better in a share of them, b in half as many.
+  const double a_alone = 0.12, b_alone = 0.05;
+  double detectable = 0;
+  int found = 0;
+  const int runs = 300;
+  for (int run = 0; run < runs; ++run) {
+    std::vector<double> a(400), b(400);
+    for (size_t i = 0; i < a.size(); ++i) {
+      const double u = random.uniform();
+      a[i] = u < a_alone || u > 0.5;
+      b[i] = (u >= a_alone && u < a_alone + b_alone) || u > 0.5;
+    }
+    const PairedDifference difference = compare_paired(a, b, 1);
+    detectable += difference.detectable / runs;
+    found += difference.p < 0.05;
+  }
+  // The true difference is 0.07; what would be found in 80 % of runs is 0.057.
+  EXPECT_NEAR(detectable, 0.057, 0.004);
+  EXPECT_GT(found, runs * 0.85);
+}
+
+TEST(AccuracyOf, ClustersWidenTheInterval) {
+  std::vector<double> shares;
+  std::vector<std::string> subjects;
+  for (int subject = 0; subject < 20; ++subject) {
+    for (int i = 0; i < 10; ++i) {
+      shares.push_back(subject % 2);
+      subjects.push_back(std::to_string(subject));
+    }
+  }
+  const Accuracy alone = accuracy_of(shares, {}), clustered = accuracy_of(shares, subjects);
+  EXPECT_EQ(alone.mean, 0.5);
+  EXPECT_EQ(alone.clusters, 0);
+  EXPECT_EQ(clustered.clusters, 20);
+  const Interval twenty = wilson(0.5, 19);  // as twenty questions: one degree of freedom is the mean's
+  EXPECT_NEAR(clustered.interval.low, twenty.low, 1e-9);
+  EXPECT_NEAR(clustered.interval.high, twenty.high, 1e-9);
+  for (size_t i = 0; i < subjects.size(); ++i) subjects[i] = std::to_string(i % 5);
+  EXPECT_EQ(accuracy_of(shares, subjects).clusters, 0) << "five subjects tell no variance";
+}
+
+// Of questions of one share of right answers, nineteen intervals of twenty hold it.
+TEST(AccuracyOf, IntervalsCover) {
+  Random random(11);
+  int covered = 0;
+  const int runs = 2000;
+  for (int run = 0; run < runs; ++run) {
+    std::vector<double> shares(50);
+    for (double& share : shares) share = random.uniform() < 0.9;
+    const Interval found = accuracy_of(shares, {}).interval;
+    covered += found.low <= 0.9 && 0.9 <= found.high;
+  }
+  EXPECT_GT(covered, runs * 0.93);
+  EXPECT_LT(covered, runs * 0.99);
+}
+
+TEST(Holm, StepsDown) {
+  const std::vector<double> adjusted = holm(std::vector<double>{0.01, 0.04, 0.03, 0.005});
+  const std::vector<double> expected = {0.03, 0.06, 0.06, 0.02};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(adjusted[i], expected[i], 1e-12);
+  EXPECT_EQ(holm(std::vector<double>{0.9, 0.8})[0], 1);
+  EXPECT_TRUE(holm({}).empty());
+}
+
+TEST(SampleDeviation, OfOneValueIsNone) {
+  EXPECT_TRUE(std::isnan(sample_deviation(std::vector<double>{3})));
+  EXPECT_NEAR(sample_deviation(std::vector<double>{1, 2, 3}), 1, 1e-12);
+}
+
+}  // namespace
+}  // namespace gyro
