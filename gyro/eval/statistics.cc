@@ -120,10 +120,14 @@ Accuracy accuracy_of(std::span<const double> shares, std::span<const std::string
 
 double sample_deviation(std::span<const double> values) {
   if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
-  const double centre = mean(values);
-  double sum = 0;
-  for (const double value : values) sum += (value - centre) * (value - centre);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+  // From the first value on: of equal ones it is 0, not what their mean is rounded by.
+  double sum = 0, squares = 0;
+  for (const double value : values) {
+    sum += value - values[0];
+    squares += (value - values[0]) * (value - values[0]);
+  }
+  const auto n = static_cast<double>(values.size());
+  return std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1));
 }
 
 std::vector<double> holm(std::span<const double> p) {

@@ -1,0 +1,64 @@
+#include "gyro/eval/sample.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "gyro/base/test_util.h"
+
+namespace gyro {
+namespace {
+
+Sample odd_sample() {
+  Sample sample{"v", "t", "id \"1\"\n", 2, "q\u2028", "p\t", "ab", "out\nput \\boxed{\"é\"}\x01", {}, 7, true};
+  sample.grade.strict = {grading::Verdict::NoAnswer, "", "no-answer"};
+  sample.grade.flexible = {grading::Verdict::Correct, "é", "number-equal"};
+  return sample;
+}
+
+TEST(SampleLine, IsReadAsItWasWritten) {
+  const TempDir folder;
+  const Sample sample = odd_sample();
+  const std::string line = sample_line(sample);
+  EXPECT_EQ(std::ranges::count(line, '\n'), 1) << "one line";
+  write_text(folder / "s", line + line + line.substr(0, line.size() - 1));
+  int count = 0;
+  EXPECT_EQ(read_samples(folder / "s",
+                         [&](const Sample& read) {
+                           ++count;
+                           EXPECT_EQ(sample_line(read), line);
+                         }),
+            2 * line.size());
+  EXPECT_EQ(count, 2) << "the third is not whole";
+  for (const char* key : {"id", "task", "question", "prompt", "prompt_sha256", "output", "extracted", "verdict",
+                          "verdict_flexible", "rule", "tokens", "finish", "repeat", "variant"}) {
+    EXPECT_TRUE(nlohmann::json::parse(line).contains(key)) << key;
+  }
+}
+
+TEST(SampleWriter, GoesOnAtAByte) {
+  const TempDir folder;
+  const std::string line = sample_line(odd_sample());
+  {
+    SampleWriter writer(folder / "s", 0);
+    writer.write(odd_sample());
+  }
+  SampleWriter(folder / "s", 0).write(odd_sample());
+  SampleWriter(folder / "s", line.size()).write(odd_sample());
+  int count = 0;
+  EXPECT_EQ(read_samples(folder / "s", [&](const Sample&) { ++count; }), 2 * line.size());
+  EXPECT_EQ(count, 2);
+  EXPECT_NE(error_of([&] { SampleWriter(folder / "none/s", 0); }).find("cannot be written"), std::string::npos);
+}
+
+TEST(ReadSamples, SaysWhichLineIsNone) {
+  const TempDir folder;
+  for (const char* bad : {"", "x", "{}", "[]", "{\"variant\": 1}"}) {
+    write_text(folder / "s", sample_line(odd_sample()) + bad + "\n");
+    EXPECT_TRUE(error_of([&] { read_samples(folder / "s", [](const Sample&) {}); }).ends_with("line 2 is no sample"))
+        << bad;
+  }
+}
+
+}  // namespace
+}  // namespace gyro
