@@ -96,8 +96,8 @@ struct Evaluated {
 void check_models(EvalArguments& arguments) {
   const bool pair = !arguments.base.empty() || !arguments.post.empty();
   if (pair && (arguments.base.empty() || arguments.post.empty())) {
-    throw CLI::ValidationError(arguments.base.empty() ? "--post" : "--base",
-                               "goes with the other of --base and --post");
+    throw arguments.base.empty() ? CLI::ValidationError("--post", "needs --base")
+                                 : CLI::ValidationError("--base", "needs --post");
   }
   if (pair == !arguments.engine.model.empty()) {
     throw CLI::ValidationError("MODEL",

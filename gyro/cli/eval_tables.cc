@@ -56,24 +56,25 @@ std::string with_noise(double value, double noise, int digits) {
 }  // namespace
 
 Table task_table(const std::vector<EvalCell>& cells, const std::string& task) {
-  Table table{task,
-              {"accuracy %", "95 %", "± repeats", "flexible %", "tokens", "cut %", "no answer %", "difference", "95 %",
-               "p (Holm)", "least seen"},
-              {}};
+  const bool repeated = cells.front().repeats > 1;
+  const bool compared = std::ranges::any_of(cells, [](const EvalCell& cell) { return cell.against.has_value(); });
+  Table table{task, {"accuracy %", "95 %"}, {}};
+  if (repeated) table.columns.emplace_back("± repeats");
+  for (const char* column : {"flexible %", "tokens", "cut %", "no answer %"}) table.columns.emplace_back(column);
+  if (compared) table.columns.insert(table.columns.end(), {"difference", "95 %", "p (Holm)", "least seen"});
   for (const EvalCell& cell : cells) {
     if (cell.task != task) continue;
     Table::Row row{cell.variant,
-                   {marked(cell, cell.collapsed ? "-" : percent(cell.strict.mean)), interval(cell.strict.interval),
-                    std::isnan(cell.decoding_noise) ? "" : percent(cell.decoding_noise), percent(cell.flexible.mean),
-                    fmt::format("{:.1f}", cell.tokens), percent(cell.truncated), percent(cell.no_answer)}};
+                   {marked(cell, cell.collapsed ? "-" : percent(cell.strict.mean)), interval(cell.strict.interval)}};
+    if (repeated) row.cells.push_back(percent(cell.decoding_noise));
+    row.cells.insert(row.cells.end(), {percent(cell.flexible.mean), fmt::format("{:.1f}", cell.tokens),
+                                       percent(cell.truncated), percent(cell.no_answer)});
     if (cell.against) {
-      row.cells.push_back(fmt::format("{:+.1f}", 100 * cell.against->difference));
-      row.cells.push_back(interval(cell.against->interval));
-      row.cells.push_back(p_value(cell.p_adjusted));
-      row.cells.push_back(percent(cell.against->detectable));
-    } else {
-      row.cells.resize(table.columns.size());
+      row.cells.insert(row.cells.end(),
+                       {fmt::format("{:+.1f}", 100 * cell.against->difference), interval(cell.against->interval),
+                        p_value(cell.p_adjusted), percent(cell.against->detectable)});
     }
+    row.cells.resize(table.columns.size());
     table.rows.push_back(std::move(row));
   }
   return table;

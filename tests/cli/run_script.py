@@ -2,7 +2,7 @@
 """Runs a .test script: commands with the text they must print.
 
 A script is made of blocks. `$ COMMAND` is run by sh in an empty folder of the script's own, where `gyro` is the program
-under test and $MODELS the shipped models. The lines after it that begin with `| ` are what it must print (stderr after
+under test, $MODELS the shipped models and $DATA the shipped questions. The lines after it that begin with `| ` are what it must print (stderr after
 stdout), in full; in them `[...]` stands for any text, and a line `| [...]` alone for any number of lines. `? N` is the exit
 code, 0 when not given. Lines beginning with `#` and empty lines are skipped.
 """
@@ -47,7 +47,7 @@ def main():
         os.symlink(os.environ["GYRO"], os.path.join(folder, "bin", "gyro"))
         os.mkdir(os.path.join(folder, "work"))
         env = dict(os.environ, PATH=os.path.join(folder, "bin") + ":" + os.environ["PATH"],
-                   MODELS=os.environ["GYRO_MODELS"], COLUMNS="80", NO_COLOR="1")
+                   MODELS=os.environ["GYRO_MODELS"], DATA=os.environ["GYRO_DATA"], COLUMNS="80", NO_COLOR="1")
         for block in parse(path):
             done = subprocess.run(["sh", "-c", block["command"]], cwd=os.path.join(folder, "work"), env=env,
                                   capture_output=True, text=True, errors="replace", timeout=240, check=False)
