@@ -10,6 +10,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
+#include "gyro/eval/completion.h"
 
 namespace gyro {
 namespace {
@@ -18,6 +19,17 @@ using Json = nlohmann::ordered_json;
 
 Json decision_verdict(const grading::Decision& decision) {
   return std::string(grading::verdict_name(decision.verdict));
+}
+
+Json tokens_json(int64_t tokens) {
+  return tokens == kUnknownTokens ? Json(nullptr) : Json(tokens);
+}
+
+int64_t read_tokens(const Json& json) {
+  if (json.is_null()) return kUnknownTokens;
+  const int64_t tokens = json;
+  if (tokens < 0) throw std::invalid_argument("no length");
+  return tokens;
 }
 
 grading::Verdict verdict_of(const std::string& name) {
@@ -42,7 +54,7 @@ Sample read_sample(const Json& json) {
   sample.prompt_sha256 = json.at("prompt_sha256");
   sample.output = json.at("output");
   sample.grade = {read_decision(json, ""), read_decision(json, "_flexible")};
-  sample.tokens = json.at("tokens");
+  sample.tokens = read_tokens(json.at("tokens"));
   sample.cut = json.at("finish") == "length";
   return sample;
 }
@@ -65,7 +77,7 @@ std::string sample_line(const Sample& sample) {
                      {"verdict_flexible", decision_verdict(grade.flexible)},
                      {"rule", grade.strict.rule},
                      {"rule_flexible", grade.flexible.rule},
-                     {"tokens", sample.tokens},
+                     {"tokens", tokens_json(sample.tokens)},
                      {"finish", sample.cut ? "length" : "stop"}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -16,12 +16,12 @@ struct Sample {
   int64_t repeat = 0;  ///< from 0
   std::string question, prompt, prompt_sha256, output;
   grading::Grade grade;
-  int64_t tokens = 0;
+  int64_t tokens = 0;  ///< as Completion has them
   bool cut = false;
 };
 
 /// A line of JSON, with its newline. Keys: id task question prompt prompt_sha256 output extracted extracted_flexible
-/// verdict verdict_flexible rule rule_flexible tokens finish ("stop" or "length") repeat variant.
+/// verdict verdict_flexible rule rule_flexible tokens (null where unknown) finish ("stop" or "length") repeat variant.
 std::string sample_line(const Sample& sample);
 
 /// Calls `each` for the samples of a file, in its order. A last line that is not whole, as a killed run leaves it, is

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gyro/base/test_util.h"
+#include "gyro/eval/completion.h"
 
 namespace gyro {
 namespace {
@@ -34,6 +35,20 @@ TEST(SampleLine, IsReadAsItWasWritten) {
                           "verdict_flexible", "rule", "tokens", "finish", "repeat", "variant"}) {
     EXPECT_TRUE(nlohmann::json::parse(line).contains(key)) << key;
   }
+}
+
+TEST(SampleLine, ALengthMayBeUnknown) {
+  const TempDir folder;
+  Sample sample = odd_sample();
+  sample.tokens = kUnknownTokens;
+  const std::string line = sample_line(sample);
+  EXPECT_TRUE(nlohmann::json::parse(line).at("tokens").is_null());
+  write_text(folder / "s", line);
+  read_samples(folder / "s", [](const Sample& read) { EXPECT_EQ(read.tokens, kUnknownTokens); });
+  std::string bad = sample_line(odd_sample());
+  bad.replace(bad.find("\"tokens\":7"), 10, "\"tokens\":-1");
+  write_text(folder / "s", bad);
+  EXPECT_TRUE(error_of([&] { read_samples(folder / "s", [](const Sample&) {}); }).ends_with("line 1 is no sample"));
 }
 
 TEST(SampleWriter, GoesOnAtAByte) {

@@ -127,7 +127,7 @@ double sample_deviation(std::span<const double> values) {
     squares += (value - values[0]) * (value - values[0]);
   }
   const auto n = static_cast<double>(values.size());
-  return std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1));
+  return std::sqrt(std::max(squares - sum * sum / n, 0.0) / (n - 1));  // in this order max keeps NaN
 }
 
 std::vector<double> holm(std::span<const double> p) {
