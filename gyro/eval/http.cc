@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <list>
 
 #include "gyro/base/error.h"
@@ -87,6 +88,8 @@ void set_up(Transfer& transfer) {
   set(transfer, CURLOPT_FOLLOWLOCATION, 0L);  // the key would go with it
   set(transfer, CURLOPT_SSL_VERIFYPEER, 1L);
   set(transfer, CURLOPT_SSL_VERIFYHOST, 2L);
+  // Whom to trust instead of the system's authorities, as OpenSSL's own programs have it.
+  if (const char* trusted = std::getenv("SSL_CERT_FILE")) set(transfer, CURLOPT_CAINFO, trusted);
   set(transfer, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(transfer, CURLOPT_TIMEOUT_MS, milliseconds);
   set(transfer, CURLOPT_CONNECTTIMEOUT_MS, std::min(milliseconds, static_cast<long>(1000 * kConnectSeconds)));

@@ -9,8 +9,8 @@
 
 namespace gyro {
 
-/// A request over http or https. Redirects are not followed, certificates are verified, proxies are taken from the
-/// environment as curl takes them.
+/// A request over http or https. Redirects are not followed; certificates are verified, against the system's
+/// authorities or the file that SSL_CERT_FILE names; proxies are taken from the environment as curl takes them.
 struct HttpRequest {
   std::string url;
   std::string body;                     ///< JSON to post; empty: a GET
