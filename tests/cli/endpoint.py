@@ -15,7 +15,6 @@ import unittest
 
 GYRO = os.environ["GYRO"]
 KEY = "sk-0123456789abcdef"
-WHOLE = {"finish_reason": "stop"}
 
 
 def answer_to(asked, tokens=5, **choice):
@@ -23,7 +22,7 @@ def answer_to(asked, tokens=5, **choice):
     number = re.findall(r"What is (\d+)\?", asked["messages"][-1]["content"])[-1]
     message = {"role": "assistant", "content": f"It is \\boxed{{{number}}}."}
     usage = {} if tokens is None else {"usage": {"completion_tokens": tokens}}
-    return {"choices": [{"index": 0, "message": message, **WHOLE, **choice}], **usage}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}], **usage}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -276,7 +275,8 @@ class Failures(Endpoint):
     def test_stalls(self):
         server = self.once(lambda handler: time.sleep(3))
         self.passes(server, "--request-timeout", "1")
-        self.assertEqual(len(server.asked), 21)
+        self.assertGreaterEqual(len(server.asked), 21)
+        self.assertGreater(self.seconds, 1)
 
         def trickle(handler, *_):
             handler.send(200, b" ", Content_Length="1000")
