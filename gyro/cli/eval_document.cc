@@ -140,7 +140,8 @@ std::vector<std::string> server_settings(const EvalRequest& request, const std::
 fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, const EvalRequest& request,
                           bool force) {
   std::error_code ignored;
-  const fs::path file = folder / "eval.json", samples = folder / "samples.jsonl";
+  const fs::path file = folder / "eval.json";
+  fs::path samples = folder / "samples.jsonl";
   const std::string print = fingerprint(document, request);
   const bool empty = !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
   if (!empty && !(fs::exists(file) && is_of(file, print))) {

@@ -180,7 +180,7 @@ void complete(const Endpoint& endpoint, std::span<const CompletionRequest> reque
 
 std::string endpoint_key() {
   const char* key = std::getenv("OPENAI_API_KEY");
-  const std::string text = key == nullptr ? "" : key;
+  std::string text = key == nullptr ? "" : key;
   if (!std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; }))
     fail("OPENAI_API_KEY", "has a space, a line's end or another character that no key has");
   return text;

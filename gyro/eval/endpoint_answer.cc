@@ -74,7 +74,7 @@ bool was_cut(const std::string& subject, const Json& choice) {
 std::string output_of(const std::string& subject, const Json& choice, bool cut) {
   const Json* message = member(choice, "message");
   if (message == nullptr || !message->is_object()) fail(subject, "the answer's choice has no message");
-  const std::string content = text_at(subject, *message, "content");
+  std::string content = text_at(subject, *message, "content");
   std::string thinking = text_at(subject, *message, "reasoning_content");
   if (thinking.empty()) thinking = text_at(subject, *message, "reasoning");
   if (thinking.empty()) return content;
@@ -100,7 +100,7 @@ std::optional<std::string> said_in(const Json& json) {
     const Json* value = member(json, name);
     if (value == nullptr) continue;
     if (value->is_string()) return value->get<std::string>();
-    if (const auto inner = said_in(*value)) return inner;
+    if (auto inner = said_in(*value)) return inner;
     return value->dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   return std::nullopt;
