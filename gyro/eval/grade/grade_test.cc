@@ -133,21 +133,30 @@ TEST(Grade, Gsm8k) {
 }
 
 TEST(Grade, Math) {
-  check(Policy::Math,
-        {{"Thus $x = \\boxed{\\frac{1}{2}}$.", "\\boxed{0.5}", kStop, "correct number-equal: 0.5", nullptr},
-         {"$2\\sqrt2$", "\\[ \\boxed{\n\\sqrt{8}\n} \\]", kStop, "correct evaluated-equal: \\sqrt{8}", nullptr},
-         {"1/3", "so $k = \\frac{1}{3}$", kStop, "wrong no-answer: ", "correct equation-value-equal: k = \\frac{1}{3}"},
-         {"90", "$ 100 - 100 \\cdot 10\\% = 90 $.", kStop,
-          "wrong no-answer: ", "correct equation-value-equal: 100 - 100 \\cdot 10\\% = 90"},
-         {"34", "Final Answer: The largest $n$ is 34.", kStop, "wrong no-answer: ", "correct same-text: 34"},
-         {"9", "The answer is:\n\\[\n9\n\\]\nas $3^2 = 8 + 1$", kStop, "wrong no-answer: ", "correct same-text: 9"},
-         {"5", "The answer is $5$, for $n = 3$.", kStop, "wrong no-answer: ", "correct same-text: 5"},
-         {"(1,2)", "The answer is $(1, 2)$.", kStop, "wrong no-answer: ", "correct same-text: (1, 2)"},
-         {"x+1", "The answer is x + 1.", kStop, "wrong no-answer: ", "correct same-text: x + 1"},
-         {"7", "$3+4$ is 7", kStop, "wrong no-answer: ", "correct same-text: 7"},
-         {"7", "7 is $3+5$", kStop, "wrong no-answer: ", "wrong not-equal: 3+5"},
-         {"9", "Answer \\[ \n 9 \n \\]", kStop, "wrong no-answer: ", "correct same-text: 9"},
-         {"3, 5", "\\boxed{3 \\text{ and } 5}", kStop, "correct same-text: 3 \\text{ and } 5", nullptr}});
+  check(
+      Policy::Math,
+      {{"Thus $x = \\boxed{\\frac{1}{2}}$.", "\\boxed{0.5}", kStop, "correct number-equal: 0.5", nullptr},
+       {"$2\\sqrt2$", "\\[ \\boxed{\n\\sqrt{8}\n} \\]", kStop, "correct evaluated-equal: \\sqrt{8}", nullptr},
+       {"1/3", "so $k = \\frac{1}{3}$", kStop, "wrong no-answer: ", "correct equation-value-equal: k = \\frac{1}{3}"},
+       {"90", "$ 100 - 100 \\cdot 10\\% = 90 $.", kStop,
+        "wrong no-answer: ", "correct equation-value-equal: 100 - 100 \\cdot 10\\% = 90"},
+       {"34", "Final Answer: The largest $n$ is 34.", kStop, "wrong no-answer: ", "correct same-text: 34"},
+       {"9", "The answer is:\n\\[\n9\n\\]\nas $3^2 = 8 + 1$", kStop, "wrong no-answer: ", "correct same-text: 9"},
+       {"5", "The answer is $5$, for $n = 3$.", kStop, "wrong no-answer: ", "correct same-text: 5"},
+       {"(1,2)", "The answer is $(1, 2)$.", kStop, "wrong no-answer: ", "correct same-text: (1, 2)"},
+       {"x+1", "The answer is x + 1.", kStop, "wrong no-answer: ", "correct same-text: x + 1"},
+       {"10/9", "\\frac{10}{9}", kStop, "wrong no-answer: ", "correct number-equal: \\frac{10}{9}"},
+       {"1, -2", "\\boxed{-2} \\quad \\text{and} \\quad \\boxed{1}", kStop,
+        "correct set-equal: \\boxed{-2} \\quad \\text{and} \\quad \\boxed{1}", nullptr},
+       {"1, -2", "$\\boxed{1}$ and $\\boxed{-2}$.", kStop, "correct set-equal: \\boxed{1}$ and $\\boxed{-2}", nullptr},
+       {"5", "\\boxed{4} or \\boxed{5}", kStop, "wrong not-equal: \\boxed{4} or \\boxed{5}", nullptr},
+       {"5", "\\boxed{4}, no, \\boxed{5}", kStop, "correct same-text: 5", nullptr},
+       {"5", "\\boxed{5}\n\\boxed{5}", kStop, "correct same-text: 5", nullptr},
+       {"1/2", "\\\\boxed{\\\\frac{1}{2}}", kStop, "correct number-equal: \\\\frac{1}{2}", nullptr},
+       {"7", "$3+4$ is 7", kStop, "wrong no-answer: ", "correct same-text: 7"},
+       {"7", "7 is $3+5$", kStop, "wrong no-answer: ", "wrong not-equal: 3+5"},
+       {"9", "Answer \\[ \n 9 \n \\]", kStop, "wrong no-answer: ", "correct same-text: 9"},
+       {"3, 5", "\\boxed{3 \\text{ and } 5}", kStop, "correct same-text: 3 \\text{ and } 5", nullptr}});
 }
 
 TEST(Grade, Choice) {
@@ -162,6 +171,7 @@ TEST(Grade, Choice) {
          {"B", "\\boxed{(B) Paris}", kStop, "correct choice-letter: (B) Paris", nullptr},
          {"B", "\\boxed{Option B}", kStop, "correct choice-letter: Option B", nullptr},
          {"B", "\\boxed{C}", kStop, "wrong not-equal: C", nullptr},
+         {"B", "\\boxed{A} or \\boxed{B}", kStop, "wrong not-equal: \\boxed{A} or \\boxed{B}", nullptr},
          {"B", "\\boxed{BC}", kStop, "wrong not-equal: BC", nullptr},
          {"B", "\\boxed{B + C}", kStop, "wrong not-equal: B + C", nullptr},
          {"B", "Answer: B", kStop, "correct choice-letter: B", nullptr},

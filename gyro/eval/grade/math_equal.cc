@@ -47,12 +47,11 @@ void collect_members(const Expression& e, std::vector<Expression>& out) {
   }
 }
 
-// A variable, or a function of some: what may be left of "=" before a value.
+// What may be left of "=" before a value: a variable, f(2), or another formula of variables alone, such as AB/CD.
 bool is_name(const Expression& e) {
-  if (e.kind == Kind::Symbol || e.kind == Kind::Text) return true;
-  if (e.kind == Kind::Sequence && e.name == "()") return std::all_of(e.args.begin(), e.args.end(), is_name);
-  if (e.kind == Kind::Quantity) return is_name(e.args.front());
-  return e.kind == Kind::Product && e.args.size() == 2 && e.args.front().kind == Kind::Symbol;
+  if (e.kind == Kind::Product && e.args.size() == 2 && e.args.front().kind == Kind::Symbol) return true;
+  const auto names = [](const Expression& part) { return part.kind == Kind::Symbol || part.kind == Kind::Text; };
+  return contains(e, names) && !contains(e, [](const Expression& part) { return part.kind == Kind::Number; });
 }
 
 bool mentions(const Expression& e, const Expression& name) {
@@ -150,6 +149,7 @@ class Comparison {
     const Expression& other = a.kind == Kind::Relation ? b : a;
     if (is_list(other) && contains(other, [](const Expression& e) { return e.kind == Kind::Relation; }))
       return as_sets(a, b);
+    if (relation.name.find("approx") != std::string::npos) return as_approximation(relation, other);
     if (relation.args.size() == 2 && (relation.name == "=" || relation.name == "in") && is_name(relation.args[0])) {
       const Rule rule = equal(relation.args[1], other);
       return rule ? Rule(relation.name == "=" ? "equation-value-equal" : "membership-equal") : std::nullopt;
@@ -158,6 +158,21 @@ class Comparison {
     if (!is_bracketed(other)) return std::nullopt;
     const auto interval = interval_of(relation);
     return interval && as_brackets(*interval, other) ? Rule("inequality-interval-equal") : std::nullopt;
+  }
+
+  // "x = 1/3 \approx 0.33" says that it is 1/3, "\sqrt{17} \approx 4.12" that it is \sqrt{17}; "x \approx 4" says 4.
+  Rule as_approximation(const Expression& relation, const Expression& other) {
+    const std::vector<std::string> signs = signs_of(relation);
+    const auto first = static_cast<size_t>(std::find(signs.begin(), signs.end(), "approx") - signs.begin());
+    if (first > 0) {
+      Expression exact = relation;
+      exact.args.resize(first + 1);
+      exact.name = signs[0];
+      for (size_t i = 1; i < first; ++i) exact.name.append(" ").append(signs[i]);
+      return with_one_relation(exact, other);
+    }
+    const bool named = relation.args.size() == 2 && is_name(relation.args[0]);
+    return equal(relation.args[named ? 1 : 0], other) ? Rule("equation-value-equal") : std::nullopt;
   }
 
   // "2 + 3 = 5": the last side, if it is what the others are, or what a name stands for.
@@ -210,7 +225,7 @@ class Comparison {
       return node(Kind::Sequence, std::string(from_open ? "(" : "[") + (to_open ? ")" : "]"), {from, to});
     };
     const auto free = [&](const Expression& bound, const Expression& name) { return !mentions(bound, name); };
-    if (sides.size() == 3 && sides[1].kind == Kind::Symbol && free(sides[0], sides[1]) && free(sides[2], sides[1]))
+    if (sides.size() == 3 && is_name(sides[1]) && free(sides[0], sides[1]) && free(sides[2], sides[1]))
       return made(open_left, sides[0], sides[2], open_right);
     if (sides.size() != 2) return std::nullopt;
     if (sides[0].kind == Kind::Symbol && free(sides[1], sides[0]))

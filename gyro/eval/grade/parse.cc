@@ -74,7 +74,7 @@ class Parser {
   }
 
   std::optional<std::string> relation_sign() {
-    for (const char* sign : {"<=", ">=", "<", ">", "=", "!=", "in", ":", "mid", "equiv", "approx", "to"}) {
+    for (const char* sign : {"<=", ">=", "<", ">", "=", "!=", "in", "mid", "equiv", "approx", "to"}) {
       if (accept(sign)) return sign;
     }
     return std::nullopt;
@@ -84,15 +84,23 @@ class Parser {
     const Level level(depth_);
     std::vector<Expression> sides;
     std::string signs;
-    sides.push_back(set_operation());
+    sides.push_back(ratio());
     while (const auto sign = relation_sign()) {
       accept("&");  // of aligned equations
       if (!signs.empty()) signs += ' ';
       signs += *sign;
-      sides.push_back(set_operation());
+      sides.push_back(ratio());
     }
     if (signs.empty()) return std::move(sides.front());
     return node(Kind::Relation, signs, std::move(sides));
+  }
+
+  Expression ratio() {
+    std::vector<Expression> parts;
+    do parts.push_back(set_operation());
+    while (accept(":"));
+    if (parts.size() == 1) return std::move(parts.front());
+    return node(Kind::Sequence, ":", std::move(parts));
   }
 
   Expression set_operation() {

@@ -185,6 +185,8 @@ class Lexer {
 
   bool command() {
     ++at_;
+    // "\\\\frac" is a command that was escaped twice; in a matrix two backslashes end a row.
+    if (peek() == '\\' && is_letter(peek(1)) && environments_ == 0) ++at_;
     const size_t from = at_;
     while (is_letter(peek())) ++at_;
     if (at_ == from) return escaped(text_[at_ < text_.size() ? at_++ : at_ - 1]);
@@ -193,7 +195,8 @@ class Lexer {
     if (name == "left" || name == "right") return delimiter(name);
     if (name == "begin" || name == "end") {
       const auto environment = group();
-      if (environment) add(TokenKind::Command, std::string(name) + ":" + std::string(*environment));
+      environments_ += name == "begin" ? 1 : -1;
+      if (environment) add(TokenKind::Command, std::string(name).append(":").append(*environment));
       return environment.has_value();
     }
     if (is_text_command(name)) {
@@ -256,7 +259,7 @@ class Lexer {
   std::string_view text_;
   Commas commas_;
   size_t at_ = 0;
-  int brackets_ = 0;
+  int brackets_ = 0, environments_ = 0;
   bool spaced_ = false;
   std::vector<Token> tokens_;
 };

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""How often `gyro grade` agrees with the test vectors of other graders.
+
+    bench/grade_agreement.py [--gyro build/release/bin/gyro] [--strict] [--quiet] PATH...
+
+A PATH is a JSONL file of vectors {"policy", "gold", "pred_text", "expected", "source"} (expected: whether it is correct), or
+a checkout, whose Python tests are read and not run:
+  - pytest's parametrize with columns gold, pred and expected (or result), as Math-Verify's tests have them; rows of other
+    than the default options (strict=False, allow_set_relation_comp=True) are left out
+  - unittest's methods that set test_in and test_out and assert is_equiv, as those of Hendrycks' MATH
+  - example_model_solutions.jsonl of GSM8K, where each solution says whether it is correct
+The flexible verdict is held against what is expected, with --strict the strict one. Prints every disagreement, and a
+table by source.
+"""
+import argparse
+import ast
+import collections
+import json
+import os
+import subprocess
+import sys
+
+USUAL = {"strict": True, "allow_set_relation_comp": False}
+MODELS = ("6B_finetuning", "6B_verification", "175B_finetuning", "175B_verification")
+
+
+def literal(tree):
+    try:
+        return ast.literal_eval(tree)
+    except ValueError:
+        return None
+
+
+def parametrized(function):
+    """Rows of a pytest function as dictionaries, and how many are no literals."""
+    rows, skipped = [], 0
+    for mark in function.decorator_list:
+        if not (isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("parametrize") and len(mark.args) > 1):
+            continue
+        names = [name.strip() for name in literal(mark.args[0]).split(",")]
+        for row in getattr(mark.args[1], "elts", []):
+            values = literal(row)
+            if values is None:
+                skipped += 1
+            else:
+                rows.append(dict(zip(names, values)))
+    return rows, skipped
+
+
+def from_pytest(function, source):
+    rows, skipped = parametrized(function)
+    for row in rows:
+        expected = row.get("expected", row.get("result"))
+        if not isinstance(expected, int) or "gold" not in row or "pred" not in row:
+            continue
+        if any(row.get(name, usual) != usual for name, usual in USUAL.items()):
+            continue
+        yield {"policy": "math", "gold": row["gold"], "pred_text": row["pred"], "expected": bool(expected), "source": source}
+    if skipped:
+        print(f"{source}: {skipped} rows that are no literals are left out", file=sys.stderr)
+
+
+def from_unittest(function, source):
+    values = {}
+    for line in function.body:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+            values[line.targets[0].id] = literal(line.value)
+        text = ast.unparse(line)
+        if "is_equiv(" in text and "assert" in text and {"test_in", "test_out"} <= values.keys():
+            # The prediction is the whole answer there, with nothing around it.
+            yield {"policy": "math", "gold": values["test_in"], "pred_text": "\\boxed{" + values["test_out"] + "}",
+                   "expected": "assertTrue" in text, "source": source}
+
+
+def from_python(path, source):
+    with open(path, encoding="utf-8") as f:
+        tree = ast.parse(f.read())
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            yield from from_pytest(function, source)
+            yield from from_unittest(function, source)
+
+
+def from_gsm8k(path):
+    with open(path, encoding="utf-8") as f:
+        for line in f:
+            row = json.loads(line)
+            for model in MODELS:
+                solution = row[model]
+                yield {"policy": "gsm8k", "gold": row["ground_truth"], "pred_text": solution["solution"],
+                       "expected": solution["is_correct"], "source": f"GSM8K solutions, {model}"}
+
+
+def vectors(path):
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as f:
+            yield from (json.loads(line) for line in f)
+        return
+    for folder, _, names in sorted(os.walk(path)):
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            if name == "example_model_solutions.jsonl":
+                yield from from_gsm8k(file)
+            elif name.endswith(".py") and "test" in name:
+                yield from from_python(file, os.path.relpath(file, path))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gyro", default="build/release/bin/gyro")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--quiet", action="store_true", help="only the table")
+    parser.add_argument("paths", nargs="+", metavar="PATH")
+    arguments = parser.parse_args()
+    rows = [row for path in arguments.paths for row in vectors(path)]
+    lines = "".join(json.dumps({key: row[key] for key in ("policy", "gold", "pred_text", "choices", "finish") if key in row}) +
+                    "\n" for row in rows)
+    done = subprocess.run([arguments.gyro, "grade", "--json"], input=lines, text=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    which = "" if arguments.strict else "_flexible"
+    counts = collections.defaultdict(collections.Counter)
+    for row, line in zip(rows, done.stdout.splitlines(), strict=True):
+        grade = json.loads(line)
+        correct = grade["verdict" + which] == "correct"
+        kind = "agree" if correct == row["expected"] else "we say correct" if correct else "we say wrong"
+        counts[row["source"]][kind] += 1
+        if kind != "agree" and not arguments.quiet:
+            print(f"{row['source']}: {kind} ({grade['rule' + which]})\n  gold {row['gold'][-200:]!r}\n  pred "
+                  f"{row['pred_text'][-200:]!r}\n  took {grade['extracted' + which]!r}")
+    for source, count in counts.items():
+        total = count.total()
+        print(f"{source}: {count['agree']} of {total} ({100 * count['agree'] / total:.1f} %), we say correct: "
+              f"{count['we say correct']}, we say wrong: {count['we say wrong']}")
+
+
+if __name__ == "__main__":
+    main()
