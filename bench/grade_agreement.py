@@ -21,7 +21,7 @@ import subprocess
 import sys
 
 USUAL = {"strict": True, "allow_set_relation_comp": False}
-MODELS = ("6B_finetuning", "6B_verification", "175B_finetuning", "175B_verification")
+MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 
 
 def literal(tree):
@@ -87,7 +87,7 @@ def from_gsm8k(path):
             row = json.loads(line)
             for model in MODELS:
                 solution = row[model]
-                yield {"policy": "gsm8k", "gold": row["ground_truth"], "pred_text": solution["solution"],
+                yield {"policy": "gsm8k", "gold": row["ground_truth"].rpartition("A:")[2], "pred_text": solution["solution"],
                        "expected": solution["is_correct"], "source": f"GSM8K solutions, {model}"}
 
 

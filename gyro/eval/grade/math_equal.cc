@@ -234,9 +234,22 @@ class Comparison {
     return std::nullopt;
   }
 
+  // "x = 2 + 3 = 5" is "x = 5" if that is true; what follows an approximation is left out.
+  Expression shortened(const Expression& written) {
+    Expression out = written;
+    const std::vector<std::string> signs = signs_of(written);
+    const auto equals = static_cast<size_t>(
+        std::find_if(signs.begin(), signs.end(), [](const std::string& sign) { return sign != "="; }) - signs.begin());
+    if (equals == 0 || (equals != signs.size() && signs[equals] != "approx")) return out;
+    for (size_t i = 1; i < equals; ++i) {
+      if (!equal(written.args[i], written.args[equals])) return out;
+    }
+    return node(Kind::Relation, "=", {written.args[0], written.args[equals]});
+  }
+
   Rule as_relations(const Expression& written_a, const Expression& written_b) {
-    const Expression a = ascending(written_a), b = ascending(written_b);
-    if (a.name != b.name) return std::nullopt;
+    const Expression a = ascending(shortened(written_a)), b = ascending(shortened(written_b));
+    if (a.name != b.name) return as_membership(a, b);
     if (pairwise(a.args, b.args)) return "relation-equal";
     const bool symmetric = a.name == "=" || a.name == "!=";
     if (symmetric && equal(a.args[0], b.args[1]) && equal(a.args[1], b.args[0])) return "relation-equal";
@@ -248,6 +261,15 @@ class Comparison {
     // Of one variable the answer is its value: 2x = 10 has not found it.
     if (variables.size() < 2 || !proportional(from_a, from_b, inequality, budget_)) return std::nullopt;
     return "relation-equal";
+  }
+
+  // "x \in [1, 2]" and "1 \le x \le 2"
+  Rule as_membership(const Expression& a, const Expression& b) {
+    const Expression& member = a.name == "in" ? a : b;
+    const Expression& other = a.name == "in" ? b : a;
+    const auto interval = member.name == "in" && is_name(member.args[0]) ? interval_of(other) : std::nullopt;
+    if (!interval || !is_bracketed(member.args[1]) || !mentions(other, member.args[0])) return std::nullopt;
+    return as_brackets(*interval, member.args[1]) ? Rule("inequality-interval-equal") : std::nullopt;
   }
 
   static Expression difference(const Expression& relation) {
