@@ -114,6 +114,8 @@ TEST(Grade, Gsm8k) {
          {"3/4", "\\boxed{0.75}", kStop, "correct number-equal: 0.75", nullptr},
          {"5", "\\boxed{5x}", kStop, "wrong not-equal: 5x", nullptr},
          {"5", "\\boxed{5kg}", kStop, "correct number-equal: 5kg", nullptr},
+         {"5", "\\boxed{5 million}", kStop, "wrong not-equal: 5 million", nullptr},
+         {"5000000", "\\boxed{\\$5 million}", kStop, "correct number-equal: \\$5 million", nullptr},
          {"5", "\\boxed{5k}", kStop, "wrong not-equal: 5k", nullptr},
          {"5", "\\boxed{-5}", kStop, "wrong not-equal: -5", nullptr},
          {"5", "\\boxed{5.01}", kStop, "wrong not-equal: 5.01", nullptr},

@@ -3,6 +3,7 @@
 #include "gyro/eval/grade/extract.h"
 #include "gyro/eval/grade/normal.h"
 #include "gyro/eval/grade/parse.h"
+#include "gyro/eval/grade/vocabulary.h"
 
 namespace gyro::grading {
 namespace {
@@ -59,6 +60,9 @@ std::optional<Rational> lone_number(std::string_view text) {
   if (!std::all_of(before.begin(), before.end(), harmless) || !std::all_of(after.begin(), after.end(), harmless)) {
     return std::nullopt;
   }
+  const std::string words = plain_words(after);
+  const auto is_there = [&](std::string_view word) { return words.find(word) != std::string::npos; };
+  if (std::any_of(kMultipliers.begin(), kMultipliers.end(), is_there)) return std::nullopt;  // 5 million is not 5
   return value_of(number->text);
 }
 

@@ -95,7 +95,7 @@ class Comparison {
     return (known_a && known_b) || variable;
   }
 
-  static bool known(std::string_view unit) { return unit_of(unit.substr(0, unit.find_first_of("^/ "))).has_value(); }
+  static bool known(std::string_view unit) { return unit_of(unit.substr(0, unit.find_first_of("^/"))).has_value(); }
 
   // Each member of one is a member of the other: they are matched one to one.
   bool matched(const std::vector<Expression>& a, const std::vector<Expression>& b) {

@@ -136,6 +136,12 @@ class Lexer {
     text = trimmed(text);
     const std::string lower = plain_words(text);
     if (lower.empty()) return;
+    const size_t first = std::min(lower.find(' '), lower.size());
+    if (const auto factor = multiplier_of(lower.substr(0, first)); factor && after_value()) {  // "5 million dollars"
+      add(TokenKind::Sign, "*");
+      add(TokenKind::Number, *factor);
+      return add_text(text.substr(std::min(text.find(' '), text.size())));
+    }
     if (lower == "and" || lower == "or" || lower == "," || lower == "&") return add(TokenKind::Sign, ",");
     if (lower == "%" || lower == "percent" || lower == "pct" || lower == "percentage") return add(TokenKind::Sign, "%");
     if (lower == "degrees" || lower == "degree") return add(TokenKind::Command, "degree");

@@ -183,6 +183,14 @@ bool is_symbol_command(Name command) {
   return contains(kSymbols, command);
 }
 
+std::optional<Name> multiplier_of(Name word) {
+  static constexpr std::array<Name, kMultipliers.size()> kDigits = {"100",        "1000",          "1000000",
+                                                                    "1000000000", "1000000000000", "12"};
+  const auto* found = std::find(kMultipliers.begin(), kMultipliers.end(), word);
+  if (found == kMultipliers.end()) return std::nullopt;
+  return kDigits[static_cast<size_t>(found - kMultipliers.begin())];
+}
+
 std::optional<UnicodeMeant> unicode_meant(Name text) {
   for (const auto& [character, meant] : kUnicode) {
     if (text.starts_with(character)) return UnicodeMeant{character.size(), meant};
