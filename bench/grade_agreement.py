@@ -9,6 +9,8 @@ a checkout, whose Python tests are read and not run:
     than the default options (strict=False, allow_set_relation_comp=True) are left out
   - unittest's methods that set test_in and test_out and assert is_equiv, as those of Hendrycks' MATH
   - example_model_solutions.jsonl of GSM8K, where each solution says whether it is correct
+  - gsm8k.yaml of lm-evaluation-harness: its filters are run on those solutions, and what its exact match makes of them is
+    expected, of strict-match from the strict verdict
 The flexible verdict is held against what is expected, with --strict the strict one. Prints every disagreement, and a
 table by source.
 """
@@ -17,6 +19,7 @@ import ast
 import collections
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -91,6 +94,35 @@ def from_gsm8k(path):
                        "expected": solution["is_correct"], "source": f"GSM8K solutions, {model}"}
 
 
+def filters(path):
+    """Name, pattern and number of the match that is taken, of each filter of a task."""
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for name, body in re.findall(r'- name: "([a-z-]+)"(.*?)take_first', text, re.S):
+        pattern = json.loads(re.search(r'regex_pattern: (".*")', body).group(1))
+        index = re.search(r"group_select: (-?\d+)", body)
+        yield name, re.compile(pattern), int(index.group(1)) if index else 0
+
+
+def exact_match(pattern, index, answer, gold):
+    """The harness's: the match without commas, dollar signs and a full stop is the gold."""
+    found = pattern.findall(answer)
+    match = found[index] if found else "[invalid]"
+    if isinstance(match, tuple):
+        match = next((group for group in match if group), "[invalid]")
+    plain = [re.sub(r"\.$", "", re.sub(r"[,$]", "", text)).strip().lower() for text in (match, gold)]
+    return plain[0] == plain[1]
+
+
+def by_filters(rows, path):
+    for name, pattern, index in filters(path):
+        for row in rows:
+            answer = "####".join(row["pred_text"].rsplit("\nA:", 1))
+            yield row | {"pred_text": answer, "expected": exact_match(pattern, index, answer, row["gold"]),
+                         "source": f"GSM8K solutions by lm-evaluation-harness's {name}",
+                         "which": "" if name == "strict-match" else "_flexible"}
+
+
 def vectors(path):
     if os.path.isfile(path):
         with open(path, encoding="utf-8") as f:
@@ -113,15 +145,19 @@ def main():
     parser.add_argument("paths", nargs="+", metavar="PATH")
     arguments = parser.parse_args()
     rows = [row for path in arguments.paths for row in vectors(path)]
+    solutions = [row for row in rows if row["source"].startswith("GSM8K solutions")]
+    for path in arguments.paths:
+        if os.path.exists(task := os.path.join(path, "lm_eval/tasks/gsm8k/gsm8k.yaml")):
+            rows += by_filters(solutions, task)
     lines = "".join(json.dumps({key: row[key] for key in ("policy", "gold", "pred_text", "choices", "finish") if key in row}) +
                     "\n" for row in rows)
     done = subprocess.run([arguments.gyro, "grade", "--json"], input=lines, text=True, capture_output=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stderr)
-    which = "" if arguments.strict else "_flexible"
+    usual = "" if arguments.strict else "_flexible"
     counts = collections.defaultdict(collections.Counter)
     for row, line in zip(rows, done.stdout.splitlines(), strict=True):
-        grade = json.loads(line)
+        grade, which = json.loads(line), row.get("which", usual)
         correct = grade["verdict" + which] == "correct"
         kind = "agree" if correct == row["expected"] else "we say correct" if correct else "we say wrong"
         counts[row["source"]][kind] += 1

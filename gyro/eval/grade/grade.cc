@@ -79,8 +79,10 @@ std::optional<Piece> in_sentence(const GradeRequest& request, std::string_view t
 }
 
 std::optional<Piece> last_of_any(const GradeRequest& request, std::string_view text) {
-  if (request.policy == Policy::Choice) return last_letter(text, request.choices);
   const std::string_view all = trimmed(text);
+  if (request.policy == Policy::Choice) {
+    return letter_of(all, request.choices) ? Piece{all, text.size()} : last_letter(text, request.choices);
+  }
   const bool bare = !all.empty() && all.size() <= kMaxAnswer && all.find_first_of("\n$") == std::string_view::npos;
   if (bare && !has_words(all, 2) && all.find("box") == std::string_view::npos)
     return Piece{all, text.size()};  // nothing but an answer

@@ -201,6 +201,8 @@ TEST(Grade, ChoiceByText) {
          {"C", "\\boxed{\\dfrac{1}{2}}", kStop, "correct choice-text: \\dfrac{1}{2}", nullptr},
          {"A", "Answer: Paris", kStop, "correct choice-text: Paris", nullptr},
          {"A", "The answer is Paris.", kStop, "wrong no-answer: ", "correct choice-text: Paris"},
+         {"A", "paris", kStop, "wrong no-answer: ", "correct choice-text: paris"},
+         {"A", "It is Paris", kStop, "wrong no-answer: ", nullptr},
          {"E", "\\boxed{E}", kStop, "wrong not-equal: E", nullptr}},
         choices);
 }

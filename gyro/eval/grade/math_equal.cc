@@ -115,7 +115,14 @@ class Comparison {
                                               [&](const auto& x, const auto& y) { return equal(x, y).has_value(); });
   }
 
+  // A list and a tuple of the same three things or more. Of two, (1, 3) may be an interval.
+  static bool is_triple(const Expression& list, const Expression& tuple) {
+    return is_list(list) && list.name == "," && tuple.kind == Kind::Sequence && tuple.name == "()" &&
+           list.args.size() >= 3;
+  }
+
   Rule as_sets(const Expression& a, const Expression& b) {
+    if (is_triple(a, b) || is_triple(b, a)) return pairwise(a.args, b.args) ? Rule("list-tuple-equal") : std::nullopt;
     std::vector<Expression> of_a, of_b;
     collect_members(a, of_a);
     collect_members(b, of_b);

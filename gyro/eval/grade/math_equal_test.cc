@@ -146,9 +146,14 @@ TEST(MathEqual, Symbolic) {
          {"\\frac{n(n-1)}{2}", "\\binom{n}{2}", "symbolic-equal"},
          {"x^{1/3}", "\\sqrt[3]{x}", "evaluated-equal"},
          {"e^{x+y}", "e^x e^y", "evaluated-equal"},
+         {"e^{-xyz}", "\\frac{1}{e^{xyz}}", "evaluated-equal"},
+         {"x^{1000/1001}", "x^{1000/1002}", ""},
          {"\\frac{\\pi r}{h+r}", "\\frac{r\\pi}{r+h}", "evaluated-equal"},
          {"x/0", "x/0 + 1", ""},
          {"1/2x", "\\frac{x}{2}", "symbolic-equal"},
+         {"\\cosx", "\\cos x", "same-text"},  // spaces were lost
+         {"2\\pir", "2\\pi r", "same-text"},
+         {"\\foo", "\\fo", ""},
          {"f(x)", "g(x)", ""}});
 }
 
@@ -190,7 +195,11 @@ TEST(MathEqual, BracketsAndSets) {
          {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{pmatrix} 1 & 3 \\\\ 2 & 4 \\end{pmatrix}", ""},
          {"\\begin{pmatrix} 1 & 2 \\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", ""},
          {"\\langle 1, 2 \\rangle", "\\langle 1, 4/2 \\rangle", "tuple-equal"},
-         {"(1,2),(3,4)", "(3,4), (1,2)", "set-equal"}});
+         {"(1,2),(3,4)", "(3,4), (1,2)", "set-equal"},
+         {"1, 2, 3", "(1,2,3)", "list-tuple-equal"},
+         {"1, 2, 3", "(3,2,1)", ""},
+         {"\\{1, 2, 3\\}", "(1,2,3)", ""},
+         {"1, 3", "(1,3)", ""}});
 }
 
 TEST(MathEqual, Relations) {

@@ -196,7 +196,9 @@ class Lexer {
     const size_t from = at_;
     while (is_letter(peek())) ++at_;
     if (at_ == from) return escaped(text_[at_ < text_.size() ? at_++ : at_ - 1]);
-    const std::string_view name = text_.substr(from, at_ - from);
+    std::string_view name = text_.substr(from, at_ - from);
+    if (const std::string_view known = known_command(name); known.size() > 1) name = known;
+    at_ = from + name.size();
     if (is_style(name)) return true;
     if (name == "left" || name == "right") return delimiter(name);
     if (name == "begin" || name == "end") {

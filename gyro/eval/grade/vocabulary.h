@@ -22,6 +22,10 @@ std::optional<std::string_view> command_sign(std::string_view command);
 /// The command that another is a variant of ("dfrac" of "frac"), or itself.
 std::string_view command_meant(std::string_view command);
 
+/// The longest beginning of a command's name that is a command known here: all of "frac", "cos" of "cosx" as it is
+/// where someone took the spaces out; empty where there is none.
+std::string_view known_command(std::string_view name);
+
 /// A function of one argument, by its command's name, as evaluation calls it.
 std::optional<std::string_view> function_of(std::string_view command);
 
