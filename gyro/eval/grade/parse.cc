@@ -198,7 +198,7 @@ class Parser {
                                                   "lvert",  "langle",   "lfloor", "lceil", "emptyset",
                                                   "mathbb", "overline", "imath"};
     return std::find(std::begin(kOther), std::end(kOther), token.text) != std::end(kOther) || function_of(token.text) ||
-           is_symbol_command(token.text) || token.text.starts_with("begin:");
+           is_accent(token.text) || is_symbol_command(token.text) || token.text.starts_with("begin:");
   }
 
   Expression postfix() {
@@ -321,11 +321,7 @@ class Parser {
     const std::string open = tokens_[at_++].text;
     const int outer = std::exchange(bars_, 0);
     std::vector<Expression> inner;
-    if (open != "\\{") {
-      inner = members();
-    } else if (!sees("\\}")) {
-      inner = members();
-    }
+    if (open != "\\{" || !sees("\\}")) inner = members();
     bars_ = outer;
     if (open == "\\{") {
       expect("\\}");
@@ -417,7 +413,7 @@ class Parser {
     if (name == "binom") return binomial();
     if (name == "emptyset") return node(Kind::Sequence, "{}", {});
     if (name == "mathbb") return number_set(raw_group());
-    if (name == "overline") return node(Kind::Symbol, std::string("overline ").append(raw_group()), {});
+    if (is_accent(name)) return symbol(std::string(name).append(" ").append(raw_group()));
     if (name == "lvert") return enclosed("abs", "rvert");
     if (name == "lfloor") return enclosed("floor", "rfloor");
     if (name == "lceil") return enclosed("ceil", "rceil");

@@ -29,6 +29,9 @@ std::string_view known_command(std::string_view name);
 /// A function of one argument, by its command's name, as evaluation calls it.
 std::optional<std::string_view> function_of(std::string_view command);
 
+/// A command that makes another variable of one ("hat", "overline").
+bool is_accent(std::string_view command);
+
 /// A Greek letter or another command that is a variable.
 bool is_symbol_command(std::string_view command);
 
