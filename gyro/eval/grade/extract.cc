@@ -282,10 +282,14 @@ Boxes boxes(std::string_view text) {
 
 std::optional<Piece> after_hashes(std::string_view text) {
   constexpr std::string_view kHashes = "####";
+  size_t end = text.size(), behind = text.size();  // of the line, and where the search for its end may stop
   for (size_t at = text.rfind(kHashes); at != kNone; at = at == 0 ? kNone : text.rfind(kHashes, at - 1)) {
     const size_t from = at + kHashes.size();
-    if (from < text.size() && text[from] == '#') continue;
-    const Piece found = piece(text, from, std::min(text.find('\n', from), text.size()));
+    if (from > behind) continue;  // within five or more
+    const size_t newline = text.substr(from, behind - from).find('\n');
+    if (newline != kNone) end = from + newline;
+    behind = from;
+    const Piece found = piece(text, from, end);
     if (found.text.size() <= kMaxAnswer && lone_number(found.text)) return found;
   }
   return std::nullopt;

@@ -100,6 +100,7 @@ TEST(Grade, Gsm8k) {
   check(Policy::Gsm8k,
         {{"He has 2*9=<<2*9=18>>18.\n#### 18", "\\boxed{18}", kStop, "correct number-equal: 18", nullptr},
          {"18", "so\n#### 18", kStop, "correct number-equal: 18", nullptr},
+         {"18", "##### 17\n#### 18\n##### x", kStop, "correct number-equal: 18", nullptr},
          {"18", "#### $18.00.", kStop, "correct number-equal: $18.00.", nullptr},
          {"1234", "#### 1,234", kStop, "correct number-equal: 1,234", nullptr},
          {"18", "#### Step 1\n2*9\n#### 18 dollars", kStop, "correct number-equal: 18 dollars", nullptr},
@@ -220,6 +221,7 @@ TEST(Grade, LongAndHostileOutputs) {
   add("\\boxed{", 100'000, std::string(100'000, '}'));
   add("#### ", 200'000);
   add("####\n", 200'000);
+  add("#", 1'000'000);
   add("answer: ", 200'000);
   add("answer\n", 200'000);
   add("answer: .\n", 100'000);
