@@ -132,10 +132,13 @@ size_t begin_of_number(std::string_view text, size_t digits) {
   size_t from = digits;
   if (from > 0 && text[from - 1] == '$') --from;
   if (from > 0 && text[from - 1] == '\\') --from;
-  const bool minus = from > 0 && text[from - 1] == '-';
-  if (!minus) return from;
-  const char before = from > 1 ? text[from - 2] : ' ';
-  return is_letter(before) || is_digit(before) || before == ')' || before == '}' ? from : from - 1;
+  size_t sign = 0;
+  for (const std::string_view written : {"-", "\u2212"}) {
+    if (text.substr(0, from).ends_with(written)) sign = written.size();
+  }
+  if (sign == 0) return from;
+  const char before = from > sign ? text[from - sign - 1] : ' ';
+  return is_letter(before) || is_digit(before) || before == ')' || before == '}' ? from : from - sign;
 }
 
 bool begins_number(std::string_view text, size_t at) {

@@ -203,11 +203,13 @@ Name known_command(Name name) {
 }
 
 std::optional<Name> multiplier_of(Name word) {
-  static constexpr std::array<Name, kMultipliers.size()> kDigits = {"100",        "1000",          "1000000",
-                                                                    "1000000000", "1000000000000", "12"};
-  const auto* found = std::find(kMultipliers.begin(), kMultipliers.end(), word);
-  if (found == kMultipliers.end()) return std::nullopt;
-  return kDigits[static_cast<size_t>(found - kMultipliers.begin())];
+  static constexpr auto kMultipliers = std::to_array<Pair>({{"hundred", "100"},
+                                                            {"thousand", "1000"},
+                                                            {"million", "1000000"},
+                                                            {"billion", "1000000000"},
+                                                            {"trillion", "1000000000000"},
+                                                            {"dozen", "12"}});
+  return look_up(kMultipliers, word);
 }
 
 std::optional<UnicodeMeant> unicode_meant(Name text) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,10 +34,8 @@ bool is_accent(std::string_view command);
 /// A Greek letter or another command that is a variable.
 bool is_symbol_command(std::string_view command);
 
-/// The number, as digits, that a word multiplies what stands before it by ("million"); all such words.
+/// The number, as digits, that a word multiplies what stands before it by ("million").
 std::optional<std::string_view> multiplier_of(std::string_view word);
-inline constexpr std::array<std::string_view, 6> kMultipliers = {"hundred", "thousand", "million",
-                                                                 "billion", "trillion", "dozen"};
 
 /// A character beyond ASCII at the beginning of `text`, and the notation that it stands for.
 struct UnicodeMeant {
