@@ -9,6 +9,7 @@ a checkout, whose Python tests are read and not run:
     than the default options (strict=False, allow_set_relation_comp=True) are left out
   - unittest's methods that set test_in and test_out and assert is_equiv, as those of Hendrycks' MATH
   - example_model_solutions.jsonl of GSM8K, where each solution says whether it is correct
+  - data/mix_data/TASK/test.jsonl of RealCritic: models' outputs with their score
   - gsm8k.yaml of lm-evaluation-harness: its filters are run on those solutions, and what its exact match makes of them is
     expected, of strict-match from the strict verdict
 The flexible verdict is held against what is expected, with --strict the strict one. Prints every disagreement, and a
@@ -94,6 +95,15 @@ def from_gsm8k(path):
                        "expected": solution["is_correct"], "source": f"GSM8K solutions, {model}"}
 
 
+def from_realcritic(path):
+    task = os.path.basename(os.path.dirname(path))
+    policy = "gsm8k" if task == "gsm8k" else "choice" if task in ("arc-challenge", "gpqa", "mmlu_stem") else "math"
+    with open(path, encoding="utf-8") as f:
+        for row in map(json.loads, f):
+            yield {"policy": policy, "gold": str(row["gt"]), "pred_text": row["reasoning"], "expected": row["previous_score"][0],
+                   "source": f"RealCritic {task}"}
+
+
 def filters(path):
     """Name, pattern and number of the match that is taken, of each filter of a task."""
     with open(path, encoding="utf-8") as f:
@@ -133,6 +143,8 @@ def vectors(path):
             file = os.path.join(folder, name)
             if name == "example_model_solutions.jsonl":
                 yield from from_gsm8k(file)
+            elif name == "test.jsonl" and "mix_data" in folder:
+                yield from from_realcritic(file)
             elif name.endswith(".py") and "test" in name:
                 yield from from_python(file, os.path.relpath(file, path))
 
