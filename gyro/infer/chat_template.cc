@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "gyro/base/apart.h"
 #include "gyro/base/error.h"
 #include "gyro/infer/json_fields.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr size_t kTemplateLimit = size_t{1} << 20;
 constexpr size_t kConfigLimit = size_t{16} << 20;
+constexpr size_t kRenderingLimit = size_t{16} << 20;
 
 // The engine parses and executes by recursion, deeper with every bracket, block, elif and operator. The longest
 // templates in use stay far below these.
@@ -38,6 +40,23 @@ std::string one_line(std::string_view message) {
   const size_t begin = std::min(message.find_first_not_of('\n'), message.size());
   message.remove_prefix(begin);
   return printable(message.substr(0, message.find('\n')));
+}
+
+std::string what_went_wrong(const Apart& found) {
+  const std::string line = one_line(found.text);
+  const bool memory = line == "std::bad_alloc";  // the engine makes an exception of its own of it
+  switch (memory ? Apart::End::Memory : found.end) {
+    case Apart::End::Late:
+      return "it takes more than ten seconds";
+    case Apart::End::Memory:
+      return "it takes more memory than texts need";
+    case Apart::End::Output:
+      return "its text is longer than any context";
+    case Apart::End::Crashed:
+      return "it calls itself without end, or what it makes is nested without end";
+    default:
+      return line;
+  }
 }
 
 // How deep the engine would go at each place of a template.
@@ -158,14 +177,16 @@ std::string ChatTemplate::render(std::span<const ChatMessage> messages, const Ch
   set_token(variables, "eos_token", context.eos_token);
   set_token(variables, "pad_token", context.pad_token);
   set_token(variables, "unk_token", context.unk_token);
-  try {
+  // Macros may call themselves, loops nest and texts double, as the template says: the engine bounds none of it.
+  const auto work = [&]() -> std::string {
     jinja::runtime runtime(variables);
     return jinja::runtime::gather_string_parts(runtime.execute(program_->program))->as_string().str();
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail(subject_, "the chat template fails: {}", one_line(error.what()));
-  }
+  };
+  ApartLimits limits;
+  limits.output = kRenderingLimit;
+  const Apart found = run_apart(work, limits);
+  if (found.end == Apart::End::Done) return found.text;
+  fail(subject_, "the chat template fails: {}", what_went_wrong(found));
 }
 
 }  // namespace gyro

@@ -126,5 +126,36 @@ TEST(ChatTemplate, SaysWhatIsWrongInOneLine) {
   EXPECT_EQ(line(sets), deep);
 }
 
+TEST(ChatTemplate, EndsWhatWouldNotEnd) {
+  const auto line = [](const std::string& text) {
+    return error_of([&] { ChatTemplate("file", text).render({}, {}); });
+  };
+  const std::string deep =
+      "file: the chat template fails: it calls itself without end, or what it makes is nested without end";
+  const std::string large = "file: the chat template fails: it takes more memory than texts need";
+  const std::string slow = "file: the chat template fails: it takes more than ten seconds";
+  EXPECT_EQ(line("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}"), deep);
+  EXPECT_EQ(line("{% macro f(g) %}{{ g(g) }}{% endmacro %}{{ f(f) }}"), deep) << "without its name";
+  EXPECT_EQ(line("{% macro f(x) %}{% call f(x) %}{% endcall %}{% endmacro %}{{ f(1) }}"), deep);
+  EXPECT_EQ(line("{% set n = namespace(x=[]) %}{% for i in range(200000) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}"),
+            deep);
+  EXPECT_EQ(line("{% set n = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ "
+                 "n.x }}"),
+            large);
+  EXPECT_EQ(line("{% for i in range(10000000000) %}{% endfor %}"), large);
+#ifndef GYRO_SANITIZED  // where it takes all memory first
+  const std::string loop = "{% for i in range(9999) %}";
+  EXPECT_EQ(line(loop + loop + loop + "{% endfor %}{% endfor %}{% endfor %}"), slow);
+#endif
+  EXPECT_EQ(line("{% set n = namespace(x='aaaaaaaa') %}{% for i in range(17) %}{% set n.x = n.x ~ n.x %}{% endfor %}"
+                 "{% for i in range(17) %}{{ n.x }}{% endfor %}"),
+            "file: the chat template fails: its text is longer than any context");
+}
+
+TEST(ChatTemplate, MacrosMayCallThemselves) {
+  const std::string text = "{% macro f(n) %}{% if n %}{{ n }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}";
+  EXPECT_TRUE(ChatTemplate("t", text).render({}, {}).starts_with("504948"));
+}
+
 }  // namespace
 }  // namespace gyro
