@@ -13,7 +13,7 @@ namespace {
 using Json = JsonFields::Json;
 using Ids = std::unordered_map<std::string_view, int32_t>;
 
-constexpr int64_t kMaxTokens = 2'000'000;  // some eight times the largest vocabularies there are
+constexpr auto kMaxTokens = static_cast<int64_t>(kMostTokens);
 constexpr std::string_view kSpaceMark = "▁";
 constexpr float kNeverJoined = -1e9F;  // below every score that a merge gives
 

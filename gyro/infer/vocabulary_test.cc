@@ -145,6 +145,19 @@ TEST(Vocabulary, TokenizerConfigAddsTokensToATokenizerModel) {
   EXPECT_TRUE(vocabulary.added.back().strips_right);
 }
 
+TEST(Vocabulary, ManyTokensAreAddedSoon) {
+  const ModelCopy copy("pico-phi3/instruct");
+  copy.remove("tokenizer.json");
+  constexpr int kMany = 400'000;
+  std::string decoder;
+  for (int id = 449; id < kMany; ++id) decoder += fmt::format(R"(,"{0}":{{"content":"<{0}>"}})", id);
+  copy.write("tokenizer_config.json", "{\"added_tokens_decoder\":{" + decoder.substr(1) + "}}");
+  const Vocabulary vocabulary = read(copy.path(), kMany);
+  EXPECT_EQ(vocabulary.tokens.back(), "<399999>");
+  copy.write("tokenizer_config.json", R"({"added_tokens_decoder":{"2000000":{"content":"x"}}})");
+  EXPECT_TRUE(error_in(copy).ends_with("2000000 is not under an id below 2000000"));
+}
+
 TEST(Vocabulary, SaysWhatIsWrongBesideTheTokenizer) {
   const auto line = [](const char* file, auto change) {
     const ModelCopy copy("pico-llama/instruct");
