@@ -82,6 +82,23 @@ TEST(ChatTemplate, BaseModelsHaveNone) {
   EXPECT_FALSE(read_chat_template(Checkpoint(shipped_model("pico-llama/base"))));
 }
 
+TEST(ChatTemplate, OfNamedTemplatesTheDefaultCounts) {
+  const ModelCopy copy("pico-llama/instruct");
+  const auto read = [&] { return read_chat_template(Checkpoint(copy.path())); };
+  copy.edit("tokenizer_config.json", [](nlohmann::json& json) {
+    json["chat_template"] = {{{"name", "tool_use"}, {"template", "T"}}, {{"name", "default"}, {"template", "D"}}};
+  });
+  EXPECT_EQ(read(), "D");
+  copy.write("chat_template.jinja", "J");
+  EXPECT_EQ(read(), "J");
+  copy.remove("chat_template.jinja");
+  copy.edit("tokenizer_config.json", [](nlohmann::json& json) { json["chat_template"].erase(1); });
+  EXPECT_EQ(error_of(read),
+            (copy / "tokenizer_config.json").string() + ": chat_template has no template named default");
+  copy.edit("tokenizer_config.json", [](nlohmann::json& json) { json.erase("chat_template"); });
+  EXPECT_EQ(read(), std::nullopt);
+}
+
 TEST(ChatTemplate, ThreadsRenderTheSameTemplate) {
   const ChatTemplate chat_template("t",
                                    "{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}{{ bos_token }}");

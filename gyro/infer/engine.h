@@ -17,13 +17,15 @@ struct llama_vocab;
 
 namespace gyro {
 
+constexpr int kMostThreads = 512;  ///< that llama.cpp takes
+
 struct EngineOptions {
   /// Of matrices and embeddings: F32, F16 or BF16; the checkpoint's own if not given. In F32 logits are those of
-  /// transformers in float32 to about 1e-4; in BF16 activations are rounded to it before each product, too. A GGUF file
+  /// transformers in float32 to 2e-5; in BF16 activations are rounded to it before each product, too. A GGUF file
   /// stays as it is.
   std::optional<DType> dtype;
   int64_t context = 0;                     ///< most positions of a prompt and what follows it; 0: the model's own
-  int threads = 0;                         ///< 0: as many as there are processors
+  int threads = 0;                         ///< 0: as many as there are processors; kMostThreads at most
   bool on_gpu = false;                     ///< all layers on the GPUs that llama.cpp has; its CPU otherwise
   const Vocabulary* vocabulary = nullptr;  ///< for tokens' texts; without it prompts are ids only
 };
@@ -71,7 +73,8 @@ class Engine {
   void swap(const TensorSource& source);
 
   /// Runs a prompt of 1 or more tokens. Throws Error: `prompt` for ids beyond the vocabulary and for one that is longer
-  /// than the context; tap requests must lie within it.
+  /// than the context; tap requests must lie within it. Throws Stopped (base/team.h) soon after the run of the calling
+  /// thread is stopped, as everything here that computes.
   void forward(std::span<const int32_t> ids, LogitRows rows, const LogitSink& logits);
   Taps forward(std::span<const int32_t> ids, LogitRows rows, const LogitSink& logits, const TapRequest& request);
   /// Logits of every position, row-major [ids][vocabulary].

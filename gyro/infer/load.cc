@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "gyro/base/error.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/infer/image_plan.h"
 
@@ -9,7 +10,11 @@ namespace gyro {
 
 LoadedModel load_model(const std::filesystem::path& path, const EngineOptions& options,
                        const std::optional<std::string>& pre) {
-  if (path.extension() == ".gguf") return {nullptr, std::nullopt, Engine(path, options)};
+  if (path.extension() == ".gguf") {
+    if (options.dtype) fail_field("dtype", "{} is run as it is: a GGUF file has its own", path.string());
+    if (pre) fail_field("pre", "{} says it itself: it is for checkpoints", path.string());
+    return {nullptr, std::nullopt, Engine(path, options)};
+  }
   return load_model(std::make_shared<Checkpoint>(path), options, pre);
 }
 

@@ -256,6 +256,7 @@ void read_preparation(Vocabulary& out, const JsonFields& file, const JsonFields&
       fail(file.subject(), "normalizer marks spaces of a byte-level model");
     choose_pre_tokenizer(out, file, model, found, pre);
   } else {
+    if (pre) fail_not_pre(file.subject());
     check_not_split(file, normalizer, found);
   }
 }
@@ -275,6 +276,10 @@ void apply_post_processor(Vocabulary& out, const JsonFields& file) {
 }
 
 }  // namespace
+
+void fail_not_pre(const std::string& subject) {
+  fail_field("pre", "is for byte-level tokenizers: {} splits no text into words", subject);
+}
 
 void pad_tokens(Vocabulary& vocabulary, size_t count) {
   count = std::max(count, vocabulary.tokens.size());

@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "gyro/base/error.h"
-#include "gyro/infer/chat_template.h"
 #include "gyro/infer/json_fields.h"
 #include "gyro/infer/tokenizer_json.h"
 #include "gyro/infer/tokenizer_model.h"
@@ -118,6 +117,7 @@ Vocabulary read_tokenizer(const TensorSource& source, const Companions& files, c
   if (!files.has("tokenizer.model")) {
     fail(ErrorKind::NotFound, source.path().string(), "has no tokenizer.json and no tokenizer.model");
   }
+  if (pre) fail_not_pre(files.subject("tokenizer.model"));
   const std::string bytes = files.text("tokenizer.model", kTokenizerLimit);
   Vocabulary out = parse_tokenizer_model(files.subject("tokenizer.model"), bytes);
   add_decoder_tokens(out, config);
@@ -196,7 +196,6 @@ Vocabulary read_vocabulary(const TensorSource& source, const std::optional<std::
   pad_tokens(out, static_cast<size_t>(embedding_rows));
   apply_config(out, tokenizer_config.fields, files.has("tokenizer.json"));
   apply_generation(out, generation_config.fields, config.fields);
-  out.chat_template = read_chat_template(source).value_or("");
   return out;
 }
 
