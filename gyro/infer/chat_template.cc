@@ -8,7 +8,7 @@
 
 #include "gyro/base/apart.h"
 #include "gyro/base/error.h"
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 
 namespace gyro {
 namespace {

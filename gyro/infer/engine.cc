@@ -247,11 +247,15 @@ void Engine::State::run_piece(std::span<const int32_t> ids, int64_t first, Logit
   }
 }
 
-Engine::Engine(const TensorSource& source, const EngineOptions& options) : state_(std::make_unique<State>(options)) {
+Engine::Engine(const TensorSource& source, const EngineOptions& options)
+    : Engine(source, plan_image(source, options.dtype), options) {}
+
+Engine::Engine(const TensorSource& source, ImagePlan plan, const EngineOptions& options)
+    : state_(std::make_unique<State>(options)) {
   start_llama();
   check_device(options);
   const std::string subject = source.path().string();
-  state_->plan = plan_image(source, options.dtype);
+  state_->plan = std::move(plan);
   check_memory(subject, bytes_of(state_->plan));
   Descriptor image = make_image(source, state_->plan, options.vocabulary, ImageWeights::Zero);
   const std::unique_ptr<FILE, decltype(&std::fclose)> file(fdopen(image.get(), "rb"), std::fclose);
@@ -274,6 +278,10 @@ Engine::Engine(const std::filesystem::path& gguf, const EngineOptions& options)
   state_->model.reset(llama_model_load_from_file(gguf.c_str(), model_params(options, LLAMA_LOAD_MODE_MMAP)));
   if (!state_->model) fail_loading(gguf.string());
   state_->finish();
+  ModelConfig& sizes = state_->plan.parameters.sizes;  // for the cache's, about
+  sizes.num_hidden_layers = layers();
+  sizes.num_key_value_heads = llama_model_n_head_kv(state_->model.get());
+  sizes.head_dim = width() / std::max<int64_t>(heads(), 1);
 }
 
 Engine::Engine(Engine&&) noexcept = default;

@@ -17,6 +17,8 @@ struct llama_vocab;
 
 namespace gyro {
 
+struct ImagePlan;
+
 constexpr int kMostThreads = 512;  ///< that llama.cpp takes
 
 struct EngineOptions {
@@ -61,6 +63,8 @@ class Engine {
   /// Loads the model of a checkpoint or construction. Its matrices are read once and kept as they are run, nothing else
   /// of them stays in memory. Throws Error naming what of it cannot be read or is not run, or `memory`.
   explicit Engine(const TensorSource& source, const EngineOptions& options = {});
+  /// The same, planned already: `plan` is plan_image(source, options.dtype).
+  Engine(const TensorSource& source, ImagePlan plan, const EngineOptions& options);
   /// Loads a GGUF file. Throws Error naming it, with what llama.cpp says.
   explicit Engine(const std::filesystem::path& gguf, const EngineOptions& options = {});
   Engine(Engine&&) noexcept;

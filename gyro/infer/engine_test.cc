@@ -195,7 +195,7 @@ TEST(Engine, SaysWhichConfigItDoesNotRun) {
             ": the activation 'relu' of llama is not run by this engine");
   EXPECT_EQ(error_of_config("pico-llama", "\"mlp_bias\"",
                             "\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2}, \"x\""),
-            "/config.json: rope_scaling 'dynamic' is not run by this engine");
+            "/config.json: rope_scaling 'dynamic' of llama is not run by this engine");
   EXPECT_EQ(error_of_config("pico-gemma2", "\"query_pre_attn_scalar\": 16", "\"query_pre_attn_scalar\": 24"),
             ": query_pre_attn_scalar 24 is not run by this engine, which takes 16");
   EXPECT_EQ(error_of_config("pico-gemma2", "\"attn_logit_softcapping\": 50.0", "\"attn_logit_softcapping\": 0"),

@@ -20,10 +20,11 @@ LoadedModel load_model(const std::filesystem::path& path, const EngineOptions& o
 
 LoadedModel load_model(std::shared_ptr<const TensorSource> source, const EngineOptions& options,
                        const std::optional<std::string>& pre) {
-  Vocabulary vocabulary = read_vocabulary(*source, pre, plan_image(*source, options.dtype).vocabulary);
+  ImagePlan plan = plan_image(*source, options.dtype);
+  Vocabulary vocabulary = read_vocabulary(*source, pre, plan.vocabulary);
   EngineOptions with_vocabulary = options;
   with_vocabulary.vocabulary = &vocabulary;
-  Engine engine(*source, with_vocabulary);
+  Engine engine(*source, std::move(plan), with_vocabulary);
   return {std::move(source), std::move(vocabulary), std::move(engine)};
 }
 

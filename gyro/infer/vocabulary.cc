@@ -6,7 +6,7 @@
 #include <unordered_map>
 
 #include "gyro/base/error.h"
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 #include "gyro/infer/tokenizer_json.h"
 #include "gyro/infer/tokenizer_model.h"
 
