@@ -1,8 +1,10 @@
 #include "gyro/infer/gguf_trial.h"
 
+#include <fmt/format.h>
 #include <ggml.h>
 #include <llama.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -16,6 +18,26 @@ namespace {
 
 constexpr std::chrono::seconds kTime{60};
 constexpr uint32_t kPositions = 512;
+constexpr uint32_t kLongestWindow = 1 << 26;  // of which llama.cpp has a list
+
+std::string meta_value(const llama_model* model, int32_t i, decltype(&llama_model_meta_val_str_by_index) get) {
+  char text[256] = {};
+  get(model, i, text, sizeof text);
+  return text;
+}
+
+// What would only be noticed, by an abort, when it is computed with.
+std::string wrong_number(const llama_model* model) {
+  const auto window = static_cast<uint32_t>(llama_model_n_swa(model));
+  if (window > kLongestWindow) return fmt::format("a window of {} positions", window);
+  for (int32_t i = 0; i < llama_model_meta_count(model); ++i) {
+    const std::string key = meta_value(model, i, llama_model_meta_key_by_index);
+    if (!key.ends_with("epsilon")) continue;
+    const std::string value = meta_value(model, i, llama_model_meta_val_str_by_index);
+    if (!(std::strtod(value.c_str(), nullptr) >= 0)) return fmt::format("{} is {}", printable(key), printable(value));
+  }
+  return {};
+}
 
 // In a child process. Says what went wrong, or nothing.
 std::string load_and_prepare(const std::filesystem::path& gguf) {
@@ -31,6 +53,7 @@ std::string load_and_prepare(const std::filesystem::path& gguf) {
   const std::unique_ptr<llama_model, decltype(&llama_model_free)> model(
       llama_model_load_from_file(gguf.c_str(), of_model), llama_model_free);
   if (!model) return because();
+  if (const std::string wrong = wrong_number(model.get()); !wrong.empty()) return wrong;
   llama_context_params of_context = llama_context_default_params();
   of_context.n_ctx = of_context.n_batch = of_context.n_ubatch = kPositions;
   of_context.n_threads = of_context.n_threads_batch = 1;

@@ -1,7 +1,6 @@
 #include "gyro/infer/gguf_trial.h"
 
 #include <fcntl.h>
-#include <ggml.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -53,7 +52,6 @@ Apart use(const std::filesystem::path& path) {
   limits.time = std::chrono::seconds(30);
   return run_apart(
       [&] {
-        ggml_set_abort_callback(say_last_words);
         ChatModel model = open_chat(load_model(path, {.dtype = std::nullopt, .threads = 1}), ForChat::PlainTexts);
         const std::vector<int32_t> ids = plain_prompt(model, "Tom has 3 apples.");
         const std::vector<float> logits = model.loaded.engine.logits(ids);
@@ -65,8 +63,7 @@ Apart use(const std::filesystem::path& path) {
 // Runs, or is refused in a line.
 bool is_harmless(const Apart& found) {
   const bool one_line = found.text.find('\n') == std::string::npos;
-  return found.end == Apart::End::Done ||
-         (one_line && (found.end == Apart::End::Threw || found.end == Apart::End::Aborted));
+  return found.end == Apart::End::Done || (one_line && found.end == Apart::End::Threw);
 }
 
 TEST(GgufTrial, WholeFilesPass) {
