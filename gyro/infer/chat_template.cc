@@ -43,7 +43,7 @@ std::string one_line(std::string_view message) {
 }
 
 std::string what_went_wrong(const Apart& found) {
-  const std::string line = one_line(found.text);
+  std::string line = one_line(found.text);
   const bool memory = line == "std::bad_alloc";  // the engine makes an exception of its own of it
   switch (memory ? Apart::End::Memory : found.end) {
     case Apart::End::Late:

@@ -53,7 +53,7 @@ std::string load_and_prepare(const std::filesystem::path& gguf) {
   const std::unique_ptr<llama_model, decltype(&llama_model_free)> model(
       llama_model_load_from_file(gguf.c_str(), of_model), llama_model_free);
   if (!model) return because();
-  if (const std::string wrong = wrong_number(model.get()); !wrong.empty()) return wrong;
+  if (std::string wrong = wrong_number(model.get()); !wrong.empty()) return wrong;
   llama_context_params of_context = llama_context_default_params();
   of_context.n_ctx = of_context.n_batch = of_context.n_ubatch = kPositions;
   of_context.n_threads = of_context.n_threads_batch = 1;

@@ -95,8 +95,9 @@ class AddedTokens {
     std::span<const AddedToken* const> left = by_text_;
     for (size_t length = 0; !left.empty() && length < text.size(); ++length) {
       const auto byte = [&](const AddedToken* token) { return static_cast<unsigned char>(text_of(*token)[length]); };
-      const auto same = std::ranges::equal_range(left, static_cast<unsigned char>(text[length]), {}, byte);
-      left = {same.begin(), same.end()};
+      const auto wanted = static_cast<unsigned char>(text[length]);
+      const auto begin = std::ranges::lower_bound(left, wanted, {}, byte);
+      left = {begin, std::ranges::upper_bound(begin, left.end(), wanted, {}, byte)};
       if (!left.empty() && text_of(*left.front()).size() == length + 1) {
         longest = left.front();
         left = left.subspan(1);
