@@ -30,9 +30,9 @@ struct Apart {
 };
 
 /// Calls `work` in a child process, a copy of this one with the calling thread alone: whatever becomes of it, this
-/// process goes on. For other people's code that recurses, allocates and loops as its input says. It starts no threads
-/// and changes nothing outside; printing is lost. Throws Error `process` if there can be no child; Stopped
-/// (base/team.h) when the calling thread's run is stopped.
+/// process goes on. For other people's code that recurses, allocates and loops as its input says. It starts no threads,
+/// takes no lock that another thread may hold now (malloc's are safe) and changes nothing outside; printing is lost.
+/// Throws Error `process` if there can be no child; Stopped (base/team.h) when the calling thread's run is stopped.
 Apart run_apart(const std::function<std::string()>& work, const ApartLimits& limits = {});
 
 /// For callbacks of libraries that are about to abort: in a process of run_apart, ends it with Aborted and `text`. Else

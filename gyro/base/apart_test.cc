@@ -79,6 +79,7 @@ TEST(Apart, EndsWithTheRunThatItIsFor) {
                Stopped);
 }
 
+#ifndef GYRO_SANITIZED  // whose allocators' locks a child finds as other threads had them
 TEST(Apart, ThreadsMayAllUseIt) {
   std::vector<std::thread> threads;
   std::atomic<int> good = 0;
@@ -93,6 +94,7 @@ TEST(Apart, ThreadsMayAllUseIt) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(good, 80);
 }
+#endif
 
 }  // namespace
 }  // namespace gyro
