@@ -126,8 +126,9 @@ void append_text(std::vector<int32_t>& out, const llama_vocab* vocab, const Voca
   if (text.empty()) return;
   const std::string normal = vocabulary.nfc ? normal_form(text) : std::string(text);
   const std::string space = wants_space(vocabulary.space_prefix, normal, at_begin) ? " " : "";
-  // Alone among llama.cpp's this one joins words.
-  const MatchSpan span = vocabulary.pre == "superbpe" ? MatchSpan::Line : MatchSpan::Run;
+  // Of llama.cpp's these join words.
+  const bool joins = vocabulary.pre == "superbpe" || vocabulary.pre == "exaone-moe";
+  const MatchSpan span = joins ? MatchSpan::Line : MatchSpan::Run;
   append_tokens(out, vocab, space + normal, false, false, span);
 }
 
