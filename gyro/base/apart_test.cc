@@ -27,7 +27,7 @@ End end_of(const std::function<std::string()>& work, const ApartLimits& limits =
 }
 
 TEST(Apart, GivesWhatTheWorkReturns) {
-  const std::string long_text(3'000'000, 'x');
+  std::string long_text(3'000'000, 'x');
   const Apart found = run_apart([&] { return long_text; });
   EXPECT_EQ(found.end, End::Done);
   EXPECT_EQ(found.text, long_text);
@@ -86,7 +86,7 @@ TEST(Apart, ThreadsMayAllUseIt) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 20; ++round) {
-        const std::string text(static_cast<size_t>(i * 1000 + round), 'x');
+        std::string text(static_cast<size_t>(i * 1000 + round), 'x');
         good += run_apart([&] { return text; }).text == text;
       }
     });

@@ -97,7 +97,7 @@ class Output : public testing::Test {
     const auto checkpoint = std::make_shared<Checkpoint>(copy.path());
     const std::string embedding = "model.embed_tokens.weight", output = "lm_head.weight";
     const TensorLease lease = checkpoint->read(embedding);
-    const auto bytes = std::make_shared<OverlaySource::Bytes>(lease.bytes.begin(), lease.bytes.end());
+    auto bytes = std::make_shared<OverlaySource::Bytes>(lease.bytes.begin(), lease.bytes.end());
     if (head == Head::Other) bytes->front() ^= std::byte{1};
     OverlaySource::Replacements replaced;
     if (head != Head::None) replaced[output] = {*checkpoint->find(embedding), [bytes] { return bytes; }};

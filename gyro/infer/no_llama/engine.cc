@@ -1,4 +1,5 @@
 #include "gyro/infer/engine.h"
+
 #include "gyro/infer/image_plan.h"
 #include "gyro/infer/no_llama/refuse.h"
 
