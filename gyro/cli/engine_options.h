@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "gyro/infer/load.h"
@@ -9,7 +10,8 @@ namespace gyro {
 
 /// How a command that runs a model is asked to.
 struct EngineArguments {
-  std::string model, dtype = "f32", device = "cpu", pre;
+  std::string model, device = "cpu";
+  std::optional<std::string> dtype, pre;
   int threads = 0;
 };
 

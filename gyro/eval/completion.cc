@@ -1,5 +1,6 @@
 #include "gyro/eval/completion.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -44,11 +45,12 @@ Completion completion_of(const ChatModel& model, std::string prompt, const Gener
 void complete(const ChatModel& model, std::span<const CompletionRequest> requests, const CompletionOptions& options,
               const CompletionSink& sink) {
   const PromptStyle style = prompt_style(model);
-  std::vector<std::string> texts;
+  std::vector<std::vector<ChatMessage>> conversations;
+  for (const CompletionRequest& request : requests) conversations.push_back(request.messages);
+  const std::vector<std::string> texts = render_prompts(model, style, std::move(conversations));
   std::vector<GeneratePrompt> prompts;
-  for (const CompletionRequest& request : requests) {
-    texts.push_back(render_prompt(model, style, request.messages));
-    prompts.push_back({ids_of(model, style, texts.back()), request.stream});
+  for (size_t i = 0; i < requests.size(); ++i) {
+    prompts.push_back({ids_of(model, style, texts[i]), requests[i].stream});
   }
   GenerateOptions generation;
   generation.sampler = options.sampler;
@@ -79,15 +81,16 @@ PromptStyle prompt_style(const ChatModel& model) {
   return PromptStyle::TemplateFoldsSystem;
 }
 
-std::string render_prompt(const ChatModel& model, PromptStyle style, std::vector<ChatMessage> messages) {
-  if (style == PromptStyle::Template) return model.chat_template->render(messages, model.context);
-  if (style == PromptStyle::TemplateFoldsSystem) {
-    fold_system(messages);
-    return model.chat_template->render(messages, model.context);
+std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle style,
+                                        std::vector<std::vector<ChatMessage>> conversations) {
+  if (style == PromptStyle::TemplateFoldsSystem) std::ranges::for_each(conversations, fold_system);
+  if (style != PromptStyle::Plain) return model.chat_template->render_all(conversations, model.context);
+  std::vector<std::string> texts;
+  for (const std::vector<ChatMessage>& messages : conversations) {
+    std::string& text = texts.emplace_back();
+    for (const ChatMessage& message : messages) text += message.content + "\n\n";
   }
-  std::string text;
-  for (const ChatMessage& message : messages) text += message.content + "\n\n";
-  return text;
+  return texts;
 }
 
 Completer complete_by(const ChatModel& model) {

@@ -9,7 +9,7 @@ ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
-ChatModel open_chat(LoadedModel) {
+ChatModel open_chat(LoadedModel, ForChat) {
   refuse();
 }
 std::vector<int32_t> chat_prompt(const ChatModel&, std::span<const ChatMessage>) {
