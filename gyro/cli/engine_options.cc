@@ -33,11 +33,7 @@ LoadedModel load_model(const EngineArguments& arguments) {
   });
   EngineOptions options;
   const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
-  if (arguments.dtype) {
-    options.dtype = parse_dtype(*arguments.dtype);
-  } else if (!as_it_is) {
-    options.dtype = DType::F32;
-  }
+  if (arguments.dtype || !as_it_is) options.dtype = parse_dtype(arguments.dtype.value_or(kUsualDtype));
   options.threads = arguments.threads;
   options.on_gpu = arguments.device == "cuda";
   return load_model(arguments.model, options, arguments.pre);

@@ -8,6 +8,8 @@
 
 namespace gyro {
 
+inline constexpr const char* kUsualDtype = "f32";  ///< that a checkpoint's weights are run in
+
 /// How a command that runs a model is asked to.
 struct EngineArguments {
   std::string model, device = "cpu";

@@ -126,7 +126,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
   VariantSources sources{open_source(arguments.base),
                          open_source(arguments.post),
                          open_source(arguments.sibling),
-                         parse_dtype(arguments.engine.dtype),
+                         parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)),
                          arguments.seed,
                          run};
   out.document.models = {{"base", arguments.base, sources.base->identity()},
@@ -161,7 +161,7 @@ int run(EvalArguments& arguments) {
   Evaluated evaluated = open_models(arguments, request.variants, run_how);
   EvalDocument& document = evaluated.document;
   document.settings = settings_lines(request, *evaluated.chat);
-  document.dtype = arguments.engine.dtype;
+  document.dtype = arguments.engine.dtype.value_or(kUsualDtype);
   if (!arguments.out.empty()) request.samples = open_eval_folder(arguments.out, document, request, arguments.force);
   const bool silent = arguments.quiet || arguments.json;
   if (!silent) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "gyro/base/error.h"
+#include "gyro/base/team.h"
 
 namespace gyro {
 namespace {
@@ -57,6 +58,8 @@ void complete(const ChatModel& model, std::span<const CompletionRequest> request
   generation.max_tokens = options.max_tokens;
   generation.slots = options.concurrency;
   const auto goes_on = [&](size_t, int32_t) { return !options.stop || !options.stop(); };
+  Team team(options.stop);  // which a prompt's computation asks as well
+  const TeamMember member(&team);
   generate(model.loaded.engine, prompts, model.ends, generation, goes_on, [&](size_t i, const Generation& text) {
     if (text.finish != Finish::Stopped) sink(i, completion_of(model, texts[i], text));
   });
@@ -95,7 +98,12 @@ std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle styl
 
 Completer complete_by(const ChatModel& model) {
   return [&model](std::span<const CompletionRequest> requests, const CompletionOptions& options,
-                  const CompletionSink& sink) { complete(model, requests, options, sink); };
+                  const CompletionSink& sink) {
+    try {
+      complete(model, requests, options, sink);
+    } catch (const Stopped&) {  // by options.stop, as answers are
+    }
+  };
 }
 
 }  // namespace gyro

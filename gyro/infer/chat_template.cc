@@ -208,7 +208,7 @@ std::vector<std::string> ChatTemplate::render_all(std::span<const std::vector<Ch
     const auto work = [&] {
       std::string joined;
       for (const std::vector<ChatMessage>& messages : some) {
-        const jinja::context variables = variables_of(program_->source, messages, context);
+        jinja::context variables = variables_of(program_->source, messages, context);
         jinja::runtime runtime(variables);
         const std::string text =
             jinja::runtime::gather_string_parts(runtime.execute(program_->program))->as_string().str();
