@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "gyro/base/error.h"
+#include "gyro/base/team.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/engine_options.h"
 #include "gyro/cli/interrupt.h"
@@ -64,7 +66,7 @@ std::string as_utf8(const std::string& text) {
 }
 
 // One turn a line of standard input, until it ends.
-int converse(const ChatModel& model, const ChatArguments& arguments, std::vector<ChatMessage> messages) {
+void converse(const ChatModel& model, const ChatArguments& arguments, std::vector<ChatMessage> messages) {
   const bool asks = isatty(STDIN_FILENO) != 0;
   std::string line;
   for (uint64_t turn = 0; !interrupted(); ++turn) {
@@ -74,18 +76,30 @@ int converse(const ChatModel& model, const ChatArguments& arguments, std::vector
     messages.push_back({"user", line});
     messages.push_back({"assistant", as_utf8(answer(model, chat_prompt(model, messages), turn, arguments))});
   }
-  return interrupted() ? report_interruption(kNothingWritten) : kDone;
 }
 
-int run(const ChatArguments& arguments) {
-  const ChatModel model = open_chat(load_model(arguments.engine));
-  catch_interrupts(kNothingWritten);
+void talk(const ChatModel& model, const ChatArguments& arguments) {
   std::vector<ChatMessage> messages;
   if (!arguments.system.empty()) messages.push_back({"system", arguments.system});
   if (!arguments.prompt) return converse(model, arguments, std::move(messages));
   messages.push_back({"user", *arguments.prompt});
   answer(model, arguments.raw ? plain_prompt(model, *arguments.prompt) : chat_prompt(model, messages), 0, arguments);
-  return interrupted() ? report_interruption(kNothingWritten) : kDone;
+}
+
+int run(const ChatArguments& arguments) {
+  const ChatModel model =
+      open_chat(load_model(arguments.engine), arguments.raw ? ForChat::PlainTexts : ForChat::Conversations);
+  catch_interrupts("");
+  const std::function<bool()> stop = interrupted;
+  Team team(stop);
+  const TeamMember member(&team);
+  try {
+    talk(model, arguments);
+  } catch (const Stopped&) {  // which is reported below
+  } catch (const Error&) {
+    if (!interrupted()) throw;  // else it is of what was broken off
+  }
+  return interrupted() ? report_interruption("") : kDone;
 }
 
 }  // namespace

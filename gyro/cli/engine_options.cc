@@ -1,28 +1,42 @@
 #include "gyro/cli/engine_options.h"
 
-#include <optional>
+#include <fmt/format.h>
+#include <unistd.h>
 
+#include <filesystem>
+
+#include "gyro/base/cleanup.h"
+#include "gyro/cli/commands.h"
 #include "gyro/cli/parse.h"
+#include "gyro/infer/library.h"
 
 namespace gyro {
 
 void add_engine_options(CLI::App& command, EngineArguments& arguments) {
-  command.add_option("--dtype", arguments.dtype, "What a checkpoint's weights are run in: f32, bf16, f16, keep")
-      ->capture_default_str();
+  command.add_option("--dtype", arguments.dtype, "What a checkpoint's weights are run in: f32, bf16, f16, keep [f32]")
+      ->type_name("TEXT");
   command.add_option("--pre", arguments.pre, "llama.cpp's name of the pre-tokenizer, if it is not recognised")
       ->type_name("NAME");
   command.add_option("--device", arguments.device, "Where to run")
       ->check(one_of({"cpu", "cuda"}))
       ->capture_default_str();
-  command.add_option("-t,--threads", arguments.threads, "Threads [all processors]")->check(whole_number_from(1, 4096));
+  command.add_option("-t,--threads", arguments.threads, "Threads [all processors]")
+      ->check(whole_number_from(1, kMostThreads));
 }
 
 LoadedModel load_model(const EngineArguments& arguments) {
+  // What llama.cpp takes for impossible ends the process, and there is no way back from it.
+  report_aborts([](const std::string& reason) {
+    fmt::print(stderr, "gyro: error: model: llama.cpp gives up on it: {}\n", reason);
+    clean_up();
+    _exit(kFailed);
+  });
   EngineOptions options;
-  options.dtype = parse_dtype(arguments.dtype);
+  const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
+  if (arguments.dtype || !as_it_is) options.dtype = parse_dtype(arguments.dtype.value_or(kUsualDtype));
   options.threads = arguments.threads;
   options.on_gpu = arguments.device == "cuda";
-  return load_model(arguments.model, options, arguments.pre.empty() ? std::nullopt : std::optional(arguments.pre));
+  return load_model(arguments.model, options, arguments.pre);
 }
 
 }  // namespace gyro

@@ -1,15 +1,19 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "gyro/infer/load.h"
 
 namespace gyro {
 
+inline constexpr const char* kUsualDtype = "f32";  ///< that a checkpoint's weights are run in
+
 /// How a command that runs a model is asked to.
 struct EngineArguments {
-  std::string model, dtype = "f32", device = "cpu", pre;
+  std::string model, device = "cpu";
+  std::optional<std::string> dtype, pre;
   int threads = 0;
 };
 

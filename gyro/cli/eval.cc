@@ -158,7 +158,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
   VariantSources sources{open_source(arguments.base),
                          open_source(arguments.post),
                          open_source(arguments.sibling),
-                         parse_dtype(arguments.engine.dtype),
+                         parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)),
                          arguments.seed,
                          run};
   out.document.models = {{"base", arguments.base, sources.base->identity()},
@@ -206,7 +206,7 @@ int run(EvalArguments& arguments) {
   if (interrupted()) return report_interruption(left);
   EvalDocument& document = evaluated.document;
   document.settings = server ? server_settings(request, document.models) : settings_lines(request, *evaluated.chat);
-  if (!server) document.dtype = arguments.engine.dtype;
+  if (!server) document.dtype = arguments.engine.dtype.value_or(kUsualDtype);
   if (!arguments.out.empty()) request.samples = open_eval_folder(arguments.out, document, request, arguments.force);
   const bool silent = arguments.quiet || arguments.json;
   if (!silent) {

@@ -32,7 +32,7 @@ extern "C" void on_interrupt(int) {
 }
 
 void say(const std::string& what_is_left) {
-  fmt::print(stderr, "gyro: interrupted; {}\n", what_is_left);
+  fmt::print(stderr, "gyro: interrupted{}{}\n", what_is_left.empty() ? "" : "; ", what_is_left);
 }
 
 // Ends the process when it does not end by itself while matrices are worked on. Once they are done, what is left to do

@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   try {
     exit_code = run(argc, argv);
   } catch (const std::bad_alloc&) {
-    return fail_with("memory: not enough for these matrices; try fewer --threads");
+    return fail_with("memory: not enough for this; fewer --threads may need less");
   } catch (const gyro::Error& error) {
     if (std::ferror(stdout) == 0) return fail_with(gyro::error_line(error));
   } catch (const std::exception& error) {

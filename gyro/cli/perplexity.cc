@@ -18,7 +18,6 @@ namespace gyro {
 namespace {
 
 constexpr int64_t kUsualContext = 2048;
-constexpr size_t kTextLimit = size_t{1} << 30;
 
 struct PerplexityArguments {
   EngineArguments engine;
@@ -42,7 +41,7 @@ void print_result(const Perplexity& result, size_t tokens, const PerplexityArgum
 }
 
 int run(const PerplexityArguments& arguments) {
-  const std::string text = read_file(arguments.text, kTextLimit);
+  const std::string text = read_file(arguments.text, kMostTextBytes);
   LoadedModel model = load_model(arguments.engine);
   const std::vector<int32_t> ids = tokens_of(model, text, SpecialTokens::AsConfigured);
   const int64_t context = arguments.context > 0 ? arguments.context : std::min(kUsualContext, model.engine.context());

@@ -1,9 +1,11 @@
 #include "gyro/eval/completion.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "gyro/base/error.h"
+#include "gyro/base/team.h"
 
 namespace gyro {
 namespace {
@@ -44,17 +46,20 @@ Completion completion_of(const ChatModel& model, std::string prompt, const Gener
 void complete(const ChatModel& model, std::span<const CompletionRequest> requests, const CompletionOptions& options,
               const CompletionSink& sink) {
   const PromptStyle style = prompt_style(model);
-  std::vector<std::string> texts;
+  std::vector<std::vector<ChatMessage>> conversations;
+  for (const CompletionRequest& request : requests) conversations.push_back(request.messages);
+  const std::vector<std::string> texts = render_prompts(model, style, std::move(conversations));
   std::vector<GeneratePrompt> prompts;
-  for (const CompletionRequest& request : requests) {
-    texts.push_back(render_prompt(model, style, request.messages));
-    prompts.push_back({ids_of(model, style, texts.back()), request.stream});
+  for (size_t i = 0; i < requests.size(); ++i) {
+    prompts.push_back({ids_of(model, style, texts[i]), requests[i].stream});
   }
   GenerateOptions generation;
   generation.sampler = options.sampler;
   generation.max_tokens = options.max_tokens;
   generation.slots = options.concurrency;
   const auto goes_on = [&](size_t, int32_t) { return !options.stop || !options.stop(); };
+  Team team(options.stop);  // which a prompt's computation asks as well
+  const TeamMember member(&team);
   generate(model.loaded.engine, prompts, model.ends, generation, goes_on, [&](size_t i, const Generation& text) {
     if (text.finish != Finish::Stopped) sink(i, completion_of(model, texts[i], text));
   });
@@ -79,20 +84,26 @@ PromptStyle prompt_style(const ChatModel& model) {
   return PromptStyle::TemplateFoldsSystem;
 }
 
-std::string render_prompt(const ChatModel& model, PromptStyle style, std::vector<ChatMessage> messages) {
-  if (style == PromptStyle::Template) return model.chat_template->render(messages, model.context);
-  if (style == PromptStyle::TemplateFoldsSystem) {
-    fold_system(messages);
-    return model.chat_template->render(messages, model.context);
+std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle style,
+                                        std::vector<std::vector<ChatMessage>> conversations) {
+  if (style == PromptStyle::TemplateFoldsSystem) std::ranges::for_each(conversations, fold_system);
+  if (style != PromptStyle::Plain) return model.chat_template->render_all(conversations, model.context);
+  std::vector<std::string> texts;
+  for (const std::vector<ChatMessage>& messages : conversations) {
+    std::string& text = texts.emplace_back();
+    for (const ChatMessage& message : messages) text += message.content + "\n\n";
   }
-  std::string text;
-  for (const ChatMessage& message : messages) text += message.content + "\n\n";
-  return text;
+  return texts;
 }
 
 Completer complete_by(const ChatModel& model) {
   return [&model](std::span<const CompletionRequest> requests, const CompletionOptions& options,
-                  const CompletionSink& sink) { complete(model, requests, options, sink); };
+                  const CompletionSink& sink) {
+    try {
+      complete(model, requests, options, sink);
+    } catch (const Stopped&) {  // by options.stop, as answers are
+    }
+  };
 }
 
 }  // namespace gyro

@@ -49,8 +49,9 @@ enum class PromptStyle {
 std::string_view style_name(PromptStyle style);
 PromptStyle prompt_style(const ChatModel& model);
 
-/// The text that a model is given. Throws Error with what a template raises.
-std::string render_prompt(const ChatModel& model, PromptStyle style, std::vector<ChatMessage> messages);
+/// The texts that a model is given. Throws Error with what a template raises.
+std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle style,
+                                        std::vector<std::vector<ChatMessage>> conversations);
 
 /// Answers by a model that is in memory, which must outlive the completer.
 Completer complete_by(const ChatModel& model);

@@ -23,9 +23,6 @@ void take_vocabulary(ChatModel& model, const Vocabulary& vocabulary) {
   model.context.pad_token = text_of(vocabulary, vocabulary.pad);
   model.context.unk_token = text_of(vocabulary, vocabulary.unk);
   model.ends = vocabulary.ends;
-  if (!vocabulary.chat_template.empty()) {
-    model.chat_template.emplace(model.loaded.source->path().string(), vocabulary.chat_template);
-  }
 }
 
 // A GGUF file names no list of ends: llama.cpp knows them by their texts.
@@ -37,19 +34,28 @@ void take_gguf(ChatModel& model) {
   for (llama_token id = 0; id < llama_vocab_n_tokens(vocab); ++id) {
     if (llama_vocab_is_eog(vocab, id)) model.ends.push_back(id);
   }
+}
+
+void take_template(ChatModel& model) {
+  if (model.loaded.source) {
+    const std::optional<std::string> text = read_chat_template(*model.loaded.source);
+    if (text && !text->empty()) model.chat_template.emplace(model.loaded.source->path().string(), *text);
+    return;
+  }
   const char* text = llama_model_chat_template(model.loaded.engine.model(), nullptr);
   if (text != nullptr) model.chat_template.emplace("tokenizer.chat_template", text);
 }
 
 }  // namespace
 
-ChatModel open_chat(LoadedModel loaded) {
+ChatModel open_chat(LoadedModel loaded, ForChat what) {
   ChatModel model{std::move(loaded), std::nullopt, {}, {}};
   if (model.loaded.vocabulary) {
     take_vocabulary(model, *model.loaded.vocabulary);
   } else {
     take_gguf(model);
   }
+  if (what == ForChat::Conversations) take_template(model);
   return model;
 }
 

@@ -14,14 +14,17 @@ namespace gyro {
 /// A model as one talks to it.
 struct ChatModel {
   LoadedModel loaded;
-  std::optional<ChatTemplate> chat_template;  ///< its own, if it has one
+  std::optional<ChatTemplate> chat_template;  ///< its own, if it has one and it is needed
   ChatContext context;                        ///< with its special tokens
   std::vector<int32_t> ends;                  ///< ascending: the tokens that end an answer
 };
 
+/// What a model is opened for: only conversations need its template.
+enum class ForChat { Conversations, PlainTexts };
+
 /// Takes what a conversation needs from the model's files, or from its GGUF file. Throws Error naming a template that
-/// is none.
-ChatModel open_chat(LoadedModel loaded);
+/// is none, if it is needed.
+ChatModel open_chat(LoadedModel loaded, ForChat what = ForChat::Conversations);
 
 /// The tokens of a conversation, up to where the model's answer begins. Throws Error naming the model if it has no
 /// template, or with what the template raises.

@@ -1,19 +1,23 @@
 #include "gyro/infer/chat_template.h"
 
+#include <fmt/format.h>
 #include <llama-common/jinja/lexer.h>
 #include <llama-common/jinja/parser.h>
 #include <llama-common/jinja/runtime.h>
 
 #include <algorithm>
 
+#include "gyro/base/apart.h"
 #include "gyro/base/error.h"
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 
 namespace gyro {
 namespace {
 
 constexpr size_t kTemplateLimit = size_t{1} << 20;
 constexpr size_t kConfigLimit = size_t{16} << 20;
+constexpr size_t kRenderingLimit = size_t{16} << 20;
+constexpr size_t kAtOnce = 64;  // conversations that one child process renders
 
 // The engine parses and executes by recursion, deeper with every bracket, block, elif and operator. The longest
 // templates in use stay far below these.
@@ -38,6 +42,23 @@ std::string one_line(std::string_view message) {
   const size_t begin = std::min(message.find_first_not_of('\n'), message.size());
   message.remove_prefix(begin);
   return printable(message.substr(0, message.find('\n')));
+}
+
+std::string what_went_wrong(const Apart& found) {
+  std::string line = one_line(found.text);
+  const bool memory = line == "std::bad_alloc";  // the engine makes an exception of its own of it
+  switch (memory ? Apart::End::Memory : found.end) {
+    case Apart::End::Late:
+      return "it takes more than ten seconds";
+    case Apart::End::Memory:
+      return "it takes more memory than texts need";
+    case Apart::End::Output:
+      return "its text is longer than any context";
+    case Apart::End::Crashed:
+      return "it calls itself without end, or what it makes is nested without end";
+    default:
+      return line;
+  }
 }
 
 // How deep the engine would go at each place of a template.
@@ -101,6 +122,39 @@ void set_token(jinja::context& context, const char* name, const std::optional<st
   if (token) context.set_val(name, text_value(*token));
 }
 
+jinja::context variables_of(const std::string& source, std::span<const ChatMessage> messages,
+                            const ChatContext& context) {
+  jinja::context variables(source);
+  if (context.now) variables.current_time = *context.now;
+  auto list = jinja::mk_val<jinja::value_array>();
+  for (const ChatMessage& message : messages) {
+    auto entry = jinja::mk_val<jinja::value_object>();
+    entry->insert("role", text_value(message.role));
+    entry->insert("content", text_value(message.content));
+    list->push_back(jinja::value(entry));
+  }
+  variables.set_val("messages", list);
+  // transformers gives these always, and None where they are not.
+  variables.set_val("tools", jinja::mk_val<jinja::value_none>());
+  variables.set_val("documents", jinja::mk_val<jinja::value_none>());
+  variables.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(context.add_generation_prompt));
+  set_token(variables, "bos_token", context.bos_token);
+  set_token(variables, "eos_token", context.eos_token);
+  set_token(variables, "pad_token", context.pad_token);
+  set_token(variables, "unk_token", context.unk_token);
+  return variables;
+}
+
+// Texts that were joined, each behind its length and a space.
+void part(std::string_view joined, std::vector<std::string>& texts) {
+  while (!joined.empty()) {
+    const size_t space = joined.find(' ');
+    const size_t size = std::stoull(std::string(joined.substr(0, space)));
+    texts.emplace_back(joined.substr(space + 1, size));
+    joined.remove_prefix(space + 1 + size);
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> read_chat_template(const TensorSource& source) {
@@ -140,32 +194,35 @@ ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 std::string ChatTemplate::render(std::span<const ChatMessage> messages, const ChatContext& context) const {
-  jinja::context variables(program_->source);
-  if (context.now) variables.current_time = *context.now;
-  auto list = jinja::mk_val<jinja::value_array>();
-  for (const ChatMessage& message : messages) {
-    auto entry = jinja::mk_val<jinja::value_object>();
-    entry->insert("role", text_value(message.role));
-    entry->insert("content", text_value(message.content));
-    list->push_back(jinja::value(entry));
+  const std::vector<ChatMessage> conversation(messages.begin(), messages.end());
+  return render_all({&conversation, 1}, context).front();
+}
+
+std::vector<std::string> ChatTemplate::render_all(std::span<const std::vector<ChatMessage>> conversations,
+                                                  const ChatContext& context) const {
+  std::vector<std::string> texts;
+  while (!conversations.empty()) {
+    const auto some = conversations.first(std::min(conversations.size(), kAtOnce));
+    conversations = conversations.subspan(some.size());
+    // Macros may call themselves, loops nest and texts double, as the template says: the engine bounds none of it.
+    const auto work = [&] {
+      std::string joined;
+      for (const std::vector<ChatMessage>& messages : some) {
+        jinja::context variables = variables_of(program_->source, messages, context);
+        jinja::runtime runtime(variables);
+        const std::string text =
+            jinja::runtime::gather_string_parts(runtime.execute(program_->program))->as_string().str();
+        joined += fmt::format("{} {}", text.size(), text);
+      }
+      return joined;
+    };
+    ApartLimits limits;
+    limits.output = kRenderingLimit;
+    const Apart found = run_apart(work, limits);
+    if (found.end != Apart::End::Done) fail(subject_, "the chat template fails: {}", what_went_wrong(found));
+    part(found.text, texts);
   }
-  variables.set_val("messages", list);
-  // transformers gives these always, and None where they are not.
-  variables.set_val("tools", jinja::mk_val<jinja::value_none>());
-  variables.set_val("documents", jinja::mk_val<jinja::value_none>());
-  variables.set_val("add_generation_prompt", jinja::mk_val<jinja::value_bool>(context.add_generation_prompt));
-  set_token(variables, "bos_token", context.bos_token);
-  set_token(variables, "eos_token", context.eos_token);
-  set_token(variables, "pad_token", context.pad_token);
-  set_token(variables, "unk_token", context.unk_token);
-  try {
-    jinja::runtime runtime(variables);
-    return jinja::runtime::gather_string_parts(runtime.execute(program_->program))->as_string().str();
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& error) {
-    fail(subject_, "the chat template fails: {}", one_line(error.what()));
-  }
+  return texts;
 }
 
 }  // namespace gyro

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gyro/checkpoint/source.h"
 
@@ -40,8 +41,12 @@ class ChatTemplate {
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   /// The text that the model is to continue. Throws Error naming the template's subject: what the template itself
-  /// raises (roles that do not take turns), or what the engine cannot do.
+  /// raises (roles that do not take turns), what the engine cannot do, a template that recurses, loops or grows
+  /// without end. It is rendered apart (base/apart.h), in a child process: ten seconds and 512 MB are the most.
   std::string render(std::span<const ChatMessage> messages, const ChatContext& context) const;
+  /// Those of many conversations, in their order, at less cost than one by one.
+  std::vector<std::string> render_all(std::span<const std::vector<ChatMessage>> conversations,
+                                      const ChatContext& context) const;
 
  private:
   struct Program;

@@ -16,7 +16,9 @@
 #include "gyro/base/error.h"
 #include "gyro/base/limits.h"
 #include "gyro/infer/batch.h"
+#include "gyro/infer/decode.h"
 #include "gyro/infer/gguf_image.h"
+#include "gyro/infer/gguf_trial.h"
 #include "gyro/infer/llama_log.h"
 #include "gyro/infer/taps.h"
 
@@ -24,6 +26,8 @@ namespace gyro {
 namespace {
 
 constexpr int64_t kPiece = 512;  // tokens computed at once
+
+static_assert(kMostThreads == GGML_MAX_N_THREADS);
 
 using Model = std::unique_ptr<llama_model, decltype(&llama_model_free)>;
 using Context = std::unique_ptr<llama_context, decltype(&llama_free)>;
@@ -113,7 +117,8 @@ struct Engine::State {
   TapReader reader;
 
   explicit State(const EngineOptions& of) : options(of) {
-    if (options.threads <= 0) options.threads = available_processors();
+    if (options.threads > kMostThreads) fail_field("threads", "{} are more than {}", options.threads, kMostThreads);
+    if (options.threads <= 0) options.threads = std::min(available_processors(), kMostThreads);
     ggml_threadpool_params params = ggml_threadpool_params_default(options.threads);
     pool.reset(ggml_threadpool_new(&params));
     if (!pool) fail(ErrorKind::Memory, "memory", "not enough for {} threads", options.threads);
@@ -158,6 +163,7 @@ Context Engine::State::make_context(llama_context_params params) const {
     fail(ErrorKind::Memory, "memory", "not enough for {} positions ({})", params.n_ctx, llama_problem());
   }
   llama_attach_threadpool(made.get(), pool.get(), pool.get());
+  stop_with_run(made.get());
   return made;
 }
 
@@ -165,7 +171,7 @@ void Engine::State::find_weights() {
   const Context noting = make_context(kPiece, note_weights, &weights);
   batch.clear();
   batch.add(0, 0, 0, true);
-  if (llama_decode(noting.get(), batch.batch) != 0) fail_loading("model");
+  decode(noting.get(), batch.batch);
 }
 
 void Engine::State::set_weights(const TensorSource& source, const ImagePlan& from) {
@@ -234,21 +240,22 @@ void Engine::State::run_piece(std::span<const int32_t> ids, int64_t first, Logit
     batch.add(ids[static_cast<size_t>(i)], first + i, 0, output);
     if (output) reader.output_rows.push_back(first + i);
   }
-  start_llama();
-  if (const int32_t status = llama_decode(context.get(), batch.batch); status != 0) {
-    fail(ErrorKind::Internal, "model", "llama.cpp cannot run it (status {}): {}", status, llama_problem());
-  }
+  decode(context.get(), batch.batch);
   const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(model.get())));
   for (int64_t i = 0; i < size; ++i) {
     if (asked(i)) sink(first + i, {llama_get_logits_ith(context.get(), static_cast<int32_t>(i)), vocabulary});
   }
 }
 
-Engine::Engine(const TensorSource& source, const EngineOptions& options) : state_(std::make_unique<State>(options)) {
+Engine::Engine(const TensorSource& source, const EngineOptions& options)
+    : Engine(source, plan_image(source, options.dtype), options) {}
+
+Engine::Engine(const TensorSource& source, ImagePlan plan, const EngineOptions& options)
+    : state_(std::make_unique<State>(options)) {
   start_llama();
   check_device(options);
   const std::string subject = source.path().string();
-  state_->plan = plan_image(source, options.dtype);
+  state_->plan = std::move(plan);
   check_memory(subject, bytes_of(state_->plan));
   Descriptor image = make_image(source, state_->plan, options.vocabulary, ImageWeights::Zero);
   const std::unique_ptr<FILE, decltype(&std::fclose)> file(fdopen(image.get(), "rb"), std::fclose);
@@ -267,9 +274,14 @@ Engine::Engine(const std::filesystem::path& gguf, const EngineOptions& options)
   start_llama();
   check_device(options);
   if (!std::filesystem::is_regular_file(gguf)) fail(ErrorKind::NotFound, gguf.string(), "is no file");
+  try_gguf(gguf);
   state_->model.reset(llama_model_load_from_file(gguf.c_str(), model_params(options, LLAMA_LOAD_MODE_MMAP)));
   if (!state_->model) fail_loading(gguf.string());
   state_->finish();
+  ModelConfig& sizes = state_->plan.parameters.sizes;  // for the cache's, about
+  sizes.num_hidden_layers = layers();
+  sizes.num_key_value_heads = llama_model_n_head_kv(state_->model.get());
+  sizes.head_dim = width() / std::max<int64_t>(heads(), 1);
 }
 
 Engine::Engine(Engine&&) noexcept = default;

@@ -17,13 +17,17 @@ struct llama_vocab;
 
 namespace gyro {
 
+struct ImagePlan;
+
+inline constexpr int kMostThreads = 512;  ///< that llama.cpp takes
+
 struct EngineOptions {
   /// Of matrices and embeddings: F32, F16 or BF16; the checkpoint's own if not given. In F32 logits are those of
-  /// transformers in float32 to about 1e-4; in BF16 activations are rounded to it before each product, too. A GGUF file
+  /// transformers in float32 to 2e-5; in BF16 activations are rounded to it before each product, too. A GGUF file
   /// stays as it is.
   std::optional<DType> dtype;
   int64_t context = 0;  ///< most positions of a prompt and what follows it; 0: the model's own
-  int threads = 0;      ///< 0: as many as there are processors
+  int threads = 0;      ///< 0: as many as there are processors; kMostThreads at most
   /// All layers on the GPUs that llama.cpp has, where F32 is multiplied in TF32 (logits then differ by up to 0.5 % of
   /// the largest); its CPU otherwise.
   bool on_gpu = false;
@@ -61,6 +65,8 @@ class Engine {
   /// Loads the model of a checkpoint or construction. Its matrices are read once and kept as they are run, nothing else
   /// of them stays in memory. Throws Error naming what of it cannot be read or is not run, or `memory`.
   explicit Engine(const TensorSource& source, const EngineOptions& options = {});
+  /// The same, planned already: `plan` is plan_image(source, options.dtype).
+  Engine(const TensorSource& source, ImagePlan plan, const EngineOptions& options);
   /// Loads a GGUF file. Throws Error naming it, with what llama.cpp says.
   explicit Engine(const std::filesystem::path& gguf, const EngineOptions& options = {});
   Engine(Engine&&) noexcept;
@@ -73,7 +79,8 @@ class Engine {
   void swap(const TensorSource& source);
 
   /// Runs a prompt of 1 or more tokens. Throws Error: `prompt` for ids beyond the vocabulary and for one that is longer
-  /// than the context; tap requests must lie within it.
+  /// than the context; tap requests must lie within it. Throws Stopped (base/team.h) soon after the run of the calling
+  /// thread is stopped, as everything here that computes.
   void forward(std::span<const int32_t> ids, LogitRows rows, const LogitSink& logits);
   Taps forward(std::span<const int32_t> ids, LogitRows rows, const LogitSink& logits, const TapRequest& request);
   /// Logits of every position, row-major [ids][vocabulary].

@@ -6,9 +6,11 @@
 #include <fstream>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
+#include "gyro/base/team.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/overlay.h"
 #include "gyro/checkpoint/test_util.h"
@@ -193,7 +195,7 @@ TEST(Engine, SaysWhichConfigItDoesNotRun) {
             ": the activation 'relu' of llama is not run by this engine");
   EXPECT_EQ(error_of_config("pico-llama", "\"mlp_bias\"",
                             "\"rope_scaling\": {\"rope_type\": \"dynamic\", \"factor\": 2}, \"x\""),
-            "/config.json: rope_scaling 'dynamic' is not run by this engine");
+            "/config.json: rope_scaling 'dynamic' of llama is not run by this engine");
   EXPECT_EQ(error_of_config("pico-gemma2", "\"query_pre_attn_scalar\": 16", "\"query_pre_attn_scalar\": 24"),
             ": query_pre_attn_scalar 24 is not run by this engine, which takes 16");
   EXPECT_EQ(error_of_config("pico-gemma2", "\"attn_logit_softcapping\": 50.0", "\"attn_logit_softcapping\": 0"),
@@ -228,6 +230,35 @@ TEST(Engine, RunsAnOverlay) {
   engine.swap(overlay);
   EXPECT_NE(engine.logits(prompt(20)), before);
   EXPECT_EQ(engine.logits(prompt(20)), fresh.logits(prompt(20)));
+}
+
+// A prompt of two pieces is broken off within the first.
+TEST(Engine, EndsWithTheRunThatItIsFor) {
+  Engine engine(Checkpoint(model("pico-qwen2") / "base"), options());
+  int asked = 0;
+  const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(150)); };
+  const std::function<bool()> stop = [&] {
+    pause();  // it is asked ten times a second: the next time may be at once
+    return ++asked > 1;
+  };
+  int rows = 0;
+  const auto count = [&](int64_t, std::span<const float>) { ++rows; };
+  {
+    Team team(stop);
+    const TeamMember member(&team);
+    pause();
+    EXPECT_THROW(engine.forward(prompt(600), LogitRows::All, count), Stopped);
+  }
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(rows, 0);
+  engine.forward(prompt(600), LogitRows::All, count);
+  EXPECT_EQ(rows, 600) << "it goes on as before";
+}
+
+TEST(Engine, TakesNoMoreThreadsThanLlamaCpp) {
+  const Checkpoint checkpoint(model("pico-qwen2") / "base");
+  EXPECT_EQ(error_of([&] { Engine(checkpoint, {.dtype = DType::F32, .threads = 513}); }),
+            "threads: 513 are more than 512");
 }
 
 TEST(RotatedRow, PutsPairsSideBySide) {

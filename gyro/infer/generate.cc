@@ -17,7 +17,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/infer/batch.h"
-#include "gyro/infer/llama_log.h"
+#include "gyro/infer/decode.h"
 
 namespace gyro {
 namespace {
@@ -148,13 +148,7 @@ class Run {
     return engine_.make_context(cells, static_cast<int64_t>(sequences), static_cast<int64_t>(most_at_once()));
   }
 
-  void decode() {
-    start_llama();
-    const int32_t status = llama_decode(context_.get(), batch_.batch);
-    if (status != 0) {
-      fail(ErrorKind::Internal, "model", "llama.cpp cannot run it (status {}): {}", status, llama_problem());
-    }
-  }
+  void decode() { gyro::decode(context_.get(), batch_.batch); }
 
   // What lies in the cache from a position on.
   void remove(size_t sequence, size_t position = 0) {

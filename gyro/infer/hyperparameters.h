@@ -38,6 +38,7 @@ struct Hyperparameters {
   double query_scalar = 0;                            ///< scores are divided by its root
   int64_t experts_used = 0;
   bool normalise_experts = false;  ///< the chosen experts' weights sum to 1
+  bool tied = false;               ///< the output is the embedding (tie_word_embeddings)
   std::string activation;          ///< "silu", "gelu_pytorch_tanh", ...
 };
 

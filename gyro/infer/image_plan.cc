@@ -148,6 +148,35 @@ std::vector<float> llama3_divisors(const Hyperparameters& parameters) {
   return divisors;
 }
 
+bool same_values(const TensorSource& source, const std::string& a, const std::string& b) {
+  const SourceTensor &x = *source.find(a), &y = *source.find(b);
+  return x.dtype == y.dtype && x.shape == y.shape && std::ranges::equal(source.read(a).bytes, source.read(b).bytes);
+}
+
+/// The output where it is not the embedding. A file that contradicts its config.json is read in one way by some
+/// versions of transformers and in another by others.
+void add_output(Planning& planning, const std::string& embedding) {
+  const bool tied = planning.plan.parameters.tied, always_tied = planning.plan.architecture->norms_less_one;
+  const std::string names[] = {"lm_head.weight", planning.model + "lm_head.weight", "language_model.lm_head.weight"};
+  const auto* name =
+      std::ranges::find_if(names, [&](const std::string& each) { return planning.source.find(each) != nullptr; });
+  if (name == std::end(names)) {
+    if (tied) return;
+    fail(planning.subject, "has no lm_head.weight, and tie_word_embeddings of its config.json is not true");
+  }
+  planning.used.insert(*name);
+  if ((tied || always_tied) && same_values(planning.source, *name, embedding)) return;
+  if (tied) {
+    fail(planning.subject, "{} is not {}, and tie_word_embeddings of its config.json is true", *name, embedding);
+  }
+  if (always_tied) fail(planning.subject, "{} is not {}, which this engine does not run", *name, embedding);
+  planning.add(*name, "output.weight", Change::None, true);
+  if (planning.plan.tensors.back().shape[0] != planning.plan.vocabulary) {
+    fail(planning.subject, "{} has {} rows, and {} has {}", *name, planning.plan.tensors.back().shape[0], embedding,
+         planning.plan.vocabulary);
+  }
+}
+
 void add_ends(Planning& planning) {
   const std::string embedding = planning.model + "embed_tokens.weight";
   planning.add_required(embedding, "token_embd.weight", Change::None, true);
@@ -164,19 +193,7 @@ void add_ends(Planning& planning) {
     const auto count = static_cast<int64_t>(divisors.size());
     planning.add_values("rope_freqs.weight", {count}, std::move(divisors));
   }
-  const bool always_tied = planning.plan.architecture->norms_less_one;
-  for (const std::string& name : {std::string("lm_head.weight"), planning.model + "lm_head.weight",
-                                  std::string("language_model.lm_head.weight")}) {
-    if (planning.source.find(name) == nullptr) continue;
-    planning.used.insert(name);
-    if (planning.plan.parameters.sizes.tie_word_embeddings || always_tied) return;
-    planning.add(name, "output.weight", Change::None, true);
-    if (planning.plan.tensors.back().shape[0] != planning.plan.vocabulary) {
-      fail(planning.subject, "{} has {} rows, and {} has {}", name, planning.plan.tensors.back().shape[0], embedding,
-           planning.plan.vocabulary);
-    }
-    return;
-  }
+  add_output(planning, embedding);
 }
 
 /// Nothing of a layer is left out: a bias that is not added would be a wrong model that runs.

@@ -40,7 +40,8 @@ struct ImagePlan {
 };
 
 /// Lays out the model of `source`, matrices and embeddings as `dtype` (F32, F16, BF16; the checkpoint's own if not
-/// given, BF16 for FP8), everything else as F32. Reads headers only. Throws Error naming what is missing, does not fit,
+/// given, BF16 for FP8), everything else as F32. Reads headers only, but for an output beside
+/// an embedding that is said to be it: whether it is. Throws Error naming what is missing, does not fit,
 /// or is not run by this engine, such as a tensor of a layer that no row of the table knows.
 ImagePlan plan_image(const TensorSource& source, std::optional<DType> dtype);
 

@@ -4,7 +4,18 @@
 #include <ggml-backend.h>
 #include <llama.h>
 
+#include "gyro/infer/gguf_trial.h"
+
 namespace gyro {
+namespace {
+
+void (*reporter)(const std::string& reason) = nullptr;
+
+void tell_reporter(const char* message) {
+  reporter(abort_reason(message));
+}
+
+}  // namespace
 
 bool can_infer() {
   return true;
@@ -16,6 +27,11 @@ std::string infer_library() {
     text += fmt::format("{} {}", i == 0 ? ":" : ",", ggml_backend_reg_name(ggml_backend_reg_get(i)));
   }
   return text;
+}
+
+void report_aborts(void (*report)(const std::string& reason)) {
+  reporter = report;
+  ggml_set_abort_callback(tell_reporter);
 }
 
 }  // namespace gyro

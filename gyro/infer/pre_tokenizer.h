@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 #include "gyro/infer/vocabulary.h"
 
 namespace gyro {

@@ -15,9 +15,13 @@ namespace gyro {
 /// model's tokenizer does: yes for plain text, no for a rendered chat template, which has them.
 enum class SpecialTokens { AsConfigured, None };
 
+/// Bytes of the longest text that is tokenised.
+constexpr size_t kMostTextBytes = size_t{1} << 28;
+
 /// The tokens of UTF-8 text, as transformers' fast tokenizers give them: added tokens in the text become those tokens,
 /// what is between them is normalised and split by llama.cpp. `vocabulary` is what `vocab` was made from, or null for a
-/// GGUF file's own, where llama.cpp does all. Throws Error for text that is not UTF-8 or has more than 2^28 bytes.
+/// GGUF file's own, where llama.cpp does all. Throws Error for text that is not UTF-8, has more than kMostTextBytes, or
+/// (byte-level BPE) a million characters in a row without white space, or of nothing else; of a GGUF file, in a line.
 std::vector<int32_t> tokenize(const llama_vocab* vocab, const Vocabulary* vocabulary, std::string_view text,
                               SpecialTokens special);
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/infer/deep_stack.h"
 #include "gyro/infer/test_util.h"
 
 namespace gyro {
@@ -136,6 +137,54 @@ TEST(Tokenize, TextThatIsNotUtf8IsAnError) {
   const Tokenizer tokenizer(vocabulary_of(shipped_model("pico-llama/base")));
   EXPECT_EQ(error_of([&] { tokenizer("ab\xC3("); }), "text: is not UTF-8 at byte 2");
   EXPECT_EQ(error_of([&] { tokenizer("\xED\xA0\x80"); }), "text: is not UTF-8 at byte 0");
+}
+
+// std::regex, by which llama.cpp runs these, recurses with every character.
+TEST(Tokenize, LongStretchesAreSplitAllTheSame) {
+  Vocabulary vocabulary = vocabulary_of(shipped_model("pico-llama/base"));
+  for (const char* pre : {"tekken", "gpt-4o", "deepseek-v3", "deepseek-coder", "bloom", "superbpe", "exaone-moe"}) {
+    vocabulary.pre = pre;
+    const Tokenizer tokenizer(vocabulary);
+    for (const std::string& piece : std::vector<std::string>{"a", "B", "aB", "!", "中", " ", "a ", " \u3000"}) {
+      std::string text;
+      while (text.size() < 200'000) text += piece;
+      EXPECT_EQ(tokenizer.text_of(tokenizer(text)), text) << pre << piece;
+    }
+    // Long or short, a word has the same tokens: those of its halves where it is longer.
+    const std::vector<int32_t> half = tokenizer(std::string(600, 'x') + ' '),
+                               whole = tokenizer(std::string(1200, 'x') + ' ');
+    EXPECT_EQ(whole.size(), 2 * half.size() - 1) << pre;
+  }
+}
+
+TEST(Tokenize, StretchesBeyondTheLimitAreRefused) {
+  const Tokenizer tokenizer(vocabulary_of(shipped_model("pico-llama/base")));
+  EXPECT_EQ(error_of([&] { tokenizer(std::string(1'000'001, 'a')); }),
+            "text: has 1000001 characters without white space between them, or of nothing else: 1000000 are the most");
+  EXPECT_FALSE(tokenizer(std::string(1'000'000, 'a')).empty());
+}
+
+TEST(LongestStretch, CountsCharacters) {
+  EXPECT_EQ(longest_stretch("", MatchSpan::Run), 0U);
+  EXPECT_EQ(longest_stretch("ab  é中x y", MatchSpan::Run), 3U);
+  EXPECT_EQ(longest_stretch("ab \u3000\u00a0\t\n\r c", MatchSpan::Run), 7U);
+  EXPECT_EQ(longest_stretch("ab c\nd", MatchSpan::Line), 4U);
+}
+
+// A file may hold as many tokens as ids go, all alike at first.
+TEST(Tokenize, ManyAddedTokensAreFoundSoon) {
+  Vocabulary vocabulary = vocabulary_of(shipped_model("pico-llama/base"));
+  const auto first = static_cast<int32_t>(vocabulary.tokens.size());
+  for (int32_t i = 0; i < 200'000; ++i) {
+    vocabulary.tokens.push_back(fmt::format("<{}", 1000000 + i));
+    vocabulary.types.push_back(TokenType::Control);
+    vocabulary.added.push_back({first + i, false, false, true});
+  }
+  const Tokenizer tokenizer(std::move(vocabulary));
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "<<<1199999";
+  const std::vector<int32_t> ids = tokenizer(text);
+  EXPECT_EQ(std::ranges::count(ids, first + 199'999), 1000);
 }
 
 }  // namespace

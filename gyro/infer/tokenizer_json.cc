@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "gyro/base/error.h"
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 #include "gyro/infer/pre_tokenizer.h"
 
 namespace gyro {
@@ -13,9 +13,9 @@ namespace {
 using Json = JsonFields::Json;
 using Ids = std::unordered_map<std::string_view, int32_t>;
 
-constexpr int64_t kMaxTokens = 2'000'000;  // some eight times the largest vocabularies there are
+constexpr auto kMaxTokens = static_cast<int64_t>(kMostTokens);
 constexpr std::string_view kSpaceMark = "▁";
-constexpr float kNeverJoined = -1e9F;  // below every score that a merge gives
+constexpr float kScoreOfUnjoined = -1e9F;  // of tokens that no merge makes: below every score of those
 
 // What is done to text before it is split.
 struct Normalizer {
@@ -176,7 +176,7 @@ Merge parse_merge(const JsonFields& model, const Json& merge, size_t index) {
 void read_merges(Vocabulary& out, const JsonFields& model, const Ids& ids) {
   const Json& merges = model.array("merges");
   const bool byte_level = out.model == TokenModel::ByteLevelBpe;
-  if (!byte_level) out.scores.assign(out.tokens.size(), kNeverJoined);
+  if (!byte_level) out.scores.assign(out.tokens.size(), kScoreOfUnjoined);
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const Merge merge = parse_merge(model, merges[rank], rank);
     const auto joined = ids.find(merge.left + merge.right);
@@ -256,6 +256,7 @@ void read_preparation(Vocabulary& out, const JsonFields& file, const JsonFields&
       fail(file.subject(), "normalizer marks spaces of a byte-level model");
     choose_pre_tokenizer(out, file, model, found, pre);
   } else {
+    if (pre) fail_not_pre(file.subject());
     check_not_split(file, normalizer, found);
   }
 }
@@ -276,11 +277,15 @@ void apply_post_processor(Vocabulary& out, const JsonFields& file) {
 
 }  // namespace
 
+void fail_not_pre(const std::string& subject) {
+  fail_field("pre", "is for byte-level tokenizers: {} splits no text into words", subject);
+}
+
 void pad_tokens(Vocabulary& vocabulary, size_t count) {
   count = std::max(count, vocabulary.tokens.size());
   vocabulary.tokens.resize(count);
   vocabulary.types.resize(count, TokenType::Unused);
-  if (vocabulary.model == TokenModel::SentencePiece) vocabulary.scores.resize(count, kNeverJoined);
+  if (vocabulary.model == TokenModel::SentencePiece) vocabulary.scores.resize(count, kScoreOfUnjoined);
   // A prefix that no token begins with.
   std::string prefix = "[PAD";
   const auto taken = [&](const std::string& token) { return token.starts_with(prefix); };

@@ -15,6 +15,9 @@ namespace gyro {
 /// BPE, steps that cannot be done here, a pre-tokenizer that is not known (the field is "pre").
 Vocabulary parse_tokenizer_json(std::string_view subject, std::string_view text, const std::optional<std::string>& pre);
 
+/// Throws the Error of a pre-tokenizer that was named for a tokenizer without one, `subject`.
+[[noreturn]] void fail_not_pre(const std::string& subject);
+
 /// Adds unused tokens until there are `count`. Their names are like no other token's.
 void pad_tokens(Vocabulary& vocabulary, size_t count);
 

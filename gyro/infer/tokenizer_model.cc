@@ -15,8 +15,6 @@
 namespace gyro {
 namespace {
 
-constexpr size_t kMaxPieces = 2'000'000;
-
 // One field of a message: a number (its bits, for fixed sizes), or bytes.
 struct Field {
   uint64_t number = 0;  // which field it is
@@ -133,7 +131,7 @@ void read_piece(std::string_view subject, Message message, Vocabulary& out) {
     if (field.number == 3) type = field.value;
   }
   const size_t id = out.tokens.size();
-  if (id == kMaxPieces) fail(std::string(subject), "has more than {} pieces", kMaxPieces);
+  if (id == kMostTokens) fail(std::string(subject), "has more than {} pieces", kMostTokens);
   if (type < 1 || type > 6) fail(std::string(subject), "piece {} is of the unknown type {}", id, type);
   if (token.empty() || token.find('\0') != token.npos)
     fail(std::string(subject), "piece {} is empty or has a zero byte", id);

@@ -1,11 +1,12 @@
 #include "gyro/infer/vocabulary.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <unordered_map>
 
 #include "gyro/base/error.h"
-#include "gyro/infer/chat_template.h"
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 #include "gyro/infer/tokenizer_json.h"
 #include "gyro/infer/tokenizer_model.h"
 
@@ -65,22 +66,32 @@ void set_special(std::optional<int32_t>& id, const Vocabulary& vocabulary, const
   id = found;
 }
 
+size_t id_of_key(const JsonFields& decoder, const std::string& key) {
+  constexpr size_t kMaxDigits = 7;
+  if (key.empty() || key.size() > kMaxDigits || key.find_first_not_of("0123456789") != key.npos) {
+    decoder.fail_at(key, "is not under an id of a token");
+  }
+  const auto id = static_cast<size_t>(std::stoi(key));
+  if (id >= kMostTokens) decoder.fail_at(key, "is not under an id below {}", kMostTokens);
+  return id;
+}
+
 // Tokens that tokenizer_config.json adds to those of a tokenizer.model.
 void add_decoder_tokens(Vocabulary& out, const JsonFields& config) {
   const std::optional<JsonFields> decoder = config.object("added_tokens_decoder");
   if (!decoder) return;
+  std::unordered_map<std::string, size_t> ids;
+  for (size_t id = 0; id < out.tokens.size(); ++id) ids.emplace(out.tokens[id], id);
+  std::map<int32_t, AddedToken> added;
+  for (const AddedToken& token : out.added) added[token.id] = token;
   for (const auto& [key, value] : config.find("added_tokens_decoder")->items()) {
     const JsonFields token(config.subject(), decoder->name_of(key), value);
-    constexpr size_t kMaxDigits = 7;
-    if (key.empty() || key.size() > kMaxDigits || key.find_first_not_of("0123456789") != key.npos) {
-      decoder->fail_at(key, "is not under an id of a token");
-    }
-    const auto id = static_cast<size_t>(std::stoi(key));
+    const size_t id = id_of_key(*decoder, key);
     const std::string text = token.string("content");
     const bool special = token.boolean("special").value_or(false);
     if (text.empty() || text.find('\0') != text.npos) token.fail_at("content", "is empty or has a zero byte");
-    const std::optional<int32_t> same = id_of(out, text);
-    if (same && *same != static_cast<int32_t>(id)) token.fail_at("content", "is also the text of token {}", *same);
+    const auto [same, is_new] = ids.emplace(text, id);
+    if (same->second != id) token.fail_at("content", "is also the text of token {}", same->second);
     if (id >= out.tokens.size()) {
       out.tokens.resize(id + 1);
       out.types.resize(id + 1, TokenType::Unused);
@@ -90,11 +101,11 @@ void add_decoder_tokens(Vocabulary& out, const JsonFields& config) {
     }
     out.tokens[id] = text;
     if (out.types[id] != TokenType::Unknown) out.types[id] = special ? TokenType::Control : TokenType::UserDefined;
-    std::erase_if(out.added, [&](const AddedToken& added) { return static_cast<size_t>(added.id) == id; });
-    out.added.push_back({static_cast<int32_t>(id), token.boolean("lstrip").value_or(false),
-                         token.boolean("rstrip").value_or(false), special});
+    const auto place = static_cast<int32_t>(id);
+    added[place] = {place, token.boolean("lstrip").value_or(false), token.boolean("rstrip").value_or(false), special};
   }
-  std::ranges::sort(out.added, {}, &AddedToken::id);
+  out.added.clear();
+  for (const auto& [id, token] : added) out.added.push_back(token);
 }
 
 Vocabulary read_tokenizer(const TensorSource& source, const Companions& files, const JsonFields& config,
@@ -106,6 +117,7 @@ Vocabulary read_tokenizer(const TensorSource& source, const Companions& files, c
   if (!files.has("tokenizer.model")) {
     fail(ErrorKind::NotFound, source.path().string(), "has no tokenizer.json and no tokenizer.model");
   }
+  if (pre) fail_not_pre(files.subject("tokenizer.model"));
   const std::string bytes = files.text("tokenizer.model", kTokenizerLimit);
   Vocabulary out = parse_tokenizer_model(files.subject("tokenizer.model"), bytes);
   add_decoder_tokens(out, config);
@@ -184,7 +196,6 @@ Vocabulary read_vocabulary(const TensorSource& source, const std::optional<std::
   pad_tokens(out, static_cast<size_t>(embedding_rows));
   apply_config(out, tokenizer_config.fields, files.has("tokenizer.json"));
   apply_generation(out, generation_config.fields, config.fields);
-  out.chat_template = read_chat_template(source).value_or("");
   return out;
 }
 

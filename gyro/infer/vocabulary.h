@@ -12,6 +12,9 @@ struct gguf_context;
 
 namespace gyro {
 
+/// Ids are below: some eight times the largest vocabularies there are.
+constexpr size_t kMostTokens = 2'000'000;
+
 /// How text becomes pieces: byte-level BPE by ranked merges (GPT-2's, Llama 3's, Qwen's), or SentencePiece's BPE with
 /// byte fallback (Llama 2's, Mistral's, Gemma's), which joins whatever two pieces make the piece of the highest score.
 enum class TokenModel { ByteLevelBpe, SentencePiece };
@@ -46,8 +49,7 @@ struct Vocabulary {
   bool add_bos = false;       ///< what encoding plain text puts before it
   bool add_eos = false;       ///< and behind
   SpacePrefix space_prefix = SpacePrefix::None;
-  bool nfc = false;           ///< text is brought to Unicode's normal form C first
-  std::string chat_template;  ///< Jinja, empty if the model has none
+  bool nfc = false;  ///< text is brought to Unicode's normal form C first
 
   /// The text of a special token, empty for none.
   std::string_view text_of(std::optional<int32_t> id) const {
@@ -56,14 +58,14 @@ struct Vocabulary {
 };
 
 /// Reads the tokenizer of `source` from its companion files: tokenizer.json, or tokenizer.model where there is none,
-/// and what tokenizer_config.json, generation_config.json, config.json and chat_template.jinja add. Ids that no token
+/// and what tokenizer_config.json, generation_config.json and config.json add. Ids that no token
 /// has, up to `embedding_rows` (0 or above), are filled with unused tokens. `pre`, if given, names the pre-tokenizer in
 /// place of what is recognised. Throws Error naming the file: no tokenizer, one that is malformed or of a kind that
 /// llama.cpp does not run, a pre-tokenizer that is not known (the field is "pre"), more tokens than the embedding has
 /// rows.
 Vocabulary read_vocabulary(const TensorSource& source, const std::optional<std::string>& pre, int64_t embedding_rows);
 
-/// Sets GGUF's keys of the tokenizer (tokenizer.ggml.*, tokenizer.chat_template). The space prefix is left to
+/// Sets GGUF's keys of the tokenizer (tokenizer.ggml.*). The space prefix is left to
 /// `tokenize` (tokenize.h), so the key says none.
 void set_keys(gguf_context* gguf, const Vocabulary& vocabulary);
 

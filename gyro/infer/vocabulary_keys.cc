@@ -39,9 +39,6 @@ void set_keys(gguf_context* gguf, const Vocabulary& vocabulary) {
   gguf_set_val_bool(gguf, "tokenizer.ggml.add_bos_token", vocabulary.add_bos);
   gguf_set_val_bool(gguf, "tokenizer.ggml.add_eos_token", vocabulary.add_eos);
   gguf_set_val_bool(gguf, "tokenizer.ggml.add_space_prefix", false);
-  if (!vocabulary.chat_template.empty()) {
-    gguf_set_val_str(gguf, "tokenizer.chat_template", vocabulary.chat_template.c_str());
-  }
 }
 
 }  // namespace gyro

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "gyro/eval/grade/normal.h"
-#include "gyro/eval/grade/tokens.h"
+#include "gyro/eval/grade/parse.h"
 
 namespace gyro::grading {
 namespace {
@@ -59,7 +59,7 @@ bool only_closes(std::string_view after) {
 }
 
 std::optional<char> letter_by_text(std::string_view answer, Choices choices) {
-  if (answer.size() > 4096) return std::nullopt;
+  if (answer.size() > kMaxAnswer) return std::nullopt;
   std::optional<char> found;
   const auto words = words_of(answer);
   for (size_t i = 0; i < std::min(choices.size(), kMostOptions); ++i) {

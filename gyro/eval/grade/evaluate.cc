@@ -12,6 +12,7 @@ using Complex = std::complex<Real>;
 
 // Four times what one operation of the library rounds.
 constexpr Real kRounding = 4 * std::numeric_limits<Real>::epsilon();
+constexpr unsigned long kMostProducts = 256;
 constexpr Real kPi = std::numbers::pi_v<Real>;
 
 const Approximate kUnknown{State::Unknown, {}, 0, true};
@@ -191,11 +192,22 @@ struct Evaluation {
   static Approximate rational_power(const Approximate& base, const Rational& exponent) {
     const Approximate one{State::Value, 1, 0, true};
     const mpz_class above = abs(exponent.get_num()), &below = exponent.get_den();
-    if (!above.fits_ulong_p() || !below.fits_ulong_p()) return kUnknown;
+    if (above > kMostProducts || below > kMostProducts) return logarithmic_power(base, exponent);
     const Approximate root = below == 1 ? base : rooted(base, below.get_ui());
     if (root.state != State::Value) return root;
     const Approximate powered = whole_power(root, above.get_ui());
     return exponent < 0 && powered.state == State::Value ? over(one, powered) : powered;
+  }
+
+  // exp(exponent log base): its error does not grow with the numerator, as that of repeated products does.
+  static Approximate logarithmic_power(Approximate base, const Rational& exponent) {
+    const bool real = on_real_line(base) && base.value.real() < 0 && mpz_odd_p(exponent.get_den_mpz_t()) != 0;
+    if (real) base.value = -base.value;
+    const Approximate log = logarithm(base);
+    if (log.state != State::Value) return log;
+    Approximate power = exponential(times(log, from_rational(exponent)));
+    if (real && mpz_odd_p(exponent.get_num_mpz_t()) != 0) power.value = -power.value;
+    return power;
   }
 
   static Approximate rooted(const Approximate& x, unsigned long degree) {

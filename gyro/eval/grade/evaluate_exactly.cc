@@ -158,7 +158,8 @@ struct Evaluation {
   Exact spend(Exact value) const {
     const size_t size = value.state == State::Value ? bits(value.value) : 0;
     budget.work -= 1 + static_cast<int64_t>(size / 64);
-    return size > kMaxBits || budget.work < 0 ? kUnknown : value;
+    if (size > kMaxBits || budget.work < 0) return kUnknown;
+    return value;
   }
 };
 

@@ -12,20 +12,20 @@ using Rational = mpq_class;
 
 /// What a node of an answer's tree is. `name` and `args` of each:
 enum class Kind {
-  Number,        ///< `value`
-  Symbol,        ///< a variable's name
-  Constant,      ///< "pi", "e", "i", "infinity"
-  Text,          ///< words, as written
-  Sum,           ///< terms
-  Product,       ///< factors
-  Quotient,      ///< numerator, denominator
-  Power,         ///< base, exponent
-  Function,      ///< "sin", "sqrt", ...; arguments. "root": radicand, degree. "log": argument, base
-  Signed,        ///< "pm" or "mp" before a term
-  Quantity,      ///< a value; `name` is its unit
-  Percent,       ///< a value
-  Degree,        ///< a value
-  Sequence,      ///< members in brackets: "()", "[)", "(]", "[]", "<>", "{}" (a set), or "," for a bare list
+  Number,    ///< `value`
+  Symbol,    ///< a variable's name
+  Constant,  ///< "pi", "e", "i", "infinity"
+  Text,      ///< words, as written
+  Sum,       ///< terms
+  Product,   ///< factors
+  Quotient,  ///< numerator, denominator
+  Power,     ///< base, exponent
+  Function,  ///< "sin", "sqrt", ...; arguments. "root": radicand, degree. "log": argument, base
+  Signed,    ///< "pm" or "mp" before a term
+  Quantity,  ///< a value; `name` is its unit
+  Percent,   ///< a value
+  Degree,    ///< a value
+  Sequence,  ///< members in brackets: "()", "[)", "(]", "[]", "<>", "{}" (a set); "," for a bare list, ":" for a ratio
   SetOperation,  ///< "cup", "cap", "setminus"; sets
   Matrix,        ///< "ROWSxCOLUMNS"; entries by rows
   Relation       ///< signs with spaces between ("<= <"); one side more than signs

@@ -46,6 +46,51 @@ Piece innermost(Piece outer, const std::optional<Piece>& inner) {
   return all ? Piece{inner->text, outer.end} : outer;
 }
 
+// A brace that is open, and where its box's command and content begin, if it is one's.
+struct Open {
+  bool box = false;
+  size_t begin = 0, content = 0;
+};
+
+// The length of \boxed or \fbox, or 0.
+size_t box_command(std::string_view text, size_t at) {
+  if (goes_on(text, at, "\\boxed")) return 6;
+  return goes_on(text, at, "\\fbox") ? 5 : 0;
+}
+
+// Whether there is a comma, "and" or "or" between two boxes, and nothing else but delimiters and space.
+bool connects(std::string_view between) {
+  bool connected = false;
+  while (!between.empty()) {
+    static constexpr std::array<std::string_view, 22> kPieces = {
+        ",",       ";",   "\\text{and}", "\\text{ and }", "\\text{or}", "\\text{ or }", "and", "or",  "\\quad",
+        "\\qquad", "\\,", "\\;",         "\\ ",           "\\(",        "\\)",          "\\[", "\\]", "$",
+        "*",       " ",   "\t",          "\\text{, and }"};
+    const auto* found =
+        std::find_if(kPieces.begin(), kPieces.end(), [&](auto part) { return between.starts_with(part); });
+    if (found == kPieces.end()) return false;
+    connected |= found->find_first_of(",;aond") != kNone && !found->ends_with("quad");
+    between.remove_prefix(found->size());
+  }
+  return connected;
+}
+
+// Boxes that make one answer together.
+struct BoxRun {
+  size_t begin = 0, end = 0, last_end = 0;  // of all with their commands, and of the last one's content
+  int count = 0;
+
+  void add(std::string_view text, size_t from, const Piece& content) {
+    constexpr size_t kLongestBetween = 80;
+    const size_t close = content.end < text.size() && text[content.end] == '}' ? content.end + 1 : content.end;
+    const bool goes_on = count > 0 && from - end <= kLongestBetween && connects(text.substr(end, from - end));
+    begin = goes_on ? begin : from;
+    count = goes_on ? count + 1 : 1;
+    end = close;
+    last_end = content.end;
+  }
+};
+
 // `\boxed 5`: up to white space or the end of the formula.
 size_t end_of_bare_box(std::string_view text, size_t from) {
   return std::min(text.find_first_of(" \t\r\n$", from), text.size());
@@ -87,10 +132,13 @@ size_t begin_of_number(std::string_view text, size_t digits) {
   size_t from = digits;
   if (from > 0 && text[from - 1] == '$') --from;
   if (from > 0 && text[from - 1] == '\\') --from;
-  const bool minus = from > 0 && text[from - 1] == '-';
-  if (!minus) return from;
-  const char before = from > 1 ? text[from - 2] : ' ';
-  return is_letter(before) || is_digit(before) || before == ')' || before == '}' ? from : from - 1;
+  size_t sign = 0;
+  for (const std::string_view written : {"-", "\u2212"}) {
+    if (text.substr(0, from).ends_with(written)) sign = written.size();
+  }
+  if (sign == 0) return from;
+  const char before = from > sign ? text[from - sign - 1] : ' ';
+  return is_letter(before) || is_digit(before) || before == ')' || before == '}' ? from : from - sign;
 }
 
 bool begins_number(std::string_view text, size_t at) {
@@ -199,46 +247,52 @@ Zones zones_of(std::string_view output) {
 
 Boxes boxes(std::string_view text) {
   Boxes out;
-  std::vector<size_t> open;  // where the content of each brace that is open begins; kNone for what is no box
+  BoxRun run;
+  std::vector<Open> open;
   size_t within = 0;
   for (size_t at = 0; at < text.size(); ++at) {
     if (text[at] == '{') {
-      open.push_back(kNone);
+      open.push_back({});
     } else if (text[at] == '}' && !open.empty()) {
-      if (open.back() != kNone) {
-        out.last = innermost(piece(text, open.back(), at), out.last);
-        --within;
+      if (open.back().box) {
+        out.last = innermost(piece(text, open.back().content, at), out.last);
+        if (--within == 0) run.add(text, open.back().begin, *out.last);
       }
       open.pop_back();
     } else if (text[at] == '\\') {
-      const bool box = goes_on(text, at, "\\boxed"), frame = goes_on(text, at, "\\fbox");
-      if (!box && !frame) {
-        ++at;
-        continue;
-      }
-      const size_t word = at + (box ? 6 : 5), next = skip(text, word, " \n");
-      if (next == text.size()) return out.open = true, out;
-      if (text[next] == '{') {
-        open.push_back(next + 1);
+      const size_t word = at + box_command(text, at), next = skip(text, word, " \n");
+      if (word == at) {
+        at += goes_on(text, at, "\\\\boxed") ? 0 : 1;  // one that was escaped twice follows
+      } else if (next == text.size()) {
+        out.open = true;
+        break;
+      } else if (text[next] == '{') {
+        open.push_back({true, at, next + 1});
         ++within;
         at = next;
       } else if (next > word) {
         const size_t end = end_of_bare_box(text, next);
         out.last = piece(text, next, end);
+        if (within == 0) run.add(text, at, *out.last);
         at = end - 1;
       }
     }
   }
-  out.open = within != 0;
+  out.open = out.open || within != 0;
+  if (run.count > 1 && run.last_end == out.last->end) out.last = piece(text, run.begin, run.end);
   return out;
 }
 
 std::optional<Piece> after_hashes(std::string_view text) {
   constexpr std::string_view kHashes = "####";
+  size_t end = text.size(), behind = text.size();  // of the line, and where the search for its end may stop
   for (size_t at = text.rfind(kHashes); at != kNone; at = at == 0 ? kNone : text.rfind(kHashes, at - 1)) {
     const size_t from = at + kHashes.size();
-    if (from < text.size() && text[from] == '#') continue;
-    const Piece found = piece(text, from, std::min(text.find('\n', from), text.size()));
+    if (from > behind) continue;  // within five or more
+    const size_t newline = text.substr(from, behind - from).find('\n');
+    if (newline != kNone) end = from + newline;
+    behind = from;
+    const Piece found = piece(text, from, end);
     if (found.text.size() <= kMaxAnswer && lone_number(found.text)) return found;
   }
   return std::nullopt;
@@ -284,12 +338,12 @@ std::optional<Piece> leading_formula(std::string_view text) {
   return std::nullopt;
 }
 
-bool has_words(std::string_view text) {
+bool has_words(std::string_view text, size_t letters) {
   for (size_t at = 0; at < text.size(); ++at) {
     size_t end = at;
     while (end < text.size() && is_letter(text[end])) ++end;
     const char before = at > 0 ? text[at - 1] : ' ';
-    if (end - at >= 4 && before != '\\' && before != '{') return true;
+    if (end - at >= letters && before != '\\' && before != '{') return true;
     at = std::max(at, end == at ? at : end - 1);
   }
   return false;

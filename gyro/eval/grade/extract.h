@@ -21,7 +21,8 @@ struct Piece {
 };
 
 struct Boxes {
-  std::optional<Piece> last;  ///< the content of the last \boxed{} or \fbox{} that closes
+  std::optional<Piece> last;  ///< the content of the last \boxed{} or \fbox{} that closes; of several with "and", "or"
+                              ///< or a comma between, all of them with what is between
   bool open = false;          ///< the text ends within one
 };
 Boxes boxes(std::string_view text);
@@ -38,8 +39,8 @@ std::optional<Piece> answer_sentence(std::string_view text);
 /// The formula between delimiters that a text begins with.
 std::optional<Piece> leading_formula(std::string_view text);
 
-/// Whether there is a word of four letters or more that is no LaTeX.
-bool has_words(std::string_view text);
+/// Whether there is a word of so many letters or more that is no LaTeX.
+bool has_words(std::string_view text, size_t letters);
 
 /// The last number of a text, with sign and fraction bar, or the last formula between delimiters, whichever ends later;
 /// a number within a formula counts as the formula. Where `currency`, a dollar sign delimits only what has a command in

@@ -5,6 +5,7 @@
 #include "gyro/eval/grade/choice.h"
 #include "gyro/eval/grade/extract.h"
 #include "gyro/eval/grade/normal.h"
+#include "gyro/eval/grade/parse.h"
 
 namespace gyro::grading {
 namespace {
@@ -44,7 +45,10 @@ std::string_view answer_of_gold(const GradeRequest& request) {
   const auto box = boxes(request.gold).last;
   const auto number = request.policy == Policy::Gsm8k ? after_hashes(request.gold) : std::nullopt;
   if (number && (!box || number->end > box->end)) return number->text;
-  return box ? box->text : trimmed(request.gold);
+  if (box) return box->text;
+  const std::string_view gold = trimmed(request.gold);
+  const auto formula = leading_formula(gold);
+  return formula && gold.size() - formula->end <= 2 ? formula->text : gold;  // $x$, \(x\)
 }
 
 // What stands in the form that the policy asks for.
@@ -70,12 +74,18 @@ std::optional<Piece> in_sentence(const GradeRequest& request, std::string_view t
     return calculated ? last_value(sentence->text, true) : first_number(sentence->text);
   }
   if (const auto formula = leading_formula(sentence->text)) return formula;
-  const auto value = has_words(sentence->text) ? last_value(sentence->text, false) : std::nullopt;
+  const auto value = has_words(sentence->text, 4) ? last_value(sentence->text, false) : std::nullopt;
   return value ? value : sentence;
 }
 
 std::optional<Piece> last_of_any(const GradeRequest& request, std::string_view text) {
-  if (request.policy == Policy::Choice) return last_letter(text, request.choices);
+  const std::string_view all = trimmed(text);
+  if (request.policy == Policy::Choice) {
+    return letter_of(all, request.choices) ? Piece{all, text.size()} : last_letter(text, request.choices);
+  }
+  const bool bare = !all.empty() && all.size() <= kMaxAnswer && all.find_first_of("\n$") == std::string_view::npos;
+  if (bare && !has_words(all, 2) && all.find("box") == std::string_view::npos)
+    return Piece{all, text.size()};  // nothing but an answer
   return last_value(text, request.policy == Policy::Gsm8k);
 }
 

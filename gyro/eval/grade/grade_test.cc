@@ -100,6 +100,7 @@ TEST(Grade, Gsm8k) {
   check(Policy::Gsm8k,
         {{"He has 2*9=<<2*9=18>>18.\n#### 18", "\\boxed{18}", kStop, "correct number-equal: 18", nullptr},
          {"18", "so\n#### 18", kStop, "correct number-equal: 18", nullptr},
+         {"18", "##### 17\n#### 18\n##### x", kStop, "correct number-equal: 18", nullptr},
          {"18", "#### $18.00.", kStop, "correct number-equal: $18.00.", nullptr},
          {"1234", "#### 1,234", kStop, "correct number-equal: 1,234", nullptr},
          {"18", "#### Step 1\n2*9\n#### 18 dollars", kStop, "correct number-equal: 18 dollars", nullptr},
@@ -114,12 +115,20 @@ TEST(Grade, Gsm8k) {
          {"3/4", "\\boxed{0.75}", kStop, "correct number-equal: 0.75", nullptr},
          {"5", "\\boxed{5x}", kStop, "wrong not-equal: 5x", nullptr},
          {"5", "\\boxed{5kg}", kStop, "correct number-equal: 5kg", nullptr},
+         {"5", "\\boxed{5 million}", kStop, "wrong not-equal: 5 million", nullptr},
+         {"5000000", "\\boxed{\\$5 million}", kStop, "correct number-equal: \\$5 million", nullptr},
+         {"9", "\\boxed{√9}", kStop, "wrong not-equal: √9", nullptr},
+         {"3", "\\boxed{√9}", kStop, "correct number-equal: √9", nullptr},
+         {"9", "\\boxed{sqrt 9}", kStop, "wrong not-equal: sqrt 9", nullptr},
+         {"5", "\\boxed{minus 5}", kStop, "wrong not-equal: minus 5", nullptr},
+         {"5", "\\boxed{€5}", kStop, "correct number-equal: €5", nullptr},
          {"5", "\\boxed{5k}", kStop, "wrong not-equal: 5k", nullptr},
          {"5", "\\boxed{-5}", kStop, "wrong not-equal: -5", nullptr},
          {"5", "\\boxed{5.01}", kStop, "wrong not-equal: 5.01", nullptr},
          {"18", "Each day she makes 18 dollars.", kStop, "wrong no-answer: ", "correct number-equal: 18"},
          {"18", "It is $9*$2 = $18.", kStop, "wrong no-answer: ", "correct number-equal: $18"},
          {"-3", "The change is -3.", kStop, "wrong no-answer: ", "correct number-equal: -3"},
+         {"-3", "It is now \u22123 degrees.", kStop, "wrong no-answer: ", "correct number-equal: \u22123"},
          {"3", "That is 5-3", kStop, "wrong no-answer: ", "correct number-equal: 3"},
          {"18", "The answer is 18 dollars, of 20.", kStop, "wrong no-answer: ", "correct number-equal: 18"},
          {"18", "The answer is 9*2 = 18 dollars.", kStop, "wrong no-answer: ", "correct number-equal: 18"},
@@ -133,21 +142,30 @@ TEST(Grade, Gsm8k) {
 }
 
 TEST(Grade, Math) {
-  check(Policy::Math,
-        {{"Thus $x = \\boxed{\\frac{1}{2}}$.", "\\boxed{0.5}", kStop, "correct number-equal: 0.5", nullptr},
-         {"$2\\sqrt2$", "\\[ \\boxed{\n\\sqrt{8}\n} \\]", kStop, "correct evaluated-equal: \\sqrt{8}", nullptr},
-         {"1/3", "so $k = \\frac{1}{3}$", kStop, "wrong no-answer: ", "correct equation-value-equal: k = \\frac{1}{3}"},
-         {"90", "$ 100 - 100 \\cdot 10\\% = 90 $.", kStop,
-          "wrong no-answer: ", "correct equation-value-equal: 100 - 100 \\cdot 10\\% = 90"},
-         {"34", "Final Answer: The largest $n$ is 34.", kStop, "wrong no-answer: ", "correct same-text: 34"},
-         {"9", "The answer is:\n\\[\n9\n\\]\nas $3^2 = 8 + 1$", kStop, "wrong no-answer: ", "correct same-text: 9"},
-         {"5", "The answer is $5$, for $n = 3$.", kStop, "wrong no-answer: ", "correct same-text: 5"},
-         {"(1,2)", "The answer is $(1, 2)$.", kStop, "wrong no-answer: ", "correct same-text: (1, 2)"},
-         {"x+1", "The answer is x + 1.", kStop, "wrong no-answer: ", "correct same-text: x + 1"},
-         {"7", "$3+4$ is 7", kStop, "wrong no-answer: ", "correct same-text: 7"},
-         {"7", "7 is $3+5$", kStop, "wrong no-answer: ", "wrong not-equal: 3+5"},
-         {"9", "Answer \\[ \n 9 \n \\]", kStop, "wrong no-answer: ", "correct same-text: 9"},
-         {"3, 5", "\\boxed{3 \\text{ and } 5}", kStop, "correct same-text: 3 \\text{ and } 5", nullptr}});
+  check(
+      Policy::Math,
+      {{"Thus $x = \\boxed{\\frac{1}{2}}$.", "\\boxed{0.5}", kStop, "correct number-equal: 0.5", nullptr},
+       {"$2\\sqrt2$", "\\[ \\boxed{\n\\sqrt{8}\n} \\]", kStop, "correct evaluated-equal: \\sqrt{8}", nullptr},
+       {"1/3", "so $k = \\frac{1}{3}$", kStop, "wrong no-answer: ", "correct equation-value-equal: k = \\frac{1}{3}"},
+       {"90", "$ 100 - 100 \\cdot 10\\% = 90 $.", kStop,
+        "wrong no-answer: ", "correct equation-value-equal: 100 - 100 \\cdot 10\\% = 90"},
+       {"34", "Final Answer: The largest $n$ is 34.", kStop, "wrong no-answer: ", "correct same-text: 34"},
+       {"9", "The answer is:\n\\[\n9\n\\]\nas $3^2 = 8 + 1$", kStop, "wrong no-answer: ", "correct same-text: 9"},
+       {"5", "The answer is $5$, for $n = 3$.", kStop, "wrong no-answer: ", "correct same-text: 5"},
+       {"(1,2)", "The answer is $(1, 2)$.", kStop, "wrong no-answer: ", "correct same-text: (1, 2)"},
+       {"x+1", "The answer is x + 1.", kStop, "wrong no-answer: ", "correct same-text: x + 1"},
+       {"10/9", "\\frac{10}{9}", kStop, "wrong no-answer: ", "correct number-equal: \\frac{10}{9}"},
+       {"1, -2", "\\boxed{-2} \\quad \\text{and} \\quad \\boxed{1}", kStop,
+        "correct set-equal: \\boxed{-2} \\quad \\text{and} \\quad \\boxed{1}", nullptr},
+       {"1, -2", "$\\boxed{1}$ and $\\boxed{-2}$.", kStop, "correct set-equal: \\boxed{1}$ and $\\boxed{-2}", nullptr},
+       {"5", "\\boxed{4} or \\boxed{5}", kStop, "wrong not-equal: \\boxed{4} or \\boxed{5}", nullptr},
+       {"5", "\\boxed{4}, no, \\boxed{5}", kStop, "correct same-text: 5", nullptr},
+       {"5", "\\boxed{5}\n\\boxed{5}", kStop, "correct same-text: 5", nullptr},
+       {"1/2", "\\\\boxed{\\\\frac{1}{2}}", kStop, "correct number-equal: \\\\frac{1}{2}", nullptr},
+       {"7", "$3+4$ is 7", kStop, "wrong no-answer: ", "correct same-text: 7"},
+       {"7", "7 is $3+5$", kStop, "wrong no-answer: ", "wrong not-equal: 3+5"},
+       {"9", "Answer \\[ \n 9 \n \\]", kStop, "wrong no-answer: ", "correct same-text: 9"},
+       {"3, 5", "\\boxed{3 \\text{ and } 5}", kStop, "correct same-text: 3 \\text{ and } 5", nullptr}});
 }
 
 TEST(Grade, Choice) {
@@ -162,6 +180,7 @@ TEST(Grade, Choice) {
          {"B", "\\boxed{(B) Paris}", kStop, "correct choice-letter: (B) Paris", nullptr},
          {"B", "\\boxed{Option B}", kStop, "correct choice-letter: Option B", nullptr},
          {"B", "\\boxed{C}", kStop, "wrong not-equal: C", nullptr},
+         {"B", "\\boxed{A} or \\boxed{B}", kStop, "wrong not-equal: \\boxed{A} or \\boxed{B}", nullptr},
          {"B", "\\boxed{BC}", kStop, "wrong not-equal: BC", nullptr},
          {"B", "\\boxed{B + C}", kStop, "wrong not-equal: B + C", nullptr},
          {"B", "Answer: B", kStop, "correct choice-letter: B", nullptr},
@@ -189,6 +208,8 @@ TEST(Grade, ChoiceByText) {
          {"C", "\\boxed{\\dfrac{1}{2}}", kStop, "correct choice-text: \\dfrac{1}{2}", nullptr},
          {"A", "Answer: Paris", kStop, "correct choice-text: Paris", nullptr},
          {"A", "The answer is Paris.", kStop, "wrong no-answer: ", "correct choice-text: Paris"},
+         {"A", "paris", kStop, "wrong no-answer: ", "correct choice-text: paris"},
+         {"A", "It is Paris", kStop, "wrong no-answer: ", nullptr},
          {"E", "\\boxed{E}", kStop, "wrong not-equal: E", nullptr}},
         choices);
 }
@@ -206,6 +227,7 @@ TEST(Grade, LongAndHostileOutputs) {
   add("\\boxed{", 100'000, std::string(100'000, '}'));
   add("#### ", 200'000);
   add("####\n", 200'000);
+  add("#", 1'000'000);
   add("answer: ", 200'000);
   add("answer\n", 200'000);
   add("answer: .\n", 100'000);

@@ -47,12 +47,11 @@ void collect_members(const Expression& e, std::vector<Expression>& out) {
   }
 }
 
-// A variable, or a function of some: what may be left of "=" before a value.
+// What may be left of "=" before a value: a variable, f(2), or another formula of variables alone, such as AB/CD.
 bool is_name(const Expression& e) {
-  if (e.kind == Kind::Symbol || e.kind == Kind::Text) return true;
-  if (e.kind == Kind::Sequence && e.name == "()") return std::all_of(e.args.begin(), e.args.end(), is_name);
-  if (e.kind == Kind::Quantity) return is_name(e.args.front());
-  return e.kind == Kind::Product && e.args.size() == 2 && e.args.front().kind == Kind::Symbol;
+  if (e.kind == Kind::Product && e.args.size() == 2 && e.args.front().kind == Kind::Symbol) return true;
+  const auto names = [](const Expression& part) { return part.kind == Kind::Symbol || part.kind == Kind::Text; };
+  return contains(e, names) && !contains(e, [](const Expression& part) { return part.kind == Kind::Number; });
 }
 
 bool mentions(const Expression& e, const Expression& name) {
@@ -96,7 +95,7 @@ class Comparison {
     return (known_a && known_b) || variable;
   }
 
-  static bool known(std::string_view unit) { return unit_of(unit.substr(0, unit.find_first_of("^/ "))).has_value(); }
+  static bool known(std::string_view unit) { return unit_of(unit.substr(0, unit.find_first_of("^/"))).has_value(); }
 
   // Each member of one is a member of the other: they are matched one to one.
   bool matched(const std::vector<Expression>& a, const std::vector<Expression>& b) {
@@ -116,7 +115,14 @@ class Comparison {
                                               [&](const auto& x, const auto& y) { return equal(x, y).has_value(); });
   }
 
+  // A list and a tuple of the same three things or more. Of two, (1, 3) may be an interval.
+  static bool is_triple(const Expression& list, const Expression& tuple) {
+    return is_list(list) && list.name == "," && tuple.kind == Kind::Sequence && tuple.name == "()" &&
+           list.args.size() >= 3;
+  }
+
   Rule as_sets(const Expression& a, const Expression& b) {
+    if (is_triple(a, b) || is_triple(b, a)) return pairwise(a.args, b.args) ? Rule("list-tuple-equal") : std::nullopt;
     std::vector<Expression> of_a, of_b;
     collect_members(a, of_a);
     collect_members(b, of_b);
@@ -150,6 +156,7 @@ class Comparison {
     const Expression& other = a.kind == Kind::Relation ? b : a;
     if (is_list(other) && contains(other, [](const Expression& e) { return e.kind == Kind::Relation; }))
       return as_sets(a, b);
+    if (relation.name.find("approx") != std::string::npos) return as_approximation(relation, other);
     if (relation.args.size() == 2 && (relation.name == "=" || relation.name == "in") && is_name(relation.args[0])) {
       const Rule rule = equal(relation.args[1], other);
       return rule ? Rule(relation.name == "=" ? "equation-value-equal" : "membership-equal") : std::nullopt;
@@ -158,6 +165,21 @@ class Comparison {
     if (!is_bracketed(other)) return std::nullopt;
     const auto interval = interval_of(relation);
     return interval && as_brackets(*interval, other) ? Rule("inequality-interval-equal") : std::nullopt;
+  }
+
+  // "x = 1/3 \approx 0.33" says that it is 1/3, "\sqrt{17} \approx 4.12" that it is \sqrt{17}; "x \approx 4" says 4.
+  Rule as_approximation(const Expression& relation, const Expression& other) {
+    const std::vector<std::string> signs = signs_of(relation);
+    const auto first = static_cast<size_t>(std::find(signs.begin(), signs.end(), "approx") - signs.begin());
+    if (first > 0) {
+      Expression exact = relation;
+      exact.args.resize(first + 1);
+      exact.name = signs[0];
+      for (size_t i = 1; i < first; ++i) exact.name.append(" ").append(signs[i]);
+      return with_one_relation(exact, other);
+    }
+    const bool named = relation.args.size() == 2 && is_name(relation.args[0]);
+    return equal(relation.args[named ? 1 : 0], other) ? Rule("equation-value-equal") : std::nullopt;
   }
 
   // "2 + 3 = 5": the last side, if it is what the others are, or what a name stands for.
@@ -210,7 +232,7 @@ class Comparison {
       return node(Kind::Sequence, std::string(from_open ? "(" : "[") + (to_open ? ")" : "]"), {from, to});
     };
     const auto free = [&](const Expression& bound, const Expression& name) { return !mentions(bound, name); };
-    if (sides.size() == 3 && sides[1].kind == Kind::Symbol && free(sides[0], sides[1]) && free(sides[2], sides[1]))
+    if (sides.size() == 3 && is_name(sides[1]) && free(sides[0], sides[1]) && free(sides[2], sides[1]))
       return made(open_left, sides[0], sides[2], open_right);
     if (sides.size() != 2) return std::nullopt;
     if (sides[0].kind == Kind::Symbol && free(sides[1], sides[0]))
@@ -219,9 +241,22 @@ class Comparison {
     return std::nullopt;
   }
 
+  // "x = 2 + 3 = 5" is "x = 5" if that is true; what follows an approximation is left out.
+  Expression shortened(const Expression& written) {
+    Expression out = written;
+    const std::vector<std::string> signs = signs_of(written);
+    const auto equals = static_cast<size_t>(
+        std::find_if(signs.begin(), signs.end(), [](const std::string& sign) { return sign != "="; }) - signs.begin());
+    if (equals == 0 || (equals != signs.size() && signs[equals] != "approx")) return out;
+    for (size_t i = 1; i < equals; ++i) {
+      if (!equal(written.args[i], written.args[equals])) return out;
+    }
+    return node(Kind::Relation, "=", {written.args[0], written.args[equals]});
+  }
+
   Rule as_relations(const Expression& written_a, const Expression& written_b) {
-    const Expression a = ascending(written_a), b = ascending(written_b);
-    if (a.name != b.name) return std::nullopt;
+    const Expression a = ascending(shortened(written_a)), b = ascending(shortened(written_b));
+    if (a.name != b.name) return as_membership(a, b);
     if (pairwise(a.args, b.args)) return "relation-equal";
     const bool symmetric = a.name == "=" || a.name == "!=";
     if (symmetric && equal(a.args[0], b.args[1]) && equal(a.args[1], b.args[0])) return "relation-equal";
@@ -233,6 +268,15 @@ class Comparison {
     // Of one variable the answer is its value: 2x = 10 has not found it.
     if (variables.size() < 2 || !proportional(from_a, from_b, inequality, budget_)) return std::nullopt;
     return "relation-equal";
+  }
+
+  // "x \in [1, 2]" and "1 \le x \le 2"
+  Rule as_membership(const Expression& a, const Expression& b) {
+    const Expression& member = a.name == "in" ? a : b;
+    const Expression& other = a.name == "in" ? b : a;
+    const auto interval = member.name == "in" && is_name(member.args[0]) ? interval_of(other) : std::nullopt;
+    if (!interval || !is_bracketed(member.args[1]) || !mentions(other, member.args[0])) return std::nullopt;
+    return as_brackets(*interval, member.args[1]) ? Rule("inequality-interval-equal") : std::nullopt;
   }
 
   static Expression difference(const Expression& relation) {

@@ -52,6 +52,7 @@ TEST(MathEqual, Numbers) {
          {"3\\frac12", "7/2", "number-equal"},
          {"3 1/2", "\\frac{7}{2}", "number-equal"},
          {"-3\\frac{1}{2}", "-3.5", "number-equal"},
+         {"\\\\frac{1}{2}", "0.5", "number-equal"},  // escaped twice
          {"3\\frac{1}{2}", "1.5", ""},
          {"1,234", "1234", "same-text"},
          {"1,234,567.5", "1234567.5", "same-text"},
@@ -125,6 +126,9 @@ TEST(MathEqual, Symbolic) {
          {"xy", "yx", "symbolic-equal"},
          {"x_1 + x_2", "x_2 + x_1", "symbolic-equal"},
          {"x_1", "x_2", ""},
+         {"\\dot{x}_0 + x_0", "x_0 + \\dot{x}_{0}", "symbolic-equal"},
+         {"\\hat{x}", "x", ""},
+         {"\\overline{z}", "z", ""},
          {"x", "X", ""},
          {"\\alpha + 1", "1 + \\alpha", "symbolic-equal"},
          {"\\alpha", "a", ""},
@@ -145,9 +149,14 @@ TEST(MathEqual, Symbolic) {
          {"\\frac{n(n-1)}{2}", "\\binom{n}{2}", "symbolic-equal"},
          {"x^{1/3}", "\\sqrt[3]{x}", "evaluated-equal"},
          {"e^{x+y}", "e^x e^y", "evaluated-equal"},
+         {"e^{-xyz}", "\\frac{1}{e^{xyz}}", "evaluated-equal"},
+         {"x^{1000/1001}", "x^{1000/1002}", ""},
          {"\\frac{\\pi r}{h+r}", "\\frac{r\\pi}{r+h}", "evaluated-equal"},
          {"x/0", "x/0 + 1", ""},
          {"1/2x", "\\frac{x}{2}", "symbolic-equal"},
+         {"\\cosx", "\\cos x", "same-text"},  // spaces were lost
+         {"2\\pir", "2\\pi r", "same-text"},
+         {"\\foo", "\\fo", ""},
          {"f(x)", "g(x)", ""}});
 }
 
@@ -189,7 +198,11 @@ TEST(MathEqual, BracketsAndSets) {
          {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{pmatrix} 1 & 3 \\\\ 2 & 4 \\end{pmatrix}", ""},
          {"\\begin{pmatrix} 1 & 2 \\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", ""},
          {"\\langle 1, 2 \\rangle", "\\langle 1, 4/2 \\rangle", "tuple-equal"},
-         {"(1,2),(3,4)", "(3,4), (1,2)", "set-equal"}});
+         {"(1,2),(3,4)", "(3,4), (1,2)", "set-equal"},
+         {"1, 2, 3", "(1,2,3)", "list-tuple-equal"},
+         {"1, 2, 3", "(3,2,1)", ""},
+         {"\\{1, 2, 3\\}", "(1,2,3)", ""},
+         {"1, 3", "(1,3)", ""}});
 }
 
 TEST(MathEqual, Relations) {
@@ -204,6 +217,21 @@ TEST(MathEqual, Relations) {
          {"f(x) = 2x", "f(x) = 3x", ""},
          {"2 + 3 = 5", "5", "equation-value-equal"},
          {"2 + 2 = 5", "5", ""},
+         {"x = 2 + 3 = 5", "x = 5", "relation-equal"},
+         {"x = 2 + 2 = 5", "x = 5", ""},
+         {"x = 1/3 \\approx 0.33", "x = \\frac13", "relation-equal"},
+         {"-2 \\le x \\le 7", "x \\in [-2,7]", "inequality-interval-equal"},
+         {"-2 \\le x \\le 7", "y \\in [-2,7]", ""},
+         {"-2 \\le x < 7", "x \\in [-2,7]", ""},
+         {"x = 1/3 \\approx 0.33", "\\frac13", "equation-value-equal"},
+         {"x = 1/3 \\approx 0.33", "0.33", ""},
+         {"\\sqrt{17} \\approx 4.12", "\\sqrt{17}", "equation-value-equal"},
+         {"\\sqrt{17} \\approx 4.12", "4.12", ""},
+         {"x \\approx 4.12", "4.12", "equation-value-equal"},
+         {"\\frac{NO}{BO} = \\frac12", "0.5", "equation-value-equal"},
+         {"|AB| = 1", "1", "equation-value-equal"},
+         {"S_1 : S_2 = 7 : 32", "7:32", "equation-value-equal"},
+         {"0 < f(x) < 1", "(0,1)", "inequality-interval-equal"},
          {"x = 2 \\text{ or } x = 3", "2, 3", "set-equal"},
          {"x = \\pm 2", "x=2, x=-2", "set-equal"},
          {"x \\in [1,2]", "[1,2]", "membership-equal"},
@@ -235,6 +263,8 @@ TEST(MathEqual, Words) {
   check({{"\\text{Evelyn}", "evelyn", "text-equal"},
          {"\\text{Evelyn}", "Briana", ""},
          {"dog", "god", ""},
+         {"No", "no", "text-equal"},
+         {"No", "on", ""},
          {"xyz", "zyx", "symbolic-equal"},
          {"\\text{E}", "E", "same-text"},
          {"\\text{(C)}", "C", "text-equal"},
@@ -253,6 +283,10 @@ TEST(MathEqual, UnitsPercentDegrees) {
          {"5 \\text{ cm}^2", "5 \\text{ cm}^3", ""},
          {"125\\textnormal{ miles}", "125", "number-equal"},
          {"20 \\text{ apples}", "20", "number-equal"},
+         {"60 \\text{ miles per hour}", "60 mph", "number-equal"},
+         {"5 \\text{ million}", "5000000", "number-equal"},
+         {"5 \\text{ million}", "5", ""},
+         {"2.5 million dollars", "2,500,000", "number-equal"},
          {"20 \\text{ apples}", "21 \\text{ apples}", ""},
          {"28\\%", "28", "number-equal"},
          {"28\\%", "28 percent", "same-text"},

@@ -10,10 +10,12 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\r\n";
 
-std::string without_space(std::string_view text) {
+std::string with_single_spaces(std::string_view text) {
   std::string out;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(out),
-               [](char c) { return kSpace.find(c) == std::string_view::npos; });
+  for (const char c : trimmed(text)) {
+    const bool space = kSpace.find(c) != std::string_view::npos;
+    if (!space || !out.ends_with(' ')) out += space ? ' ' : c;
+  }
   return out;
 }
 
@@ -21,8 +23,9 @@ bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-// Three letters or more that are not usual names of variables together.
+// "No", or three letters or more that are not usual names of variables together.
 bool is_word(std::string_view run) {
+  if (run == "no" || run == "No" || run == "NO") return true;
   if (run.size() < 3 || word_command(run)) return false;
   for (const std::string_view names : {"abcd", "xyzw", "pqrst", "uvw", "kmn", "ijk", "ABCD", "XYZ", "PQRS"}) {
     if (run.find_first_not_of(names) == run.npos) return false;
@@ -47,7 +50,7 @@ bool same_text(std::string_view a, std::string_view b) {
       return !of_a->empty() && std::equal(of_a->begin(), of_a->end(), of_b->begin(), of_b->end(), same);
     }
   }
-  return without_space(a) == without_space(b);
+  return with_single_spaces(a) == with_single_spaces(b);
 }
 
 std::string bare_words(std::string_view text) {

@@ -7,7 +7,8 @@
 namespace gyro::grading {
 
 /// Whether two answers are the same notation but for white space, LaTeX's spacing and styles, dollar signs and a full
-/// stop; where one is no notation that is known, or too long, the same bytes but for white space.
+/// stop; where one is no notation that is known, or too long, the same bytes but for the amount of white
+/// space.
 bool same_text(std::string_view a, std::string_view b);
 
 /// An answer that consists of letters and nothing else.

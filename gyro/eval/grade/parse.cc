@@ -74,7 +74,7 @@ class Parser {
   }
 
   std::optional<std::string> relation_sign() {
-    for (const char* sign : {"<=", ">=", "<", ">", "=", "!=", "in", ":", "mid", "equiv", "approx", "to"}) {
+    for (const char* sign : {"<=", ">=", "<", ">", "=", "!=", "in", "mid", "equiv", "approx", "to"}) {
       if (accept(sign)) return sign;
     }
     return std::nullopt;
@@ -84,15 +84,23 @@ class Parser {
     const Level level(depth_);
     std::vector<Expression> sides;
     std::string signs;
-    sides.push_back(set_operation());
+    sides.push_back(ratio());
     while (const auto sign = relation_sign()) {
       accept("&");  // of aligned equations
       if (!signs.empty()) signs += ' ';
       signs += *sign;
-      sides.push_back(set_operation());
+      sides.push_back(ratio());
     }
     if (signs.empty()) return std::move(sides.front());
     return node(Kind::Relation, signs, std::move(sides));
+  }
+
+  Expression ratio() {
+    std::vector<Expression> parts;
+    do parts.push_back(set_operation());
+    while (accept(":"));
+    if (parts.size() == 1) return std::move(parts.front());
+    return node(Kind::Sequence, ":", std::move(parts));
   }
 
   Expression set_operation() {
@@ -190,7 +198,7 @@ class Parser {
                                                   "lvert",  "langle",   "lfloor", "lceil", "emptyset",
                                                   "mathbb", "overline", "imath"};
     return std::find(std::begin(kOther), std::end(kOther), token.text) != std::end(kOther) || function_of(token.text) ||
-           is_symbol_command(token.text) || token.text.starts_with("begin:");
+           is_accent(token.text) || is_symbol_command(token.text) || token.text.starts_with("begin:");
   }
 
   Expression postfix() {
@@ -313,11 +321,7 @@ class Parser {
     const std::string open = tokens_[at_++].text;
     const int outer = std::exchange(bars_, 0);
     std::vector<Expression> inner;
-    if (open != "\\{") {
-      inner = members();
-    } else if (!sees("\\}")) {
-      inner = members();
-    }
+    if (open != "\\{" || !sees("\\}")) inner = members();
     bars_ = outer;
     if (open == "\\{") {
       expect("\\}");
@@ -409,7 +413,7 @@ class Parser {
     if (name == "binom") return binomial();
     if (name == "emptyset") return node(Kind::Sequence, "{}", {});
     if (name == "mathbb") return number_set(raw_group());
-    if (name == "overline") return node(Kind::Symbol, std::string("overline ").append(raw_group()), {});
+    if (is_accent(name)) return symbol(std::string(name).append(" ").append(raw_group()));
     if (name == "lvert") return enclosed("abs", "rvert");
     if (name == "lfloor") return enclosed("floor", "rfloor");
     if (name == "lceil") return enclosed("ceil", "rceil");

@@ -136,6 +136,12 @@ class Lexer {
     text = trimmed(text);
     const std::string lower = plain_words(text);
     if (lower.empty()) return;
+    const size_t first = std::min(lower.find(' '), lower.size());
+    if (const auto factor = multiplier_of(lower.substr(0, first)); factor && after_value()) {  // "5 million dollars"
+      add(TokenKind::Sign, "*");
+      add(TokenKind::Number, *factor);
+      return add_text(text.substr(std::min(text.find(' '), text.size())));
+    }
     if (lower == "and" || lower == "or" || lower == "," || lower == "&") return add(TokenKind::Sign, ",");
     if (lower == "%" || lower == "percent" || lower == "pct" || lower == "percentage") return add(TokenKind::Sign, "%");
     if (lower == "degrees" || lower == "degree") return add(TokenKind::Command, "degree");
@@ -185,15 +191,20 @@ class Lexer {
 
   bool command() {
     ++at_;
+    // "\\\\frac" is a command that was escaped twice; in a matrix two backslashes end a row.
+    if (peek() == '\\' && is_letter(peek(1)) && environments_ == 0) ++at_;
     const size_t from = at_;
     while (is_letter(peek())) ++at_;
     if (at_ == from) return escaped(text_[at_ < text_.size() ? at_++ : at_ - 1]);
-    const std::string_view name = text_.substr(from, at_ - from);
+    std::string_view name = text_.substr(from, at_ - from);
+    if (const std::string_view known = known_command(name); known.size() > 1) name = known;
+    at_ = from + name.size();
     if (is_style(name)) return true;
     if (name == "left" || name == "right") return delimiter(name);
     if (name == "begin" || name == "end") {
       const auto environment = group();
-      if (environment) add(TokenKind::Command, std::string(name) + ":" + std::string(*environment));
+      environments_ += name == "begin" ? 1 : -1;
+      if (environment) add(TokenKind::Command, std::string(name).append(":").append(*environment));
       return environment.has_value();
     }
     if (is_text_command(name)) {
@@ -256,7 +267,7 @@ class Lexer {
   std::string_view text_;
   Commas commas_;
   size_t at_ = 0;
-  int brackets_ = 0;
+  int brackets_ = 0, environments_ = 0;
   bool spaced_ = false;
   std::vector<Token> tokens_;
 };

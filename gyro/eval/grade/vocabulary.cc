@@ -84,6 +84,13 @@ constexpr auto kSymbols = std::to_array<Name>(
      "psi",    "omega", "Gamma", "Delta", "Theta",   "Lambda", "Xi",       "Pi",      "Sigma", "Upsilon",
      "Phi",    "Psi",   "Omega", "ell",   "hbar",    "star",   "triangle", "angle",   "prime"});
 
+constexpr auto kOther = std::to_array<Name>({"pi",     "infty",  "frac",  "sqrt",   "binom",    "overline", "emptyset",
+                                             "mathbb", "lvert",  "rvert", "langle", "rangle",   "lfloor",   "rfloor",
+                                             "lceil",  "rceil",  "cup",   "cap",    "setminus", "pm",       "mp",
+                                             "circ",   "degree", "left",  "right",  "begin",    "end",      "imath"});
+
+constexpr auto kAccents = std::to_array<Name>({"overline", "hat", "widehat", "dot", "ddot", "tilde", "widetilde"});
+
 constexpr auto kUnicode = std::to_array<Pair>(
     {{"\u00b7", "*"},        {"\u00d7", "*"},        {"\u00f7", "/"},          {"\u2212", "-"},
      {"\u2013", "-"},        {"\u221a", "\\sqrt"},   {"\u03c0", "\\pi"},       {"\u221e", "\\infty"},
@@ -179,8 +186,30 @@ Name command_meant(Name command) {
 std::optional<Name> function_of(Name command) {
   return look_up(kFunctions, command);
 }
+bool is_accent(Name command) {
+  return contains(kAccents, command);
+}
 bool is_symbol_command(Name command) {
   return contains(kSymbols, command);
+}
+
+Name known_command(Name name) {
+  const auto known = [](Name word) {
+    return is_style(word) || is_text_command(word) || command_sign(word) || command_meant(word) != word ||
+           function_of(word) || is_symbol_command(word) || is_accent(word) || contains(kOther, word);
+  };
+  while (!name.empty() && !known(name)) name.remove_suffix(1);
+  return name;
+}
+
+std::optional<Name> multiplier_of(Name word) {
+  static constexpr auto kMultipliers = std::to_array<Pair>({{"hundred", "100"},
+                                                            {"thousand", "1000"},
+                                                            {"million", "1000000"},
+                                                            {"billion", "1000000000"},
+                                                            {"trillion", "1000000000000"},
+                                                            {"dozen", "12"}});
+  return look_up(kMultipliers, word);
 }
 
 std::optional<UnicodeMeant> unicode_meant(Name text) {

@@ -12,7 +12,7 @@ std::string ChatTemplate::render(std::span<const ChatMessage>, const ChatContext
   refuse();
 }
 
-ChatModel open_chat(LoadedModel) {
+ChatModel open_chat(LoadedModel, ForChat) {
   refuse();
 }
 std::vector<int32_t> chat_prompt(const ChatModel&, std::span<const ChatMessage>) {

@@ -1,5 +1,6 @@
 #include "gyro/infer/engine.h"
 
+#include "gyro/infer/image_plan.h"
 #include "gyro/infer/no_llama/refuse.h"
 
 namespace gyro {
@@ -7,6 +8,10 @@ namespace gyro {
 struct Engine::State {};
 
 Engine::Engine(const TensorSource&, const EngineOptions&) {
+  refuse();
+}
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as it is declared
+Engine::Engine(const TensorSource&, ImagePlan, const EngineOptions&) {
   refuse();
 }
 Engine::Engine(const std::filesystem::path&, const EngineOptions&) {

@@ -1,4 +1,4 @@
-#include "gyro/infer/json_fields.h"
+#include "gyro/checkpoint/json_fields.h"
 
 #include "gyro/checkpoint/json.h"
 
@@ -11,7 +11,8 @@ nlohmann::json parse_json(std::string_view subject, std::string_view text) {
 
 JsonFields::JsonFields(std::string_view subject, std::string name, const Json& object)
     : subject_(subject), name_(std::move(name)), object_(&object) {
-  if (!object.is_object()) fail(subject_, "{} must be an object", name_.empty() ? "its content" : name_);
+  if (!object.is_object())
+    fail(subject_, "{}", name_.empty() ? "must hold a JSON object" : name_ + " must be an object");
 }
 
 std::string JsonFields::name_of(std::string_view key) const {
@@ -48,8 +49,30 @@ std::optional<bool> JsonFields::boolean(std::string_view key) const {
   return value->get<bool>();
 }
 
+std::optional<double> JsonFields::number(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number()) fail_at(key, "must be a number");
+  return value->get<double>();
+}
+
 int64_t JsonFields::integer(std::string_view key, int64_t limit) const {
-  const Json& value = require(key);
+  require(key);
+  return *optional_integer(key, limit);
+}
+
+std::optional<int64_t> JsonFields::optional_integer(std::string_view key, int64_t limit) const {
+  const Json* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  return integer_of(key, *value, limit);
+}
+
+bool JsonFields::is_null(std::string_view key) const {
+  const auto found = object_->find(std::string(key));
+  return found != object_->end() && found->is_null();
+}
+
+int64_t JsonFields::integer_of(std::string_view key, const Json& value, int64_t limit) const {
   if (!value.is_number_unsigned() || value.get<uint64_t>() > static_cast<uint64_t>(limit)) {
     fail_at(key, "must be an integer from 0 to {}", limit);
   }

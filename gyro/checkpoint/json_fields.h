@@ -31,8 +31,14 @@ class JsonFields {
   std::string string(std::string_view key) const;
   std::optional<std::string> optional_string(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;
+  std::optional<double> number(std::string_view key) const;
   /// An integer from 0 to `limit`.
   int64_t integer(std::string_view key, int64_t limit) const;
+  std::optional<int64_t> optional_integer(std::string_view key, int64_t limit) const;
+  /// `value`, which is part of the field `key`, as such an integer.
+  int64_t integer_of(std::string_view key, const Json& value, int64_t limit) const;
+  /// Whether the key is there, with the value null.
+  bool is_null(std::string_view key) const;
   const Json& array(std::string_view key) const;
   std::optional<JsonFields> object(std::string_view key) const;
   /// The object that is element `i` of the array `key`, which has as many.
