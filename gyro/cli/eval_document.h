@@ -27,8 +27,8 @@ std::string file_identity(const std::filesystem::path& file);
 /// How the questions are asked and answers end, a sentence a line: nothing that a model's files decide is silent.
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model);
 
-/// Makes the folder, or finds that it has an evaluation of the same models, tasks and options. Returns the path of its
-/// samples. Throws Error, the field "force", for a folder of anything else.
+/// Makes the folder, or finds that it has an evaluation of the same models, tasks and options, or nothing but a result
+/// of gyro diff. Returns the path of its samples. Throws Error, the field "force", for a folder of anything else.
 std::filesystem::path open_eval_folder(const std::filesystem::path& folder, const EvalDocument& document,
                                        const EvalRequest& request, bool force);
 
