@@ -48,7 +48,9 @@ const kAgainstColumns = [
   ["95 %", ["difference low", "difference high"], "of the difference", (cell) => intervalCell(cell.against)],
   [
     "p (Holm)", ["p adjusted"], "adjusted for the number of variants",
-    (cell) => numberCell(cell.against?.p_adjusted ?? null, pText(cell.against?.p_adjusted))
+    (cell) => numberCell(
+        cell.against?.p_adjusted ?? null, pText(cell.against?.p_adjusted),
+        pText(cell.against?.p_adjusted).replace("<", "$<$").replace(kDash, "--"))
   ],
   [
     "least seen", ["least seen"], "the smallest difference that such a test finds in four runs of five",
@@ -67,7 +69,7 @@ function accuracyTable(evaluation) {
     id: "accuracies",
     title: "Accuracies, lengths, differences",
     subject: evaluation.name,
-    caption: texText(`Accuracies of ${evaluation.name} and its constructions, in percent.`),
+    caption: texText(`Accuracies of ${evaluation.name} and its constructions, in percent.`).replace(/→/g, "$\\to$"),
     filter: rows.length * tasks.length > 12,
     read: "In percent; the unit is the question, so that repeats narrow no interval. The difference is to the " +
         "original over the same questions; p is adjusted for the number of variants; where a difference is smaller " +

@@ -13,13 +13,17 @@ const dropText = ({name, cell}) => `${name}, ${signed(cell.against.difference)} 
 const largestDrop = (some) =>
     some.filter(({cell}) => fallsBelow(cell)).sort((a, b) => a.cell.against.difference - b.cell.against.difference)[0];
 
-// "7 of 10 variants differ from the original (100.0 %) beyond chance: 6 lower, 1 higher; 4 collapsed"
+// "7 of 10 variants differ from the original (100.0 % of 100 questions) beyond chance: 6 lower, 1 higher; 4 collapsed."
 function countText(some, noun, rest) {
   const known = some.filter(({cell}) => againstOf(cell)), unknown = some.length - known.length;
   const lower = known.filter(({cell}) => fallsBelow(cell)).length,
         higher = known.filter(({cell}) => risesAbove(cell)).length;
   const all = lower + higher, collapsed = some.filter(({cell}) => cell.collapsed).length;
-  const which = lower && higher ? `: ${lower} lower, ${higher} higher` : lower ? ": lower" : higher ? ": higher" : "";
+  const which = lower && higher ? `: ${lower} lower, ${higher} higher` :
+      all < 2 ? (lower      ? ": lower" :
+                     higher ? ": higher" :
+                              "") :
+                `, all ${lower ? "lower" : "higher"}`;
   const more = [
     collapsed ? `${collapsed} collapsed` : null,
     unknown ? `of ${unknown} the difference is not defined` : null,
@@ -49,7 +53,7 @@ function fakeText(fallen, controls) {
   const pairs = (some) =>
       some.map(
               ({name, cell, fake}) =>
-                  `${name} (${signed(fake.cell.against.difference)} against ${signed(cell.against.difference)})`)
+                  `${name} (${signed(cell.against.difference)}, with the fake ${signed(fake.cell.against.difference)})`)
           .join(", ");
   return [
     groups.same.length ? `A fake base does the same: ${pairs(groups.same)}; such a drop says nothing of the base.` :

@@ -6,7 +6,7 @@ const kFoldedFrom = 420;  // letters; what is longer is folded
 const kVerdicts = {
   correct: {words: "right", look: "found", glyph: "●"},
   wrong: {words: "wrong", look: "none", glyph: "○"},
-  no_answer: {words: "no answer", look: "partly", glyph: "–"},
+  "N/A": {words: "no answer", look: "partly", glyph: "–"},
 };
 
 const cutNote = (left) => element("em", {class: "gap"}, ` … ${plural(left, "byte")} left out … `);
@@ -27,9 +27,9 @@ function outputText({begin, end, left_out: left}) {
 function exampleRow(row, answer) {
   const name = element(
       "th", {scope: "row"}, element("span", {class: "name"}, row.name),
-      row.kind === "variant" ? null : element("span", {class: "role"}, row.kind));
+      row.kind === "control" ? element("span", {class: "role"}, "control") : null);
   if (!answer) return element("tr", {class: row.kind}, name, element("td", {colspan: "2"}, "not in samples.jsonl"));
-  const verdict = (name) => kVerdicts[name.replace("-", "_")] ?? {words: visible(name), look: "none", glyph: "?"};
+  const verdict = (name) => kVerdicts[name] ?? {words: visible(name), look: "none", glyph: "?"};
   const strictly = verdict(answer.verdict), flexible = verdict(answer.verdict_flexible);
   const facts = [
     `rule ${visible(answer.rule)}`, isNumber(answer.tokens) ? plural(answer.tokens, "token") : null,

@@ -19,7 +19,7 @@ const kKinds = {
 // The axis of variants, and the room that its names need.
 function variantAxis(context, {rows}) {
   const letters = context.narrow ? 9.5 : 11.5;
-  const names = rows.map(({name}) => shorten(name, context.narrow ? 28 : 44));
+  const names = rows.map(({name}) => shorten(name, context.narrow ? 30 : 44));
   const colored = (i) => {
     const text = plotText(names[i]);
     return rows[i].kind === "control" ? `<span style="color:${kindLook(context, "control").color}">${text}</span>` :
@@ -67,7 +67,7 @@ function dotTraces(context, axis, {rows}, task, first) {
       name: kKinds[kind] + (open ? ", in any form" : ""),
       legendgroup: kind + open,
       showlegend: first,
-      marker: {color, symbol: symbol + open, size: open ? 5.5 : 8, line: {width: open ? 1.2 : 0, color}},
+      marker: {color, symbol: symbol + open, size: open ? 5.5 : 7.5, line: {width: open ? 1.2 : 0, color}},
       error_x: {
         type: "data",
         array: side("high", 1),
@@ -113,7 +113,7 @@ const markTexts = (context, axis, {rows}, {cells}) => ({
   type: "scatter",
   mode: "text",
   ...axis,
-  x: rows.map(() => 1.065),
+  x: rows.map(() => (context.narrow ? 1.12 : 1.065)),
   y: rows.map((_, i) => i),
   text: rows.map(({index}) => marksOf(cells[index])),
   textfont: {size: 13, color: context.colors.text},
@@ -142,9 +142,9 @@ const kAccuracyFigure = {
   title: "How many questions are answered right",
   read:
       "Filled: in the form that was asked for; hollow, below: in any form. Lines are 95 % intervals over questions. " +
-      "Dashed, with its band: the original. Circles are the paper’s variants, diamonds the controls, which have " +
-      "nothing of the base’s training to lose: a variant says something of the base where its control stays at the " +
-      "original and it does not. " + kMarksNote,
+      "Dashed, with its band: the original. Circles are the paper’s variants; diamonds, below the line, are controls: an " +
+      "aligned or a fake base, noise, or the base’s own matrices. A variant whose control falls as far says nothing of the base. " +
+      kMarksNote,
   uses: ["evaluation"],
   evaluated: true,
   about: (context) => evaluationOf(context).name,
@@ -155,7 +155,10 @@ const kAccuracyFigure = {
         (task) => ({
           title: plotText(shorten(task.name, 40)),
           sub: `${plural(task.cells[0].questions, "question")} × ${plural(task.cells[0].repeats, "repeat")}`,
-          x: {...shareAxis("answered right", [-0.03, 1.11]), tickvals: [0, 0.25, 0.5, 0.75, 1]},
+          x: {
+            ...shareAxis("answered right", context.narrow ? [-0.04, 1.2] : [-0.03, 1.11]),
+            tickvals: [0, 0.25, 0.5, 0.75, 1]
+          },
           y
         }));
     return panelLayout(context, [{title: null, panels}], {
@@ -223,7 +226,7 @@ const kQuestionsFigure = {
           {axis: y, left} = variantAxis(context, evaluation);
     const n = task.matrix.ids.length;
     const x = {
-      title: axisTitle("questions, the original’s right ones first"),
+      title: axisTitle(context.narrow ? "questions" : "questions, the original’s right ones first"),
       range: [0.5, n + 0.5],
       nticks: 8,
       showgrid: false
@@ -239,8 +242,9 @@ const kQuestionsFigure = {
       colorscale: kCividis,
       cmin: 0,
       cmax: 1,
-      colorbar:
-          lyingBar("share of repeats answered right", {tickvals: [0, 0.5, 1], ticktext: ["0", "½", "all"], len: 0.6})
+      colorbar: lyingBar(
+          context.narrow ? "share right" : "share of repeats answered right",
+          {tickvals: [0, 0.5, 1], ticktext: ["0", "½", "all"], len: 0.6})
     };
     const text = order.map((q) => plotText(`${visible(ids[q])}: ${shorten(visible(texts[q] ?? ""), 90)}`));
     return {
@@ -252,7 +256,7 @@ const kQuestionsFigure = {
         z: evaluation.rows.map(({index}) => order.map((q) => right[index][q])),
         text: evaluation.rows.map(() => text),
         coloraxis: "coloraxis",
-        xgap: order.length <= 120 ? 0.5 : 0,
+        xgap: order.length <= 120 && !context.narrow ? 0.5 : 0,
         ygap: 1,
         hovertemplate: "question %{text}<br>%{y}: right in %{z:.0%} of repeats<extra></extra>",
       }]
@@ -315,7 +319,7 @@ function lengthTraces(context, axis, {rows}, task, first) {
     const known = some.filter(({of}) => of);
     if (!some.length) return [];
     const hidden = {marker: {opacity: 0, size: 1}, showlegend: false, hoverinfo: "skip", hovertemplate: null};
-    const marker = {color, symbol, size: 8, line: {width: 1, color: context.colors.surface}};
+    const marker = {color: context.colors.surface, symbol, size: 6.5, line: {width: 1.5, color}};
     const name = `${kKinds[kind]}: median, half, nine tenths`;
     const spreads = [
       lengthSpread(axis, known, [1, 3], {color, thickness: 6, ...hidden, meta: {helper: true}}),
@@ -357,14 +361,22 @@ const kLengthsFigure = {
   subject: (context) => ({name: evaluationOf(context).name, task: null}),
   panels(context) {
     const evaluation = evaluationOf(context), {axis: y, left} = variantAxis(context, evaluation);
-    const blocks =
-        evaluation.tasks.map((task) => ({
-                               title: evaluation.tasks.length > 1 ? plotText(shorten(task.name, 40)) : null,
-                               panels: [
-                                 {title: "length", x: {title: axisTitle("tokens"), rangemode: "tozero", nticks: 6}, y},
-                                 {title: "cut at the limit", x: shareAxis("share of answers", [-0.05, 1.05]), y}
-                               ]
-                             }));
+    const blocks = evaluation.tasks.map(
+        (task) => ({
+          title: evaluation.tasks.length > 1 ? plotText(shorten(task.name, 40)) : null,
+          panels: [
+            {
+              title: "length",
+              x: {title: axisTitle("tokens"), rangemode: "tozero", nticks: context.narrow ? 3 : 6, tickangle: 0},
+              y
+            },
+            {
+              title: context.narrow ? "cut" : "cut at the limit",
+              x: {...shareAxis("share", [-0.05, 1.05]), tickangle: 0, nticks: context.narrow ? 3 : 6},
+              y
+            }
+          ]
+        }));
     const kinds = [...new Set(evaluation.rows.map(({kind}) => kind))];
     return panelLayout(context, blocks, {
       minWidth: context.narrow ? 60 : 180,
