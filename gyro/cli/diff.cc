@@ -81,7 +81,7 @@ bool write_page(const DiffArguments& arguments, bool is_new) {
   try {
     write_folder_report(arguments.out,
                         {.plotly = plotly_mode(arguments.plotly), .threads = arguments.request.run.threads},
-                        is_new || arguments.plotly_option->count() > 0);
+                        is_new || arguments.plotly_option->count() > 0, arguments.request.warn);
     return true;
   } catch (const ReportTooLarge&) {
     arguments.request.warn(fmt::format("{}: report.html is not written: the result is too large for one page of {} MB",

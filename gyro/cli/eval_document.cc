@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "gyro/base/error.h"
@@ -91,6 +93,18 @@ Json head(const EvalDocument& document, const EvalRequest& request) {
           {"variants", variants}};
 }
 
+// Whether all that the folder has is of gyro diff, beside which an evaluation may lie: the report shows both.
+bool is_of_diff(const fs::path& folder) {
+  constexpr std::array names = {"result.json", "arrays.safetensors", "report.html", "plotly.min.js", ".gyro-journal"};
+  bool result = false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (std::ranges::find(names, name) == names.end()) return false;
+    result = result || name == names.front() || name == names.back();
+  }
+  return result;
+}
+
 // Whether the folder has an evaluation with that fingerprint.
 bool is_of(const fs::path& file, const std::string& print) {
   const Json json = Json::parse(read_file(file, kDocumentLimit), nullptr, false);
@@ -144,7 +158,7 @@ fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, 
   fs::path samples = folder / "samples.jsonl";
   const std::string print = fingerprint(document, request);
   const bool empty = !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
-  if (!empty && !(fs::exists(file) && is_of(file, print))) {
+  if (!empty && !(fs::exists(file) ? is_of(file, print) : is_of_diff(folder))) {
     if (!force) {
       fail({ErrorKind::Input, "force"}, folder.string(), "has {}",
            fs::exists(file) ? "an evaluation of other models, tasks or options" : "files that are of no evaluation");

@@ -30,8 +30,8 @@ std::vector<std::string> settings_lines(const EvalRequest& request, const ChatMo
 /// The same of a server: `models` are its address and the model, as eval.json has them.
 std::vector<std::string> server_settings(const EvalRequest& request, const std::vector<EvalModelName>& models);
 
-/// Makes the folder, or finds that it has an evaluation of the same models, tasks and options. Returns the path of its
-/// samples. Throws Error, the field "force", for a folder of anything else.
+/// Makes the folder, or finds that it has an evaluation of the same models, tasks and options, or nothing but a result
+/// of gyro diff. Returns the path of its samples. Throws Error, the field "force", for a folder of anything else.
 std::filesystem::path open_eval_folder(const std::filesystem::path& folder, const EvalDocument& document,
                                        const EvalRequest& request, bool force);
 

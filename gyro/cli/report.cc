@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,21 +25,29 @@ struct ReportArguments {
   bool quiet = false;
 };
 
+// What a folder has, which is at least one of the two: where there is no evaluation, the lack of a result is the error.
+void read_folder(const fs::path& folder, std::vector<ReportInput>& inputs, std::vector<EvaluationInput>& evaluations) {
+  std::optional<EvaluationInput> evaluation = read_evaluation(folder);
+  if (!evaluation || fs::exists(folder / "result.json")) inputs.push_back(read_report_input(folder));
+  if (evaluation) evaluations.push_back(std::move(*evaluation));
+}
+
 int run(const ReportArguments& arguments) {
   std::vector<ReportInput> inputs;
-  for (const std::string& folder : arguments.folders) inputs.push_back(read_report_input(folder));
+  std::vector<EvaluationInput> evaluations;
+  for (const std::string& folder : arguments.folders) read_folder(folder, inputs, evaluations);
   const ReportOptions page = {.plotly = plotly_mode(arguments.plotly), .title = arguments.title};
   if (!arguments.figures.empty()) {
-    const size_t count = export_report(arguments.figures, inputs, page, arguments.wishes).size();
+    const size_t count = export_report(arguments.figures, inputs, page, arguments.wishes, evaluations).size();
     if (!arguments.quiet) fmt::print("Wrote {} files to {}\n", count, printable(arguments.figures));
     return kDone;
   }
   fs::path out = arguments.out;
   // The page of several results is no result's own.
   if (out.empty())
-    out = inputs.size() > 1 ? fs::path("report.html") : fs::path(arguments.folders.front()) / "report.html";
+    out = arguments.folders.size() > 1 ? fs::path("report.html") : fs::path(arguments.folders.front()) / "report.html";
   if (fs::is_directory(out)) out /= "report.html";
-  write_report(out, inputs, page);
+  write_report(out, inputs, page, evaluations);
   if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
   return kDone;
 }
@@ -82,16 +91,27 @@ CLI::Option* add_plotly_option(CLI::App& command, std::string& name) {
       ->capture_default_str();
 }
 
-void write_folder_report(const fs::path& folder, const ReportOptions& options, bool again) {
+void write_folder_report(const fs::path& folder, const ReportOptions& options, bool again,
+                         const std::function<void(const std::string&)>& warn) {
   const fs::path page = folder / "report.html";
   std::error_code error;
   const auto written = fs::last_write_time(page, error);
-  const bool fresh = !error && written >= fs::last_write_time(folder / "result.json", error) && !error;
-  if (fresh && !again) return;
+  const auto newer_than = [&](const char* name) {
+    std::error_code missing;
+    const auto time = fs::last_write_time(folder / name, missing);
+    return missing || written >= time;
+  };
+  if (!error && newer_than("result.json") && newer_than("eval.json") && !again) return;
   std::vector<ReportInput> inputs;
+  std::vector<EvaluationInput> evaluations;
+  try {
+    if (auto evaluation = read_evaluation(folder)) evaluations.push_back(std::move(*evaluation));
+  } catch (const Error& problem) {
+    warn(fmt::format("{}; report.html is made without it", problem.what()));
+  }
   inputs.push_back(read_report_input(folder));
   try {
-    write_report(page, inputs, options);
+    write_report(page, inputs, options, evaluations);
   } catch (const ReportTooLarge&) {
     fs::remove(page, error);
     throw;
@@ -101,7 +121,9 @@ void write_folder_report(const fs::path& folder, const ReportOptions& options, b
 void add_report_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
   auto arguments = std::make_shared<ReportArguments>();
-  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out wrote")->required()->type_name("DIR");
+  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out or gyro eval --out wrote")
+      ->required()
+      ->type_name("DIR");
   auto* out = command->add_option("-o,--out", arguments->out, "The page to write [report.html in DIR; of several here]")
                   ->type_name("FILE");
   add_plotly_option(*command, arguments->plotly);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "gyro/cli/commands.h"
@@ -12,9 +13,11 @@ namespace gyro {
 CLI::Option* add_plotly_option(CLI::App& command, std::string& name);
 PlotlyMode plotly_mode(const std::string& name);
 
-/// Writes report.html into a finished result's folder unless one newer than the result is there and `again` is false.
+/// Writes report.html into a finished result's folder, with the evaluation that is there, unless one newer than both is
+/// there and `again` is false. An evaluation that is not finished or not readable is left out, and `warn` is told why.
 /// Throws ReportTooLarge where one page cannot hold the result; the folder then has no report.html, also none of
 /// another result.
-void write_folder_report(const std::filesystem::path& folder, const ReportOptions& options, bool again);
+void write_folder_report(const std::filesystem::path& folder, const ReportOptions& options, bool again,
+                         const std::function<void(const std::string&)>& warn);
 
 }  // namespace gyro

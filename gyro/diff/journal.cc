@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -61,6 +63,19 @@ JournalContent read_journal(std::span<const std::byte> bytes, std::string_view f
   return content;
 }
 
+// Whether all that a folder has is an evaluation of gyro eval, beside which a result may lie: the report shows both.
+static bool has_evaluation_alone(const fs::path& dir) {
+  constexpr std::array names = {"eval.json",  "samples.jsonl", "tables.md",
+                                "tables.tex", "report.html",   "plotly.min.js"};
+  bool evaluation = false;
+  for (const fs::directory_entry& entry : fs::directory_iterator(dir)) {
+    const std::string name = entry.path().filename().string();
+    if (std::ranges::find(names, name) == names.end()) return false;
+    evaluation = evaluation || name == names.front();
+  }
+  return evaluation;
+}
+
 OutputFolder::OutputFolder(fs::path dir, std::string fingerprint, bool force)
     : dir_(std::move(dir)), fingerprint_(std::move(fingerprint)) {
   std::error_code error;
@@ -86,7 +101,7 @@ void OutputFolder::lock_folder() {
 
 void OutputFolder::look_into(bool force) {
   std::error_code error;
-  if (force || fs::is_empty(dir_, error)) return;
+  if (force || fs::is_empty(dir_, error) || has_evaluation_alone(dir_)) return;
   finished_ = find_result(dir_);
   std::string made_by;
   if (finished_ && finished_->fingerprint != fingerprint_) {

@@ -30,7 +30,8 @@ JournalContent read_journal(std::span<const std::byte> bytes, std::string_view f
 /// is appended record by record; a torn last record is dropped on opening.
 class OutputFolder {
  public:
-  /// Looks at `dir` and decides (design §4): a new or empty folder is taken; one whose result or journal is of the same
+  /// Looks at `dir` and decides (design §4): a new or empty folder is taken, and one that has
+  /// nothing but an evaluation of `gyro eval`; one whose result or journal is of the same
   /// `fingerprint` is finished or resumed; anything else throws Error. `force` takes any folder and starts
   /// anew in it. The folder is made if it is missing, and locked: another run that is writing there throws Error of
   /// ErrorKind::Io. (A file system that has no locks for folders does without.)

@@ -50,10 +50,11 @@ const std::vector<std::string>& export_widths() {
 }
 
 std::vector<std::string> export_report(const fs::path& folder, const std::vector<ReportInput>& inputs,
-                                       const ReportOptions& page, const ExportOptions& options) {
+                                       const ReportOptions& page, const ExportOptions& options,
+                                       const std::vector<EvaluationInput>& evaluations) {
   ReportOptions whole = page;
   whole.plotly = PlotlyMode::Inline;
-  const std::string html = render_report(inputs, whole);
+  const std::string html = render_report(inputs, whole, evaluations);
   const TemporaryFolder work(fs::temp_directory_path() / "gyro-export");
   fs::permissions(work.path(), fs::perms::owner_all);  // names of models are in it
   const fs::path file = work.path() / "report.html";

@@ -24,6 +24,7 @@ const std::vector<std::string>& export_widths();
 /// gyro-BASE-MODEL-FIGURE-TYPE-LAYER-WIDTH.FORMAT, as far as they depend on each; files of these names
 /// are replaced. Returns the names. Throws Error if there is no browser, or it fails.
 std::vector<std::string> export_report(const std::filesystem::path& folder, const std::vector<ReportInput>& inputs,
-                                       const ReportOptions& page, const ExportOptions& options);
+                                       const ReportOptions& page, const ExportOptions& options,
+                                       const std::vector<EvaluationInput>& evaluations = {});
 
 }  // namespace gyro

@@ -420,6 +420,16 @@ double number(const Json& object, const char* key) {
   return it->is_number() ? it->get<double>() : std::numeric_limits<double>::quiet_NaN();
 }
 
+std::vector<size_t> joined_places(const std::vector<ReportInput>& inputs) {
+  const std::vector<Result> results = join(inputs);
+  std::vector<size_t> places;
+  for (const ReportInput& input : inputs) {
+    const auto it = std::ranges::find_if(results, [&](const Result& result) { return same_base(result, input); });
+    places.push_back(static_cast<size_t>(it - results.begin()));
+  }
+  return places;
+}
+
 std::string model_name(const Json& model, size_t parts) {
   const Json id = model.value("id", Json());
   return printable(short_name(id.is_string() ? id.get<std::string>() : "?", parts), 80);

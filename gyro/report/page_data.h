@@ -23,6 +23,9 @@ struct Detail {
 /// the finest detail that fits is taken; ReportTooLarge is thrown where none does. `threads` as in ReportOptions.
 std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget, int threads = 0);
 
+/// Of each input the place of its result on the page, where those of the same base are one.
+std::vector<size_t> joined_places(const std::vector<ReportInput>& inputs);
+
 /// The last part of a model's id (more of them: the last `parts`), fit to print.
 std::string model_name(const Json& model, size_t parts = 1);
 /// JSON text that can stand in a script element.

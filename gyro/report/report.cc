@@ -51,7 +51,7 @@ std::vector<std::string> base_names(const std::vector<ReportInput>& inputs) {
   return names;
 }
 
-std::string default_title(const std::vector<ReportInput>& inputs) {
+std::string default_title(const std::vector<ReportInput>& inputs, const std::vector<EvaluationInput>& evaluations) {
   const std::vector<std::string> bases = base_names(inputs);
   std::string title;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -62,6 +62,10 @@ std::string default_title(const std::vector<ReportInput>& inputs) {
     const bool goes_on = i > 0 && bases[i] == bases[i - 1];
     title += i == 0 ? bases[i] + " → " : goes_on ? ", " : "; " + bases[i] + " → ";
     title += posts;
+  }
+  if (!inputs.empty()) return printable(title, 200);
+  for (const EvaluationInput& evaluation : evaluations) {
+    title += (title.empty() ? "" : "; ") + evaluation_name(evaluation.document);
   }
   return printable(title, 200);
 }
@@ -80,10 +84,25 @@ std::string fill(std::string_view page, const std::map<std::string_view, std::st
   return out;
 }
 
+// The second data block: the evaluations, each with the place of the result that is of its folder. Beside results they
+// take a third of the page at most.
+std::string evaluations_data(const std::vector<ReportInput>& inputs, const std::vector<EvaluationInput>& evaluations,
+                             size_t budget) {
+  const std::vector<size_t> places = joined_places(inputs);
+  Json json = Json::array();
+  for (const EvaluationInput& evaluation : evaluations) {
+    const auto it = std::ranges::find(inputs, evaluation.folder, &ReportInput::folder);
+    const int64_t place = it == inputs.end() ? -1 : static_cast<int64_t>(places[it - inputs.begin()]);
+    json.push_back(evaluation_data(evaluation, place, budget / evaluations.size()));
+  }
+  return script_json(json);
+}
+
 }  // namespace
 
-std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options) {
-  const std::string title = options.title.empty() ? default_title(inputs) : printable(options.title, 300);
+std::string render_report(const std::vector<ReportInput>& inputs, const ReportOptions& options,
+                          const std::vector<EvaluationInput>& evaluations) {
+  const std::string title = options.title.empty() ? default_title(inputs, evaluations) : printable(options.title, 300);
   const bool inline_plotly = options.plotly == PlotlyMode::Inline;
   std::string plotly = R"(<script src="plotly.min.js"></script>)";
   if (inline_plotly) plotly = "<script>" + std::string(plotly_script()) + "</script>";
@@ -95,16 +114,20 @@ std::string render_report(const std::vector<ReportInput>& inputs, const ReportOp
       {"policy", inline_plotly ? "'unsafe-inline'" : "'unsafe-inline' 'self' file:"},
       {"script", script},
       {"plotly", plotly},
-      {"data", ""}};
+      {"data", ""},
+      {"evaluations", ""}};
   const size_t frame = fill(page_template(), parts).size();
   if (frame > kReportLimit) fail("report", "the page's own parts are too large");
-  const std::string data = page_data(inputs, title, kReportLimit - frame, options.threads);
+  const std::string asked = evaluations_data(inputs, evaluations, (kReportLimit - frame) / (inputs.empty() ? 1 : 3));
+  const std::string data = page_data(inputs, title, kReportLimit - frame - asked.size(), options.threads);
   parts["data"] = data;
+  parts["evaluations"] = asked;
   return fill(page_template(), parts);
 }
 
-void write_report(const fs::path& path, const std::vector<ReportInput>& inputs, const ReportOptions& options) {
-  const std::string page = render_report(inputs, options);
+void write_report(const fs::path& path, const std::vector<ReportInput>& inputs, const ReportOptions& options,
+                  const std::vector<EvaluationInput>& evaluations) {
+  const std::string page = render_report(inputs, options, evaluations);
   if (options.plotly == PlotlyMode::Directory) {
     write_file_atomically(path.parent_path() / kPlotlyName, plotly_script());
   }

@@ -25,9 +25,18 @@ function itemsOf(index) {
 
 // A figure of one model at a time comes once for each post, unless one is chosen.
 function variantsOf(figure) {
+  if (figure.spec.evaluated) return evaluatedVariants(figure);
   const context = contextOf(figure), one = kOneAtATime[figure.id]?.(context.state) ?? {};
   if (!one.model || context.state.model !== "all") return [{}];
   return figure.result.posts.length ? figure.result.posts.map(({name}) => ({model: name})) : [{}];
+}
+
+// A figure of an evaluation comes once for each, and for each task where it shows one at a time.
+function evaluatedVariants({spec, result}) {
+  return result.evaluations.flatMap((_, i) => {
+    const state = {evaluation: String(i)}, each = spec.states?.({result, state}) ?? [{}];
+    return each.map((one) => ({...state, ...one}));
+  });
 }
 
 // The files of an item: [{name, and text | base64 | print: an image as figureImage gives it}].
@@ -75,7 +84,7 @@ function base64Of(blob) {
 
 // A table's files: as CSV and in LaTeX, where it is one of the paper's also beside its null.
 function tableFiles({table, latex}) {
-  const result = app.results[app.current], base = result.base?.name ?? "families", files = [];
+  const result = app.results[app.current], base = table.subject ?? result.base?.name ?? "families", files = [];
   const stem = ["gyro", base, table.id].map(fileWord).join("-");
   if (wished("csv")) files.push({name: `${stem}.csv`, text: tableCsv(table)});
   if (wished("tex")) {

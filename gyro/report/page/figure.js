@@ -6,8 +6,9 @@ let observer = null;
 
 // spec: id, title, read (how to read it), uses (which of the page's choices: "model", "type", "layer"),
 // choices(result) → its own: [{key, label, options: [[value, label]], value}], about(context) → what is shown, in
-// words, panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add to
-// panels.layout. context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
+// words, subject(context) → what images are of, where that is no model of the result, tidy: its values, where they are
+// not those of tidy.js, panels(context) → what panelLayout gives, build(context, panels) → {data, note}, which may add
+// to panels.layout. context: {result, state, width, narrow, colors}; a figure is a function of it and of nothing else.
 function makeFigure(result, spec) {
   const plot = element("div", {class: "plot", role: "group", tabindex: "0", id: `plot-${spec.id}`});
   const note = element("p", {class: "note"}), about = element("span", {class: "about"});

@@ -19,8 +19,12 @@ const kOneAtATime = {
 };
 
 // What a figure shows of the choices, as far as it depends on them: {model, type, layer}.
-function shownOf(context, {id, spec: {uses}}) {
+function shownOf(context, {id, spec: {uses, subject}}) {
   const {result, state} = context, one = kOneAtATime[id]?.(state) ?? {}, chosen = (key) => state[key] !== "all";
+  if (subject) {
+    const {name, task} = subject(context);
+    return {base: name, model: null, type: task, layer: null};
+  }
   const model = one.model ? oneModel(context).name : uses.includes("model") && chosen("model") ? state.model : null;
   const type = one.type ? oneType(context) : uses.includes("type") && chosen("type") ? state.type : null;
   const layer = uses.includes("layer") ? state.layer : state.block && state.block !== "both" ? state.block : null;
@@ -30,6 +34,7 @@ function shownOf(context, {id, spec: {uses}}) {
 // "base → instruct · W_O · layer 0"
 function subjectOf(context, figure) {
   const {result} = context, {base, model, type, layer} = shownOf(context, figure);
+  if (figure.spec.subject) return [base, type].filter((part) => part !== null).join(" · ");
   const models = model ?? result.comparisons.map((comparison) => comparison.name).join(", ");
   const subject = base ? `${base} → ${models}` : result.results.map(({label}) => label).join(", ");
   return [subject, type, layer === null ? null : `layer ${layer}`].filter((part) => part !== null).join(" · ");

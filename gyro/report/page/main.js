@@ -2,6 +2,11 @@
 
 const makeFigures = (result, specs) => specs.map((spec) => makeFigure(result, spec));
 
+const kEvaluationSection = {
+  id: "evaluation",
+  title: "What the constructions answer",
+  parts: evaluationSection
+};
 const kSections = [
   {id: "summary", title: "Summary", parts: summarySection},
   {
@@ -25,6 +30,7 @@ const kSections = [
     parts:
         (result) => [...makeFigures(result, [kChangeFigure, kSizeFigure]), typesTable(result), matricesSection(result)]
   },
+  kEvaluationSection,
   {
     id: "made",
     title: "How these numbers were made",
@@ -32,6 +38,13 @@ const kSections = [
   },
 ];
 const kFamilySections = [{id: "families", title: "All families", parts: familiesSection}];
+
+// An evaluation has its section where there is one.
+function sectionsOf(result) {
+  if (result.results) return kFamilySections;
+  if (result.alone) return [kEvaluationSection];
+  return kSections.filter((section) => section !== kEvaluationSection || result.evaluations.length > 0);
+}
 
 const app = {
   results: [],
@@ -92,7 +105,7 @@ function show(index) {
   choiceWatchers.clear();
   choiceWatchers.add(syncSelects).add(redrawFor);
   const links = [];
-  const sections = (result.results ? kFamilySections : kSections).map(({id, title, parts}) => {
+  const sections = sectionsOf(result).map(({id, title, parts}) => {
     const nodes = parts(result).filter(Boolean);
     links.push({id, title, parts: nodes.map(partOf).filter(Boolean)});
     const heading = element("h2", {id: `${id}-title`, class: id === "summary" ? "offscreen-text" : null}, title);
@@ -138,6 +151,13 @@ const kShort = {
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",
+  "evaluation-words": "In words",
+  accuracy: "Accuracies",
+  accuracies: "Table of accuracies",
+  questions: "By question",
+  lengths: "Lengths, cut answers",
+  examples: "Outputs (Figure 5)",
+  asked: "How it was asked",
   cite: "Run again, cite",
   flagged: "Flagged values",
   "families-overview": "Against chance",
@@ -195,12 +215,15 @@ function watchPlace(ids) {
 // Results of several bases by names that tell them apart, and one that joins them.
 function openResults() {
   const results = page.results.map(openResult);
+  results.forEach((result, i) => (result.evaluations = evaluations.filter((evaluation) => evaluation.result === i)));
   for (const result of results) {
     const alike = results.some((other) => other !== result && other.base.name === result.base.name);
     const parts = String(result.base.id ?? "").split("/").filter(Boolean);
     result.label = alike && parts.length > 1 ? parts.slice(-2).join("/") : result.base.name;
   }
-  return results.length > 1 ? [Object.assign(joinedResult(results), {label: "all families"}), ...results] : results;
+  const alone = evaluations.filter((evaluation) => evaluation.result === null).map(viewOf);
+  const joined = results.length > 1 ? [Object.assign(joinedResult(results), {label: "all families"})] : [];
+  return [...joined, ...results, ...alone];
 }
 
 function start() {

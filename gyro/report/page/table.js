@@ -5,12 +5,14 @@
 // `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`, `onsort`: the order
 // that it has at first, and who wants to know of another; `caption`: of the LaTeX table; `latex`: other forms of that:
 // [{name: "" or what a file's name has at its end, label, title, text(table)}].
+// `subject`: what its files are named by where that is not the base.
 const tables = new Map();
 const kLatex = [{name: "", label: "LaTeX", title: "Copy as a LaTeX table", text: tableTex}];
-function makeTable({id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption, latex}) {
+function makeTable(
+    {id, title, read, columns, rows, note, extra, folded, filter, sorted, onsort, caption, latex, subject}) {
   const cellOf = (value) => (value !== null && typeof value === "object" && "show" in value ? value : plainCell(value));
   const cells = rows.map((row) => row.map(cellOf));
-  const table = {columns, cells, column: -1, descending: false, ...sorted, words: [], caption, id, onsort};
+  const table = {columns, cells, column: -1, descending: false, ...sorted, words: [], caption, id, onsort, subject};
   const body = element("tbody"), heads = tableHeads(table, body), heading = `heading-${id}`;
   fillTable(table, body, heads);
   const forms = latex ?? kLatex;

@@ -3,7 +3,8 @@
 
 const kTidyHeads = ["model", "role", "type", "layer", "expert", "index", "quantity", "value", "null", "unit"];
 const hasExperts = (result) => (result.results ?? [result]).some(({experts}) => experts);
-const tidyHeads = (result) => kTidyHeads.filter((head) => head !== "expert" || hasExperts(result));
+const tidyHeads = ({result, spec}) =>
+    spec.tidy?.heads ?? kTidyHeads.filter((head) => head !== "expert" || hasExperts(result));
 
 const nullAt = (key) => (comparison, site) => comparison.value(site, key);
 // First order, where it holds.
@@ -207,6 +208,7 @@ function compositeCorners(context) {
 // A value that is not defined is an empty one beside its null; a quantity that no model has is left out: older results
 // have not measured it.
 function tidyRows(figure, context = contextOf(figure)) {
+  if (figure.spec.tidy) return figure.spec.tidy.rows(context);
   const tidy = kTidy[figure.id], ofLayer = figure.spec.uses.includes("layer"), inside = {...context, tidy, ofLayer};
   const ofMatrix = (comparison, site) => matrixRows(comparison, site, tidy.matrix ?? []);
   const rows = [...ofMatrices(inside, ofMatrix, "matricesOf"), ...(tidy.rows?.(inside) ?? [])];
@@ -217,9 +219,7 @@ function tidyRows(figure, context = contextOf(figure)) {
 }
 
 function figureCsv(figure, context) {
-  return [tidyHeads(figure.result), ...tidyRows(figure, context)]
-             .map((line) => line.map(csvField).join(","))
-             .join("\n") +
+  return [tidyHeads(figure), ...tidyRows(figure, context)].map((line) => line.map(csvField).join(",")).join("\n") +
       "\n";
 }
 

@@ -6,8 +6,8 @@ function valuesSection(figure) {
   const holder = element("div");
   const fill = () => {
     if (!figure.drawn) draw(figure);
-    const heads = tidyHeads(figure.result), rows = tidyRows(figure);
-    const numeric = new Set(["layer", "index", "value", "null"]);
+    const heads = tidyHeads(figure), rows = tidyRows(figure);
+    const numeric = new Set(["layer", "index", "value", "null", "low", "high", "original"]);
     const shown =
         rows.slice(0, kMostValues)
             .map((row) => row.map((value) => (isNumber(value) ? numberCell(value, significant(value, 5)) : value)));
