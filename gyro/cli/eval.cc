@@ -239,6 +239,7 @@ int run(EvalArguments& arguments) {
 void add_question_options(CLI::App& command, EvalArguments& arguments) {
   command.add_option("--task", arguments.tasks, "What to ask: files or folders, NAME=PATH, or names to find in --data")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->required()
       ->type_name("TASK");
   command
@@ -255,6 +256,7 @@ void add_question_options(CLI::App& command, EvalArguments& arguments) {
   command
       .add_option("--examples", arguments.examples, "Where examples come from: a file like the task's, or TASK=FILE")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("TASK");
   command.add_flag("--few-shot-turns", arguments.options.few_shot_turns,
                    "Each example as a turn, not in the question's text");
@@ -315,6 +317,7 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       ->add_option("--variants", arguments->variants,
                    "Constructions of the two beside the original: paper, controls, or such as restore-attention-out")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("NAME");
   command->add_option("--sibling", arguments->sibling, "The model of variants that end in -sibling (eq. 12)")
       ->type_name("DIR");

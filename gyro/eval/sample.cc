@@ -1,6 +1,7 @@
 #include "gyro/eval/sample.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -102,22 +103,29 @@ uint64_t read_samples(const std::filesystem::path& file, const std::function<voi
   return at;
 }
 
-SampleWriter::SampleWriter(const std::filesystem::path& file, uint64_t size) : file_(file) {
+SampleWriter::SampleWriter(const std::filesystem::path& file) : file_(file) {
   fd_ = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(size)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
-    fail(ErrorKind::Io, file.string(), "cannot be written: {}", std::strerror(errno));
-  }
+  if (fd_ < 0) fail_to_write();
+  if (flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;  // some file systems have no locks
+  close(fd_);
+  fail(file.string(), "another run is writing to it");
 }
 
 SampleWriter::~SampleWriter() {
-  if (fd_ >= 0) close(fd_);
+  close(fd_);
+}
+
+void SampleWriter::go_on_at(uint64_t size) {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0 || lseek(fd_, 0, SEEK_END) < 0) fail_to_write();
 }
 
 void SampleWriter::write(const Sample& sample) {
   const std::string line = sample_line(sample);
-  if (!write_all(fd_, std::as_bytes(std::span(line)))) {
-    fail(ErrorKind::Io, file_.string(), "cannot be written: {}", std::strerror(errno));
-  }
+  if (!write_all(fd_, std::as_bytes(std::span(line)))) fail_to_write();
+}
+
+void SampleWriter::fail_to_write() const {
+  fail(ErrorKind::Io, file_.string(), "cannot be written: {}", std::strerror(errno));
 }
 
 }  // namespace gyro

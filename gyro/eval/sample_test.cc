@@ -54,16 +54,19 @@ TEST(SampleLine, ALengthMayBeUnknown) {
 TEST(SampleWriter, GoesOnAtAByte) {
   const TempDir folder;
   const std::string line = sample_line(odd_sample());
-  {
-    SampleWriter writer(folder / "s", 0);
+  const auto write_at = [&](uint64_t size) {
+    SampleWriter writer(folder / "s");
+    writer.go_on_at(size);
     writer.write(odd_sample());
-  }
-  SampleWriter(folder / "s", 0).write(odd_sample());
-  SampleWriter(folder / "s", line.size()).write(odd_sample());
+    EXPECT_TRUE(error_of([&] { SampleWriter(folder / "s"); }).ends_with("another run is writing to it"));
+  };
+  write_at(0);
+  write_at(0);
+  write_at(line.size());
   int count = 0;
   EXPECT_EQ(read_samples(folder / "s", [&](const Sample&) { ++count; }), 2 * line.size());
   EXPECT_EQ(count, 2);
-  EXPECT_NE(error_of([&] { SampleWriter(folder / "none/s", 0); }).find("cannot be written"), std::string::npos);
+  EXPECT_NE(error_of([&] { SampleWriter(folder / "none/s"); }).find("cannot be written"), std::string::npos);
 }
 
 TEST(ReadSamples, SaysWhichLineIsNone) {
