@@ -10,7 +10,7 @@
 namespace gyro {
 
 /// What a server of the chat completions API answered with: the first choice's text, its thinking before it within
-/// <think> and </think> (left open where the answer was cut within it), why it ended, and its length as the server
+/// `<think>` and `</think>` (left open where the answer was cut within it), why it ended, and its length as the server
 /// counts it. `prompt` is empty. Throws Error naming `subject`, whose kind is Io for a body that ends too early
 /// (another try may bring all of it), else Input: no JSON, no choice, an end other than by itself or at the limit, a
 /// length that cannot be.

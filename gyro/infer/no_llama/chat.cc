@@ -11,6 +11,9 @@ ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 std::string ChatTemplate::render(std::span<const ChatMessage>, const ChatContext&) const {
   refuse();
 }
+std::vector<std::string> ChatTemplate::render_all(std::span<const std::vector<ChatMessage>>, const ChatContext&) const {
+  refuse();
+}
 
 ChatModel open_chat(LoadedModel, ForChat) {
   refuse();
