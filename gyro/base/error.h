@@ -12,7 +12,7 @@ namespace gyro {
 enum class ErrorKind {
   Input,     ///< what was given cannot be used, now or later
   NotFound,  ///< a file or folder that was named is not there, or not to be read
-  Io,        ///< something cannot be written
+  Io,        ///< something cannot be written, or a server gives no answer
   Memory,    ///< there is too little memory, of the host or of a device
   Device,    ///< a device or its libraries fail or are not there
   Internal   ///< a method failed that should not have, as an iteration that does not converge

@@ -18,6 +18,8 @@
 #include "gyro/cli/progress.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/terminal.h"
+#include "gyro/eval/endpoint.h"
+#include "gyro/eval/http.h"
 #include "gyro/eval/summary.h"
 #include "gyro/eval/variant_models.h"
 
@@ -29,13 +31,14 @@ constexpr const char* kNotKept = "nothing is kept without --out";
 
 struct EvalArguments {
   EngineArguments engine;
+  Endpoint endpoint;  // its url as it was typed
   std::string base, post, sibling, data, out, system;
   std::vector<std::string> tasks, variants, examples;
   int64_t limit = 0, repeats = 3;
   uint64_t shuffle_seed = 0, seed = 0;
   bool force = false, json = false, quiet = false;
   EvalOptions options;
-  CLI::Option *repeats_option = nullptr, *system_option = nullptr, *variants_option = nullptr;
+  const CLI::App* command = nullptr;
 };
 
 // "NAME=PATH", a path, or a name to be found in --data.
@@ -59,7 +62,7 @@ std::vector<EvalTask> read_tasks(const EvalArguments& arguments) {
   std::vector<EvalTask> tasks;
   for (const std::string& text : arguments.tasks) {
     EvalTask task{named_task(arguments, text), {}};
-    if (arguments.system_option->count() > 0) task.task.system = arguments.system;
+    if (arguments.command->count("--system") > 0) task.task.system = arguments.system;
     limit_questions(task.task, arguments.limit, arguments.shuffle_seed);
     for (const EvalTask& other : tasks) {
       if (other.task.name == task.task.name) throw CLI::ValidationError("--task", "has " + task.task.name + " twice");
@@ -86,30 +89,59 @@ std::vector<EvalTask> read_tasks(const EvalArguments& arguments) {
   return tasks;
 }
 
-// A model that is evaluated: with its variants, or alone.
+// A model that is evaluated: with its variants, alone, or by a server.
 struct Evaluated {
+  std::optional<Endpoint> endpoint;
   std::optional<ChatModel> chat;
   std::optional<VariantModels> variants;
   EvalDocument document;
 };
 
-void check_models(EvalArguments& arguments) {
+// --endpoint and --model, and nothing that is about a model in memory.
+bool asks_server(const EvalArguments& arguments) {
+  const auto given = [&](const char* name) { return arguments.command->count(name) > 0; };
+  if (!given("--endpoint")) {
+    for (const char* name : {"--model", "--request-timeout", "--retries"}) {
+      if (given(name)) throw CLI::ValidationError(name, "goes with --endpoint");
+    }
+    return false;
+  }
+  if (!given("--model")) throw CLI::ValidationError("--endpoint", "needs --model, the name of one that the server has");
+  for (const char* name :
+       {"MODEL", "--base", "--post", "--variants", "--sibling", "--dtype", "--pre", "--device", "--threads"}) {
+    if (given(name)) throw CLI::ValidationError(name, "does not go with --endpoint: the server runs the model");
+  }
+  return true;
+}
+
+void check_models(const EvalArguments& arguments) {
   const bool pair = !arguments.base.empty() || !arguments.post.empty();
   if (pair && (arguments.base.empty() || arguments.post.empty())) {
     throw arguments.base.empty() ? CLI::ValidationError("--post", "needs --base")
                                  : CLI::ValidationError("--base", "needs --post");
   }
   if (pair == !arguments.engine.model.empty()) {
-    throw CLI::ValidationError("MODEL",
-                               pair ? "is named beside --base and --post" : "is missing, or --base and --post");
+    throw CLI::ValidationError(
+        "MODEL", pair ? "is named beside --base and --post" : "is missing, or --base and --post, or --endpoint");
   }
-  if (!pair && (arguments.variants_option->count() > 0 || !arguments.sibling.empty())) {
+  if (!pair && (arguments.command->count("--variants") > 0 || !arguments.sibling.empty())) {
     throw CLI::ValidationError(arguments.sibling.empty() ? "--variants" : "--sibling", "goes with --base and --post");
   }
 }
 
 std::shared_ptr<const TensorSource> open_source(const std::string& path) {
   return path.empty() ? nullptr : std::make_shared<Checkpoint>(path);
+}
+
+Evaluated open_server(const EvalArguments& arguments, std::vector<std::string>& names) {
+  Evaluated out;
+  names = {std::string(kOriginal)};
+  Endpoint& endpoint = out.endpoint.emplace(arguments.endpoint);
+  endpoint.url = http_address(arguments.endpoint.url);
+  endpoint.key = endpoint_key();
+  out.document.models = {{"endpoint", endpoint.url, endpoint.url},
+                         {"model", endpoint.model, served_model(endpoint, interrupted)}};
+  return out;
 }
 
 Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& names, const RunOptions& run) {
@@ -146,9 +178,20 @@ void print_tables(const std::vector<EvalCell>& cells, const EvalRequest& request
   for (const std::string& note : table_notes(cells)) fmt::print("{}", wrapped(note, terminal.width, "  "));
 }
 
+// Of a server, whose failures are no end of a run that keeps its answers.
+std::optional<std::vector<Score>> ask(const EvalRequest& request, const Evaluated& evaluated, const char* left) {
+  try {
+    return evaluate(request);
+  } catch (const Error& error) {
+    if (!evaluated.endpoint || error.subject() != evaluated.endpoint->url) throw;
+    throw Error(error.subject(), fmt::format("{}; {}", error.problem(), left), error.cause());
+  }
+}
+
 int run(EvalArguments& arguments) {
-  check_models(arguments);
-  if (arguments.options.completion.sampler.temperature == 0 && arguments.repeats_option->count() == 0)
+  const bool server = asks_server(arguments);
+  if (!server) check_models(arguments);
+  if (arguments.options.completion.sampler.temperature == 0 && arguments.command->count("--repeats") == 0)
     arguments.repeats = 1;
   arguments.options.repeats = arguments.repeats;
   arguments.options.completion.sampler.seed = arguments.seed;
@@ -158,10 +201,12 @@ int run(EvalArguments& arguments) {
   request.tasks = read_tasks(arguments);
   const char* left = arguments.out.empty() ? kNotKept : kKept;
   const RunOptions run_how = run_options({arguments.engine.device, "", arguments.engine.threads, true}, left);
-  Evaluated evaluated = open_models(arguments, request.variants, run_how);
+  Evaluated evaluated =
+      server ? open_server(arguments, request.variants) : open_models(arguments, request.variants, run_how);
+  if (interrupted()) return report_interruption(left);
   EvalDocument& document = evaluated.document;
-  document.settings = settings_lines(request, *evaluated.chat);
-  document.dtype = arguments.engine.dtype.value_or(kUsualDtype);
+  document.settings = server ? server_settings(request, document.models) : settings_lines(request, *evaluated.chat);
+  if (!server) document.dtype = arguments.engine.dtype.value_or(kUsualDtype);
   if (!arguments.out.empty()) request.samples = open_eval_folder(arguments.out, document, request, arguments.force);
   const bool silent = arguments.quiet || arguments.json;
   if (!silent) {
@@ -169,10 +214,11 @@ int run(EvalArguments& arguments) {
     request.progress = stderr_progress();
   }
   request.prepare = [&](size_t variant) {
+    if (evaluated.endpoint) return complete_by(*evaluated.endpoint);
     if (evaluated.variants) evaluated.variants->load(variant, evaluated.chat->loaded.engine);
     return complete_by(*evaluated.chat);
   };
-  const auto scores = evaluate(request);
+  const auto scores = ask(request, evaluated, left);
   if (!scores) return report_interruption(left);
   const std::vector<EvalCell> cells = summarize(request, *scores, arguments.seed);
   if (evaluated.variants) {
@@ -193,6 +239,7 @@ int run(EvalArguments& arguments) {
 void add_question_options(CLI::App& command, EvalArguments& arguments) {
   command.add_option("--task", arguments.tasks, "What to ask: files or folders, NAME=PATH, or names to find in --data")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->required()
       ->type_name("TASK");
   command
@@ -209,11 +256,11 @@ void add_question_options(CLI::App& command, EvalArguments& arguments) {
   command
       .add_option("--examples", arguments.examples, "Where examples come from: a file like the task's, or TASK=FILE")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->type_name("TASK");
   command.add_flag("--few-shot-turns", arguments.options.few_shot_turns,
                    "Each example as a turn, not in the question's text");
-  arguments.system_option =
-      command.add_option("--system", arguments.system, "System prompt [the paper's for the task]")->type_name("TEXT");
+  command.add_option("--system", arguments.system, "System prompt [the paper's for the task]")->type_name("TEXT");
 }
 
 void add_answer_options(CLI::App& command, EvalArguments& arguments) {
@@ -224,9 +271,8 @@ void add_answer_options(CLI::App& command, EvalArguments& arguments) {
   command.add_option("--top-p", sampler.top_p, "Draw from the fewest tokens that have this probability")
       ->check(number_from(1e-6, 1))
       ->capture_default_str();
-  arguments.repeats_option =
-      command.add_option("--repeats", arguments.repeats, "How often each question is asked [3; 1 at temperature 0]")
-          ->check(whole_number_from(1, 1000));
+  command.add_option("--repeats", arguments.repeats, "How often each question is asked [3; 1 at temperature 0]")
+      ->check(whole_number_from(1, 1000));
   command.add_option("-n,--max-tokens", arguments.options.completion.max_tokens, "Most tokens of an answer")
       ->check(whole_number_from(1, int64_t{1} << 30))
       ->capture_default_str();
@@ -236,27 +282,49 @@ void add_answer_options(CLI::App& command, EvalArguments& arguments) {
   command.add_option("--seed", arguments.seed, "Seed of all draws")->capture_default_str();
 }
 
+void add_server_options(CLI::App& command, EvalArguments& arguments) {
+  command
+      .add_option("--endpoint", arguments.endpoint.url,
+                  "Ask a server of the chat completions API, such as http://localhost:8000/v1; its key is read from "
+                  "OPENAI_API_KEY")
+      ->type_name("URL");
+  command.add_option("--model", arguments.endpoint.model, "The server's name of the model")->type_name("NAME");
+  command
+      .add_option("--request-timeout", arguments.endpoint.seconds, "Seconds within which a server must have answered")
+      ->check(number_from(0.1, 86400))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  command
+      .add_option("--retries", arguments.endpoint.retries,
+                  "How often a request is tried again, after 0.25 s, then twice as long each time")
+      ->check(whole_number_from(0, 30))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_eval_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("eval", "How many questions a model and its constructions answer right");
   auto arguments = std::make_shared<EvalArguments>();
-  command->add_option("MODEL", arguments->engine.model, "Folder of a checkpoint, or a .gguf file; or --base and --post")
+  arguments->command = command;
+  command
+      ->add_option("MODEL", arguments->engine.model,
+                   "Folder of a checkpoint, or a .gguf file; or --base and --post, or --endpoint")
       ->type_name("PATH");
   command->add_option("--base", arguments->base, "Folder of the base checkpoint")->type_name("DIR");
   command->add_option("--post", arguments->post, "Folder of the post-trained checkpoint")->type_name("DIR");
-  arguments->variants_option =
-      command
-          ->add_option(
-              "--variants", arguments->variants,
-              "Constructions of the two beside the original: paper, controls, or such as restore-attention-out")
-          ->delimiter(',')
-          ->type_name("NAME");
+  command
+      ->add_option("--variants", arguments->variants,
+                   "Constructions of the two beside the original: paper, controls, or such as restore-attention-out")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAME");
   command->add_option("--sibling", arguments->sibling, "The model of variants that end in -sibling (eq. 12)")
       ->type_name("DIR");
   add_question_options(*command, *arguments);
   add_answer_options(*command, *arguments);
   add_engine_options(*command, arguments->engine);
+  add_server_options(*command, *arguments);
   command
       ->add_option("-o,--out", arguments->out,
                    "Folder for eval.json, samples.jsonl and tables; a run goes on from there")
@@ -271,7 +339,8 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       "  gyro eval instruct --task data/tiny_gsm8k.jsonl --limit 100\n"
       "  gyro eval instruct --task gsm8k,math500,mmlu,gpqa --data ~/tasks --out scores\n"
       "  gyro eval --base base --post instruct --variants paper,controls --task gsm8k=test.jsonl --out scores\n"
-      "  gyro eval --base base --post instruct --variants restore-mlp-in --task mmlu=mmlu/dev --temp 0");
+      "  gyro eval --base base --post instruct --variants restore-mlp-in --task mmlu=mmlu/dev --temp 0\n"
+      "  gyro eval --endpoint http://localhost:8000/v1 --model qwen --task gsm8k=test.jsonl --out scores");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }
 

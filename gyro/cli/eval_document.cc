@@ -38,7 +38,7 @@ Json asked(const EvalDocument& document, const EvalRequest& request) {
   }
   const EvalOptions& options = request.options;
   return {{"models", models},
-          {"dtype", document.dtype},
+          {"dtype", document.dtype.empty() ? Json(nullptr) : Json(document.dtype)},
           {"tasks", tasks},
           {"temperature", options.completion.sampler.temperature},
           {"top_p", options.completion.sampler.top_p},
@@ -112,6 +112,13 @@ bool is_of(const fs::path& file, const std::string& print) {
   return json.is_object() && at != json.end() && at->is_string() && at->get_ref<const std::string&>() == print;
 }
 
+std::string drawing_line(const EvalOptions& options) {
+  return fmt::format("temperature {:g}, top-p {:g}, at most {} tokens, {} repeat{}, seed {}",
+                     options.completion.sampler.temperature, options.completion.sampler.top_p,
+                     options.completion.max_tokens, options.repeats, options.repeats == 1 ? "" : "s",
+                     options.completion.sampler.seed);
+}
+
 }  // namespace
 
 std::string file_identity(const fs::path& file) {
@@ -123,12 +130,7 @@ std::string file_identity(const fs::path& file) {
 }
 
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model) {
-  const EvalOptions& options = request.options;
-  std::vector<std::string> lines;
-  lines.push_back(fmt::format("temperature {:g}, top-p {:g}, at most {} tokens, {} repeat{}, seed {}",
-                              options.completion.sampler.temperature, options.completion.sampler.top_p,
-                              options.completion.max_tokens, options.repeats, options.repeats == 1 ? "" : "s",
-                              options.completion.sampler.seed));
+  std::vector<std::string> lines = {drawing_line(request.options)};
   lines.push_back(fmt::format("questions are put by {}", style_name(prompt_style(model))));
   lines.push_back(
       fmt::format("of the model's generation_config.json only the tokens that end an answer are taken ({}), its way of "
@@ -139,10 +141,21 @@ std::vector<std::string> settings_lines(const EvalRequest& request, const ChatMo
   return lines;
 }
 
+std::vector<std::string> server_settings(const EvalRequest& request, const std::vector<EvalModelName>& models) {
+  const EvalModelName &server = models.at(0), &model = models.at(1);
+  const std::string name = printable(model.path), listed = printable(model.identity);
+  return {drawing_line(request.options),
+          fmt::format("questions are put to {} at {}{}", name, server.path,
+                      listed == name ? "" : fmt::format(", which lists {} alone", listed)),
+          "the server renders them by its own template, and may take what is not asked for from defaults of its own",
+          "answers may hang on what else the server computes at the same time; lengths are as it counts them"};
+}
+
 fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, const EvalRequest& request,
                           bool force) {
   std::error_code ignored;
-  const fs::path file = folder / "eval.json", samples = folder / "samples.jsonl";
+  const fs::path file = folder / "eval.json";
+  fs::path samples = folder / "samples.jsonl";
   const std::string print = fingerprint(document, request);
   const bool empty = !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
   if (!empty && !(fs::exists(file) ? is_of(file, print) : is_of_diff(folder))) {

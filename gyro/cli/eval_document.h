@@ -18,7 +18,7 @@ struct EvalDocument {
   std::vector<EvalModelName> models;
   std::vector<std::string> variants;  ///< their descriptions; empty of a model alone
   std::vector<std::string> settings;  ///< `settings_lines`
-  std::string dtype;
+  std::string dtype;                  ///< empty where a server runs the model
 };
 
 /// What tells a file's content from others': its SHA-256.
@@ -26,6 +26,9 @@ std::string file_identity(const std::filesystem::path& file);
 
 /// How the questions are asked and answers end, a sentence a line: nothing that a model's files decide is silent.
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model);
+
+/// The same of a server: `models` are its address and the model, as eval.json has them.
+std::vector<std::string> server_settings(const EvalRequest& request, const std::vector<EvalModelName>& models);
 
 /// Makes the folder, or finds that it has an evaluation of the same models, tasks and options, or nothing but a result
 /// of gyro diff. Returns the path of its samples. Throws Error, the field "force", for a folder of anything else.

@@ -49,6 +49,7 @@ Table by_task(const std::vector<EvalCell>& cells, std::string title, const Forma
 }
 
 std::string with_noise(double value, double noise, int digits) {
+  if (std::isnan(value)) return "?";  // a length that nobody has said
   return std::isnan(noise) ? fmt::format("{:.{}f}", value, digits)
                            : fmt::format("{:.{}f} ± {:.{}f}", value, digits, noise, digits);
 }
@@ -67,7 +68,7 @@ Table task_table(const std::vector<EvalCell>& cells, const std::string& task) {
     Table::Row row{cell.variant,
                    {marked(cell, cell.collapsed ? "-" : percent(cell.strict.mean)), interval(cell.strict.interval)}};
     if (repeated) row.cells.push_back(percent(cell.decoding_noise));
-    row.cells.insert(row.cells.end(), {percent(cell.flexible.mean), fmt::format("{:.1f}", cell.tokens),
+    row.cells.insert(row.cells.end(), {percent(cell.flexible.mean), with_noise(cell.tokens, std::nan(""), 1),
                                        percent(cell.truncated), percent(cell.no_answer)});
     if (cell.against) {
       row.cells.insert(row.cells.end(),
@@ -123,6 +124,9 @@ std::vector<std::string> table_notes(const std::vector<EvalCell>& cells) {
     notes.emplace_back(
         "†: more than 2 % of answers were cut at the limit of tokens: the accuracy says something of "
         "the limit.");
+  }
+  if (std::ranges::any_of(cells, [](const EvalCell& cell) { return std::isnan(cell.tokens); })) {
+    notes.emplace_back("?: not known, since the server did not say of every answer how many tokens it has.");
   }
   return notes;
 }

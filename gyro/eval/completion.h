@@ -23,10 +23,13 @@ struct CompletionOptions {
   std::function<bool()> stop;  ///< asked while answers come; true ends them all
 };
 
+/// The length of an answer whose length nobody has said.
+inline constexpr int64_t kUnknownTokens = -1;
+
 struct Completion {
   std::string prompt;  ///< as the model was given it; what is known of it where a server renders it
   std::string output;  ///< valid UTF-8; bytes that were none are U+FFFD
-  int64_t tokens = 0;  ///< of the output, without an end token
+  int64_t tokens = 0;  ///< of the output, without an end token; of a server as it counts them, or kUnknownTokens
   bool cut = false;    ///< it reached its limit of tokens, or the context's end
 };
 

@@ -70,11 +70,8 @@ class Evaluation {
   // The samples of an earlier run.
   void take_up() {
     if (request_.samples.empty()) return;
-    uint64_t size = 0;
-    if (std::filesystem::exists(request_.samples)) {
-      size = read_samples(request_.samples, [this](const Sample& sample) { take(sample); });
-    }
-    writer_ = std::make_unique<SampleWriter>(request_.samples, size);
+    writer_ = std::make_unique<SampleWriter>(request_.samples);
+    writer_->go_on_at(read_samples(request_.samples, [this](const Sample& sample) { take(sample); }));
   }
 
   void take(const Sample& sample) {

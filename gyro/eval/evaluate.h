@@ -48,7 +48,7 @@ struct Score {
   bool correct = false, correct_flexible = false;
   bool answered = false;  ///< an answer in the form that was asked for
   bool cut = false;
-  int64_t tokens = 0;
+  int64_t tokens = 0;  ///< as Completion has them
 };
 
 /// Asks every variant every question of every task, as often as there are repeats. A question's repeat draws the same

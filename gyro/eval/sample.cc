@@ -1,6 +1,7 @@
 #include "gyro/eval/sample.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
+#include "gyro/eval/completion.h"
 
 namespace gyro {
 namespace {
@@ -18,6 +20,17 @@ using Json = nlohmann::ordered_json;
 
 Json decision_verdict(const grading::Decision& decision) {
   return std::string(grading::verdict_name(decision.verdict));
+}
+
+Json tokens_json(int64_t tokens) {
+  return tokens == kUnknownTokens ? Json(nullptr) : Json(tokens);
+}
+
+int64_t read_tokens(const Json& json) {
+  if (json.is_null()) return kUnknownTokens;
+  const int64_t tokens = json;
+  if (tokens < 0) throw std::invalid_argument("no length");
+  return tokens;
 }
 
 grading::Verdict verdict_of(const std::string& name) {
@@ -42,7 +55,7 @@ Sample read_sample(const Json& json) {
   sample.prompt_sha256 = json.at("prompt_sha256");
   sample.output = json.at("output");
   sample.grade = {read_decision(json, ""), read_decision(json, "_flexible")};
-  sample.tokens = json.at("tokens");
+  sample.tokens = read_tokens(json.at("tokens"));
   sample.cut = json.at("finish") == "length";
   return sample;
 }
@@ -65,7 +78,7 @@ std::string sample_line(const Sample& sample) {
                      {"verdict_flexible", decision_verdict(grade.flexible)},
                      {"rule", grade.strict.rule},
                      {"rule_flexible", grade.flexible.rule},
-                     {"tokens", sample.tokens},
+                     {"tokens", tokens_json(sample.tokens)},
                      {"finish", sample.cut ? "length" : "stop"}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -90,22 +103,29 @@ uint64_t read_samples(const std::filesystem::path& file, const std::function<voi
   return at;
 }
 
-SampleWriter::SampleWriter(const std::filesystem::path& file, uint64_t size) : file_(file) {
+SampleWriter::SampleWriter(const std::filesystem::path& file) : file_(file) {
   fd_ = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(size)) != 0 || lseek(fd_, 0, SEEK_END) < 0) {
-    fail(ErrorKind::Io, file.string(), "cannot be written: {}", std::strerror(errno));
-  }
+  if (fd_ < 0) fail_to_write();
+  if (flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;  // some file systems have no locks
+  close(fd_);
+  fail(file.string(), "another run is writing to it");
 }
 
 SampleWriter::~SampleWriter() {
-  if (fd_ >= 0) close(fd_);
+  close(fd_);
+}
+
+void SampleWriter::go_on_at(uint64_t size) {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0 || lseek(fd_, 0, SEEK_END) < 0) fail_to_write();
 }
 
 void SampleWriter::write(const Sample& sample) {
   const std::string line = sample_line(sample);
-  if (!write_all(fd_, std::as_bytes(std::span(line)))) {
-    fail(ErrorKind::Io, file_.string(), "cannot be written: {}", std::strerror(errno));
-  }
+  if (!write_all(fd_, std::as_bytes(std::span(line)))) fail_to_write();
+}
+
+void SampleWriter::fail_to_write() const {
+  fail(ErrorKind::Io, file_.string(), "cannot be written: {}", std::strerror(errno));
 }
 
 }  // namespace gyro

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gyro/base/test_util.h"
+#include "gyro/eval/completion.h"
 
 namespace gyro {
 namespace {
@@ -36,19 +37,36 @@ TEST(SampleLine, IsReadAsItWasWritten) {
   }
 }
 
+TEST(SampleLine, ALengthMayBeUnknown) {
+  const TempDir folder;
+  Sample sample = odd_sample();
+  sample.tokens = kUnknownTokens;
+  const std::string line = sample_line(sample);
+  EXPECT_TRUE(nlohmann::json::parse(line).at("tokens").is_null());
+  write_text(folder / "s", line);
+  read_samples(folder / "s", [](const Sample& read) { EXPECT_EQ(read.tokens, kUnknownTokens); });
+  std::string bad = sample_line(odd_sample());
+  bad.replace(bad.find("\"tokens\":7"), 10, "\"tokens\":-1");
+  write_text(folder / "s", bad);
+  EXPECT_TRUE(error_of([&] { read_samples(folder / "s", [](const Sample&) {}); }).ends_with("line 1 is no sample"));
+}
+
 TEST(SampleWriter, GoesOnAtAByte) {
   const TempDir folder;
   const std::string line = sample_line(odd_sample());
-  {
-    SampleWriter writer(folder / "s", 0);
+  const auto write_at = [&](uint64_t size) {
+    SampleWriter writer(folder / "s");
+    writer.go_on_at(size);
     writer.write(odd_sample());
-  }
-  SampleWriter(folder / "s", 0).write(odd_sample());
-  SampleWriter(folder / "s", line.size()).write(odd_sample());
+    EXPECT_TRUE(error_of([&] { SampleWriter(folder / "s"); }).ends_with("another run is writing to it"));
+  };
+  write_at(0);
+  write_at(0);
+  write_at(line.size());
   int count = 0;
   EXPECT_EQ(read_samples(folder / "s", [&](const Sample&) { ++count; }), 2 * line.size());
   EXPECT_EQ(count, 2);
-  EXPECT_NE(error_of([&] { SampleWriter(folder / "none/s", 0); }).find("cannot be written"), std::string::npos);
+  EXPECT_NE(error_of([&] { SampleWriter(folder / "none/s"); }).find("cannot be written"), std::string::npos);
 }
 
 TEST(ReadSamples, SaysWhichLineIsNone) {

@@ -13,7 +13,8 @@ namespace {
 
 constexpr double kZ = 1.959963984540054;       // 95 %, two-sided
 constexpr double kPower = 0.8416212335729143;  // 80 %
-constexpr int kBootstraps = 10'000;
+// Bootstraps: as many as take a second or so, for p values that stand adjusting for many variants.
+constexpr size_t kFewestBootstraps = 10'000, kMostBootstraps = 100'000, kDraws = 100'000'000;
 constexpr int64_t kLeastDiscordant = 6;  // 2^-5 < 0.05: fewer never are significant
 constexpr size_t kLeastClusters = 10;    // fewer tell no variance
 
@@ -41,11 +42,11 @@ void by_mcnemar(std::span<const double> a, std::span<const double> b, PairedDiff
 }
 
 void by_bootstrap(std::span<const double> a, std::span<const double> b, uint64_t seed, PairedDifference& out) {
-  const size_t n = a.size();
-  std::vector<double> differences(n), means(kBootstraps);
+  const size_t n = a.size(), bootstraps = std::clamp(kDraws / n, kFewestBootstraps, kMostBootstraps);
+  std::vector<double> differences(n), means(bootstraps);
   for (size_t i = 0; i < n; ++i) differences[i] = a[i] - b[i];
   Random random(seed);
-  int below = 0, above = 0;
+  size_t below = 0, above = 0;
   for (double& value : means) {
     double sum = 0;
     for (size_t i = 0; i < n; ++i) sum += differences[static_cast<size_t>(random.uniform() * static_cast<double>(n))];
@@ -55,8 +56,8 @@ void by_bootstrap(std::span<const double> a, std::span<const double> b, uint64_t
   }
   std::ranges::sort(means);
   out.test = "bootstrap";
-  out.interval = {means[kBootstraps / 40], means[kBootstraps - 1 - kBootstraps / 40]};
-  out.p = std::min(1.0, 2.0 * (std::min(below, above) + 1) / (kBootstraps + 1));
+  out.interval = {means[bootstraps / 40], means[bootstraps - 1 - bootstraps / 40]};
+  out.p = std::min(1.0, 2.0 * static_cast<double>(std::min(below, above) + 1) / static_cast<double>(bootstraps + 1));
   const double deviation = n > 1 ? sample_deviation(differences) : 0;
   out.detectable = std::min(
       1.0, std::max((kZ + kPower) * deviation / std::sqrt(static_cast<double>(n)), 1 / static_cast<double>(n)));
@@ -127,7 +128,7 @@ double sample_deviation(std::span<const double> values) {
     squares += (value - values[0]) * (value - values[0]);
   }
   const auto n = static_cast<double>(values.size());
-  return std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1));
+  return std::sqrt(std::max(squares - sum * sum / n, 0.0) / (n - 1));  // in this order max keeps NaN
 }
 
 std::vector<double> holm(std::span<const double> p) {

@@ -31,8 +31,9 @@ struct PairedDifference {
 };
 
 /// Holds `a[i]` against `b[i]`, each the share of repeats in which question i was answered right. Where all are 0 or 1:
-/// McNemar's test, with Agresti and Min's interval (half a question added to each discordant count); otherwise 10,000
-/// bootstraps over the questions, seeded, whose percentiles are the interval. Equal lengths above 0.
+/// McNemar's test, with Agresti and Min's interval (half a question added to each discordant count); otherwise
+/// bootstraps over the questions, seeded, 10,000 to 100,000 of them, whose percentiles are the interval. Equal lengths
+/// above 0.
 PairedDifference compare_paired(std::span<const double> a, std::span<const double> b, uint64_t seed);
 
 /// An accuracy over questions, each the share of its repeats that were right.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace gyro {
@@ -13,12 +14,18 @@ using Json = nlohmann::ordered_json;
 struct Gathered {
   std::vector<double> strict, flexible;  // shares by question
   std::vector<double> by_repeat, tokens_by_repeat;
-  int64_t answers = 0, cut = 0, unanswered = 0, tokens = 0;
+  int64_t answers = 0, cut = 0, unanswered = 0;
+  double tokens = 0;
 };
 
 struct Place {
   size_t variant, task;
 };
+
+// NaN where it is unknown, which sums pass on: a mean over the others would be of other answers.
+double length_of(const Score& score) {
+  return score.tokens == kUnknownTokens ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(score.tokens);
+}
 
 Gathered gather(const EvalRequest& request, const std::vector<Score>& scores, Place at) {
   const auto questions = request.tasks[at.task].task.questions.size();
@@ -31,11 +38,11 @@ Gathered gather(const EvalRequest& request, const std::vector<Score>& scores, Pl
     out.strict[score.question] += score.correct;
     out.flexible[score.question] += score.correct_flexible;
     out.by_repeat[repeat] += score.correct;
-    out.tokens_by_repeat[repeat] += static_cast<double>(score.tokens);
+    out.tokens_by_repeat[repeat] += length_of(score);
     ++out.answers;
     out.cut += score.cut;
     out.unanswered += !score.answered;
-    out.tokens += score.tokens;
+    out.tokens += length_of(score);
   }
   for (auto* shares : {&out.strict, &out.flexible}) {
     // Counted, then divided: 3 of 3 is 1, which thirds do not add up to.
@@ -61,7 +68,7 @@ EvalCell cell_of(const EvalRequest& request, const Gathered& gathered, Place at)
   cell.flexible = accuracy_of(gathered.flexible, subjects);
   cell.by_repeat = gathered.by_repeat;
   cell.decoding_noise = sample_deviation(gathered.by_repeat);
-  cell.tokens = static_cast<double>(gathered.tokens) / answers;
+  cell.tokens = gathered.tokens / answers;
   cell.tokens_noise = sample_deviation(gathered.tokens_by_repeat);
   cell.truncated = static_cast<double>(gathered.cut) / answers;
   cell.no_answer = static_cast<double>(gathered.unanswered) / answers;

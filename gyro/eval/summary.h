@@ -18,7 +18,7 @@ struct EvalCell {
   Accuracy strict, flexible;
   std::vector<double> by_repeat;  ///< strict accuracy of each repeat
   double decoding_noise = 0;      ///< their standard deviation (n - 1): what drawing tokens anew does; NaN of one
-  double tokens = 0;              ///< mean length of an answer
+  double tokens = 0;              ///< mean length of an answer; NaN if that of any is unknown
   double tokens_noise = 0;        ///< standard deviation of the repeats' means; NaN of one
   double truncated = 0;           ///< share of answers that were cut at their limit
   double no_answer = 0;           ///< share of answers without one in the form that was asked for

@@ -57,6 +57,18 @@ TEST(Summarize, CountsQuestionsAndRepeatsApart) {
   EXPECT_NEAR(matrix["t"]["right"]["original"][6].get<double>(), 1.0 / 3, 1e-12);
 }
 
+TEST(Summarize, AMeanLengthNeedsEveryLength) {
+  auto [request, scores] = answers([](size_t, int64_t, size_t) { return true; });
+  scores[35].tokens = kUnknownTokens;  // the other variant's, in its first repeat
+  const std::vector<EvalCell> cells = summarize(request, scores, 1);
+  EXPECT_EQ(cells[0].tokens, 20);
+  EXPECT_TRUE(std::isnan(cells[1].tokens));
+  EXPECT_EQ(cells[1].strict.mean, 1);
+  const auto json = cells_json(cells);
+  EXPECT_TRUE(json[1]["tokens"].is_null());
+  EXPECT_TRUE(json[1]["tokens_noise"].is_null());
+}
+
 TEST(Summarize, WholeSharesAreWhole) {
   const auto [request, scores] = answers([](size_t, int64_t, size_t i) { return i < 7; });
   const std::vector<EvalCell> cells = summarize(request, scores, 1);

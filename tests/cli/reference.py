@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 GYRO, FOLDER = os.environ["GYRO"], os.environ["GYRO_REFERENCE"]
-COMMANDS = ("diff", "report", "build", "init", "lora", "chat", "perplexity", "grade")
+COMMANDS = ("diff", "report", "build", "init", "lora", "chat", "perplexity", "grade", "eval")
 
 
 def read(name):

@@ -8,6 +8,9 @@ struct ChatTemplate::Program {};
 ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
+std::string ChatTemplate::render(std::span<const ChatMessage>, const ChatContext&) const {
+  refuse();
+}
 
 ChatModel open_chat(LoadedModel, ForChat) {
   refuse();
