@@ -66,7 +66,8 @@ void check_cells(const Json& cells, const std::vector<std::string>& variants, co
 void check_matrix(const Json& matrix, const std::vector<std::string>& variants) {
   const Json& ids = matrix.at("ids");
   check(ids.is_array() && !ids.empty());
-  for (const Json& id : ids) check(id.is_string());
+  std::set<std::string> different;
+  for (const Json& id : ids) check(id.is_string() && different.insert(id).second);
   for (const std::string& variant : variants) {
     const Json& right = matrix.at("right").at(variant);
     check(right.is_array() && right.size() == ids.size());
@@ -80,6 +81,7 @@ void check_document(const Json& document) {
   check_cells(document.at("cells"), variants, tasks);
   for (const std::string& task : tasks) check_matrix(document.at("matrix").at(task), variants);
   check(document.at("options").is_object() && document.at("models").is_array());
+  for (const Json& line : document.value("settings", Json::array())) check(line.is_string());
   for (const Json& model : document.at("models")) check(model.at("role").is_string() && model.at("path").is_string());
 }
 

@@ -187,7 +187,7 @@ Json lengths_of(std::vector<int64_t> tokens) {
   std::ranges::sort(tokens);
   Json quantiles = Json::array();
   for (const double share : kQuantiles) {
-    quantiles.push_back(tokens[static_cast<size_t>(share * static_cast<double>(tokens.size() - 1) + 0.5)]);
+    quantiles.push_back(tokens[static_cast<size_t>(std::lround(share * static_cast<double>(tokens.size() - 1)))]);
   }
   return {{"answers", tokens.size()}, {"quantiles", quantiles}};
 }

@@ -350,6 +350,8 @@ class Refused(unittest.TestCase):
             "twice": lambda d: d["cells"].__setitem__(1, d["cells"][0]),
             "matrix": lambda d: d["matrix"]["sums"]["right"].pop("replace"),
             "share": lambda d: d["matrix"]["sums"]["right"].update(replace=[1.0, 7.0]),
+            "ids": lambda d: d["matrix"]["sums"].update(ids=["0", "0"]),
+            "settings": lambda d: d.update(settings=[1]),
             "length": lambda d: d["matrix"]["sums"]["right"].update(replace=[1.0]),
             "number": lambda d: d["cells"][0]["accuracy"].update(mean="1"),
             "variants": lambda d: d.update(variants=[]),

@@ -214,8 +214,8 @@ const kQuestionsFigure = {
   title: "Which questions are answered right, by which variant",
   read:
       "A column a question: first those that the original answers in most of its repeats, among them those that most " +
-      "variants answer. The colour is the share of repeats answered right, in the form that was asked for. Variants that lose " +
-      "the same questions differ less than their accuracies alone say.",
+      "variants answer. The colour is the share of repeats answered right, in the form that was asked for. Variants of " +
+      "equal accuracy may answer the same questions, or others.",
   uses: ["evaluation"],
   evaluated: true,
   choices: (result) => [{key: "task", label: "Task", options: taskNames(result).map((name) => [name, name])}],
