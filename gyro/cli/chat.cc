@@ -6,7 +6,6 @@
 #include <functional>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "gyro/base/error.h"
@@ -15,6 +14,7 @@
 #include "gyro/cli/engine_options.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
+#include "gyro/eval/completion.h"
 
 namespace gyro {
 namespace {
@@ -57,12 +57,6 @@ std::string answer(const ChatModel& model, std::vector<int32_t> ids, uint64_t tu
       break;
   }
   return text;
-}
-
-// A text that was cut within a character, or that has bytes of none, with U+FFFD for them.
-std::string as_utf8(const std::string& text) {
-  using Json = nlohmann::json;
-  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 // One turn a line of standard input, until it ends.

@@ -7,8 +7,8 @@
 
 namespace gyro::grading {
 
-/// An output that thinks, in two: what follows the last </think>, and what is before it. Of thinking that does not end,
-/// the answer is what was before it.
+/// An output that thinks, in two: what follows the last `</think>`, and what is before it. Of thinking that does not
+/// end, the answer is what was before it.
 struct Zones {
   std::string_view answer, thinking;
 };
@@ -21,8 +21,8 @@ struct Piece {
 };
 
 struct Boxes {
-  std::optional<Piece> last;  ///< the content of the last \boxed{} or \fbox{} that closes; of several with "and", "or"
-                              ///< or a comma between, all of them with what is between
+  std::optional<Piece> last;  ///< the content of the last `\boxed{}` or `\fbox{}` that closes; of several with "and",
+                              ///< "or" or a comma between, all of them with what is between
   bool open = false;          ///< the text ends within one
 };
 Boxes boxes(std::string_view text);

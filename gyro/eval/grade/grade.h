@@ -10,12 +10,12 @@ namespace gyro::grading {
 
 /// How an answer is asked for, and what makes it right.
 enum class Policy {
-  Boxed,  ///< "boxed": the text of the last \boxed{}, the same as the gold's but for white space and LaTeX's spacing;
+  Boxed,  ///< "boxed": the text of the last `\boxed{}`, the same as the gold's but for white space and LaTeX's spacing;
           ///< numbers by value
-  Gsm8k,  ///< "gsm8k": a number in the last \boxed{} or after the last "####", by its exact value; commas, currency,
+  Gsm8k,  ///< "gsm8k": a number in the last `\boxed{}` or after the last "####", by its exact value; commas, currency,
           ///< percent signs, units and a full stop aside
-  Math,   ///< "math": the last \boxed{}, equal as mathematics (see `math_equal`)
-  Choice  ///< "choice": a letter in the last \boxed{} or on the last line "Answer: X", in any dress, or the option's
+  Math,   ///< "math": the last `\boxed{}`, equal as mathematics (see `math_equal`)
+  Choice  ///< "choice": a letter in the last `\boxed{}` or on the last line "Answer: X", in any dress, or the option's
           ///< text
 };
 
@@ -40,8 +40,8 @@ struct Decision {
 };
 
 /// Two readings of one output. `strict` takes an answer only in the form that the policy asks for, and of an output
-/// that thinks only what follows the last </think>. `flexible` takes what strict does, and where that is nothing or an
-/// empty box: a sentence ("the answer is 5"), then the last number, letter or formula; then the same within the
+/// that thinks only what follows the last `</think>`. `flexible` takes what strict does, and where that is nothing or
+/// an empty box: a sentence ("the answer is 5"), then the last number, letter or formula; then the same within the
 /// thinking. Of several answers the last complete one counts.
 ///
 /// An empty box is an answer, and wrong. An output that was cut inside of a box has no strict answer, whatever stood
@@ -53,9 +53,9 @@ struct Grade {
 
 struct GradeRequest {
   Policy policy = Policy::Math;
-  std::string_view gold;                      ///< the answer, or a solution that ends in "#### N" or has it in \boxed{}
-  std::string_view output;                    ///< what the model wrote; any bytes
-  bool cut = false;                           ///< it reached its limit of tokens
+  std::string_view gold;    ///< the answer, or a solution that ends in "#### N" or has it in `\boxed{}`
+  std::string_view output;  ///< what the model wrote; any bytes
+  bool cut = false;         ///< it reached its limit of tokens
   std::span<const std::string> choices = {};  ///< of Choice: the options' texts, A first; may be empty
 };
 

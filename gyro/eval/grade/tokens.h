@@ -11,7 +11,7 @@ enum class TokenKind {
   Number,   ///< digits, at most one point and an exponent; no commas
   Letter,   ///< one letter
   Command,  ///< a LaTeX command without its backslash, or a word that stands for one ("sqrt")
-  Text,     ///< what \text holds, or a plain word: trimmed
+  Text,     ///< what `\text` holds, or a plain word: trimmed
   Sign      ///< one of + - * / ^ _ ( ) [ ] { } | , : ! % & < > = <= >= != in \{ \}
 };
 
@@ -24,8 +24,8 @@ struct Token {
 /// Whether commas between groups of three digits belong to the number.
 enum class Commas { Thousands, Separate };
 
-/// Tokens of an answer in LaTeX, Unicode or plain notation, synonyms brought to one: spacing, dollar signs, \left and
-/// \right, styles and a full stop at the end are gone. Nothing for bytes that are no notation that is known.
+/// Tokens of an answer in LaTeX, Unicode or plain notation, synonyms brought to one: spacing, dollar signs, `\left` and
+/// `\right`, styles and a full stop at the end are gone. Nothing for bytes that are no notation that is known.
 std::optional<std::vector<Token>> tokenize(std::string_view answer, Commas commas);
 
 /// What a unit's name is called in the singular and in full ("cm" for "centimeters"); nothing for a word that is no
