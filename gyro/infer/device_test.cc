@@ -7,8 +7,10 @@
 #include <numeric>
 
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/infer/chat_template.h"
 #include "gyro/infer/engine.h"
 #include "gyro/infer/generate.h"
+#include "gyro/infer/gguf_image.h"
 #include "gyro/infer/test_util.h"
 
 namespace gyro {
@@ -97,6 +99,20 @@ TEST_P(OnGpu, GreedyTextsAreThoseOfTheCpu) {
     }
     EXPECT_GE(same, 36) << slots;
   }
+}
+
+// Both are tried or done in child processes, which must not touch the GPU that this one uses.
+TEST_P(OnGpu, GgufFilesAndTemplatesStandBesideIt) {
+  const TempDir dir;
+  const Descriptor image = make_image(instruct, plan_image(instruct, DType::F32), nullptr, ImageWeights::Written);
+  std::filesystem::copy_file(fmt::format("/proc/self/fd/{}", image.get()), dir / "model.gguf");
+  Engine checkpoint(instruct, on_gpu()), file(dir / "model.gguf", on_gpu(std::nullopt));
+  EXPECT_EQ(file.logits(prompt(100)), checkpoint.logits(prompt(100)));
+  const ChatTemplate chat("template", "{{ messages[0].content }}!");
+  const ChatMessage message{"user", "hi"};
+  EXPECT_EQ(chat.render({&message, 1}, {}), "hi!");
+  write_text(dir / "bad.gguf", "GGUF");
+  EXPECT_NE(error_of([&] { Engine(dir / "bad.gguf", on_gpu(std::nullopt)); }).find("bad.gguf"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, OnGpu,
