@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gyro/base/error.h"
+#include "gyro/base/team.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/engine_options.h"
@@ -74,7 +75,9 @@ std::vector<EvalTask> read_tasks(const EvalArguments& arguments) {
     bool found = false;
     for (EvalTask& task : tasks) {
       if (task.task.name != shown.name && tasks.size() > 1) continue;
+      if (!task.examples.empty()) throw CLI::ValidationError("--examples", "has two for " + task.task.name);
       task.examples = shown.questions;
+      task.hides_examples = shown.form == TaskForm::Gpqa;
       found = true;
     }
     if (!found) throw CLI::ValidationError("--examples", "has " + shown.name + ", which is no --task: write TASK=FILE");
@@ -151,7 +154,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
     out.chat.emplace(open_chat(load_model(arguments.engine)));
     const auto& source = out.chat->loaded.source;
     out.document.models = {
-        {"model", arguments.engine.model, source ? source->identity() : file_identity(arguments.engine.model)}};
+        {"model", arguments.engine.model, source ? model_identity(*source) : file_identity(arguments.engine.model)}};
     return out;
   }
   names = expand_variants(arguments.variants);
@@ -161,9 +164,9 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
                          parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)),
                          arguments.seed,
                          run};
-  out.document.models = {{"base", arguments.base, sources.base->identity()},
-                         {"post", arguments.post, sources.post->identity()}};
-  if (sources.sibling) out.document.models.push_back({"sibling", arguments.sibling, sources.sibling->identity()});
+  out.document.models = {{"base", arguments.base, model_identity(*sources.base)},
+                         {"post", arguments.post, model_identity(*sources.post)}};
+  if (sources.sibling) out.document.models.push_back({"sibling", arguments.sibling, model_identity(*sources.sibling)});
   out.variants.emplace(sources, names);
   EngineArguments engine = arguments.engine;
   engine.model = arguments.post;
@@ -188,6 +191,45 @@ std::optional<std::vector<Score>> ask(const EvalRequest& request, const Evaluate
   }
 }
 
+void set_engine(const EngineArguments& engine, EvalDocument& document) {
+  const bool as_it_is = std::filesystem::path(engine.model).extension() == ".gguf";
+  document.dtype = engine.dtype.value_or(as_it_is ? "keep" : kUsualDtype);
+  document.device = engine.device;
+  document.pre = engine.pre.value_or("");
+}
+
+// Puts the variant's weights in place; where that was stopped nobody answers.
+Completer prepare(Evaluated& evaluated, size_t variant) {
+  if (evaluated.endpoint) return complete_by(*evaluated.endpoint);
+  if (evaluated.variants) {
+    const std::function<bool()> stop = interrupted;
+    Team team(stop);
+    const TeamMember member(&team);
+    try {
+      evaluated.variants->load(variant, evaluated.chat->loaded.engine);
+    } catch (const Stopped&) {
+      return [](std::span<const CompletionRequest>, const CompletionOptions&, const CompletionSink&) {};
+    }
+  }
+  return complete_by(*evaluated.chat);
+}
+
+void report(const EvalArguments& arguments, Evaluated& evaluated, const EvalRequest& request,
+            const std::vector<Score>& scores) {
+  const std::vector<EvalCell> cells = summarize(request, scores, arguments.seed);
+  if (arguments.json || !arguments.out.empty()) {
+    for (size_t i = 0; evaluated.variants && i < request.variants.size(); ++i) {
+      evaluated.document.variants.push_back(evaluated.variants->description(i));
+    }
+    const std::string json = eval_json(evaluated.document, request, cells, scores);
+    if (!arguments.out.empty()) write_eval_folder(arguments.out, json, cells);
+    if (arguments.json) fmt::print("{}", json);
+  }
+  if (arguments.json || arguments.quiet) return;
+  print_tables(cells, request);
+  if (!arguments.out.empty()) fmt::print("Wrote {}\n", arguments.out);
+}
+
 int run(EvalArguments& arguments) {
   const bool server = asks_server(arguments);
   if (!server) check_models(arguments);
@@ -206,33 +248,17 @@ int run(EvalArguments& arguments) {
   if (interrupted()) return report_interruption(left);
   EvalDocument& document = evaluated.document;
   document.settings = server ? server_settings(request, document.models) : settings_lines(request, *evaluated.chat);
-  if (!server) document.dtype = arguments.engine.dtype.value_or(kUsualDtype);
+  if (!server) set_engine(arguments.engine, document);
   if (!arguments.out.empty()) request.samples = open_eval_folder(arguments.out, document, request, arguments.force);
   const bool silent = arguments.quiet || arguments.json;
   if (!silent) {
     for (const std::string& line : document.settings) fmt::print(stderr, "gyro: {}\n", line);
     request.progress = stderr_progress();
   }
-  request.prepare = [&](size_t variant) {
-    if (evaluated.endpoint) return complete_by(*evaluated.endpoint);
-    if (evaluated.variants) evaluated.variants->load(variant, evaluated.chat->loaded.engine);
-    return complete_by(*evaluated.chat);
-  };
+  request.prepare = [&](size_t variant) { return prepare(evaluated, variant); };
   const auto scores = ask(request, evaluated, left);
   if (!scores) return report_interruption(left);
-  const std::vector<EvalCell> cells = summarize(request, *scores, arguments.seed);
-  if (evaluated.variants) {
-    for (size_t i = 0; i < request.variants.size(); ++i)
-      document.variants.push_back(evaluated.variants->description(i));
-  }
-  const std::string json = eval_json(document, request, cells, *scores);
-  if (!arguments.out.empty()) write_eval_folder(arguments.out, json, cells);
-  if (arguments.json) {
-    fmt::print("{}", json);
-  } else if (!arguments.quiet) {
-    print_tables(cells, request);
-    if (!arguments.out.empty()) fmt::print("Wrote {}\n", arguments.out);
-  }
+  report(arguments, evaluated, request, *scores);
   return kDone;
 }
 

@@ -12,6 +12,7 @@
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
 #include "gyro/cli/eval_tables.h"
+#include "gyro/eval/sample.h"
 
 namespace gyro {
 namespace {
@@ -28,7 +29,9 @@ Json asked(const EvalDocument& document, const EvalRequest& request) {
   for (const EvalTask& task : request.tasks) {
     Json ids = Json::array(), examples = Json::array();
     for (const Question& question : task.task.questions) ids.push_back(question.id);
-    for (const Question& example : task.examples) examples.push_back(example.text);
+    for (const Question& example : task.examples) {
+      examples.push_back(question_prompt(example) + "\n" + example_answer(example));
+    }
     tasks.push_back({{"name", task.task.name},
                      {"sha256", task.task.sha256},
                      {"policy", std::string(grading::policy_name(task.task.policy))},
@@ -39,6 +42,8 @@ Json asked(const EvalDocument& document, const EvalRequest& request) {
   const EvalOptions& options = request.options;
   return {{"models", models},
           {"dtype", document.dtype.empty() ? Json(nullptr) : Json(document.dtype)},
+          {"device", document.device.empty() ? Json(nullptr) : Json(document.device)},
+          {"pre", document.pre.empty() ? Json(nullptr) : Json(document.pre)},
           {"tasks", tasks},
           {"temperature", options.completion.sampler.temperature},
           {"top_p", options.completion.sampler.top_p},
@@ -49,8 +54,13 @@ Json asked(const EvalDocument& document, const EvalRequest& request) {
           {"few_shot_turns", options.few_shot_turns}};
 }
 
+// Paths and prompts of a user may be no UTF-8.
+std::string dumped(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string fingerprint(const EvalDocument& document, const EvalRequest& request) {
-  const std::string text = asked(document, request).dump();
+  const std::string text = dumped(asked(document, request), -1);
   Sha256 hash;
   hash.update(std::as_bytes(std::span(text)));
   return hash.hex();
@@ -129,6 +139,21 @@ std::string file_identity(const fs::path& file) {
   return hash.hex();
 }
 
+std::string model_identity(const TensorSource& source) {
+  constexpr size_t kLimit = size_t{1} << 28;
+  Sha256 hash;
+  const auto take = [&](const std::string& text) { hash.update(std::as_bytes(std::span(text))); };
+  take(source.identity());
+  const std::vector<std::string> names = source.companions();
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
+                           "tokenizer_config.json", "chat_template.jinja"}) {
+    if (std::ranges::find(names, name) == names.end()) continue;
+    take(name);
+    take(source.companion(name, kLimit));
+  }
+  return hash.hex();
+}
+
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model) {
   std::vector<std::string> lines = {drawing_line(request.options)};
   lines.push_back(fmt::format("questions are put by {}", style_name(prompt_style(model))));
@@ -157,17 +182,20 @@ fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, 
   const fs::path file = folder / "eval.json";
   fs::path samples = folder / "samples.jsonl";
   const std::string print = fingerprint(document, request);
-  const bool empty = !fs::exists(folder, ignored) || fs::is_empty(folder, ignored);
-  if (!empty && !(fs::exists(file) ? is_of(file, print) : is_of_diff(folder))) {
-    if (!force) {
-      fail({ErrorKind::Input, "force"}, folder.string(), "has {}",
-           fs::exists(file) ? "an evaluation of other models, tasks or options" : "files that are of no evaluation");
-    }
-    fs::remove(samples);
+  const bool is_there = fs::exists(folder, ignored);
+  if (is_there && !fs::is_directory(folder, ignored)) fail(folder.string(), "is no folder");
+  const bool begun = fs::exists(file, ignored), same = begun && is_of(file, print);
+  const bool empty = !is_there || fs::is_empty(folder, ignored);
+  if (!empty && !(begun ? same : is_of_diff(folder)) && !force) {
+    fail({ErrorKind::Input, "force"}, folder.string(), "has {}",
+         begun ? "an evaluation of other models, tasks or options" : "files that are of no evaluation");
   }
   fs::create_directories(folder, ignored);
-  Json json = head(document, request);
-  write_file_atomically(file, json.dump(1) + "\n");
+  SampleWriter writer(samples);  // so that no other run is in this folder
+  if (same) return samples;      // what it has stands until there is more
+  writer.go_on_at(0);
+  for (const char* old : {"tables.md", "tables.tex"}) fs::remove(folder / old, ignored);
+  write_file_atomically(file, dumped(head(document, request), 1) + "\n");
   return samples;
 }
 
@@ -177,7 +205,7 @@ std::string eval_json(const EvalDocument& document, const EvalRequest& request, 
   json["finished"] = true;
   json["cells"] = cells_json(cells);
   json["matrix"] = matrix_json(request, scores);
-  return json.dump(1) + "\n";
+  return dumped(json, 1) + "\n";
 }
 
 void write_eval_folder(const fs::path& folder, const std::string& json, const std::vector<EvalCell>& cells) {

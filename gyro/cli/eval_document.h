@@ -18,11 +18,13 @@ struct EvalDocument {
   std::vector<EvalModelName> models;
   std::vector<std::string> variants;  ///< their descriptions; empty of a model alone
   std::vector<std::string> settings;  ///< `settings_lines`
-  std::string dtype;                  ///< empty where a server runs the model
+  std::string dtype, device, pre;     ///< empty of a server
 };
 
 /// What tells a file's content from others': its SHA-256.
 std::string file_identity(const std::filesystem::path& file);
+/// The same of what a model's answers hang on: its weights' `identity` with its config, tokenizer and template.
+std::string model_identity(const TensorSource& source);
 
 /// How the questions are asked and answers end, a sentence a line: nothing that a model's files decide is silent.
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model);

@@ -23,7 +23,8 @@ std::string marked(const EvalCell& cell, std::string text) {
 }
 
 std::string p_value(double p) {
-  return p < 0.001 ? "<.001" : fmt::format("{:.3f}", p).substr(p < 1 ? 1 : 0);
+  const std::string text = fmt::format("{:.3f}", p);
+  return p < 0.001 ? "<.001" : text.starts_with('0') ? text.substr(1) : text;
 }
 
 std::vector<std::string> distinct(const std::vector<EvalCell>& cells, std::string EvalCell::*name) {
@@ -71,9 +72,10 @@ Table task_table(const std::vector<EvalCell>& cells, const std::string& task) {
     row.cells.insert(row.cells.end(), {percent(cell.flexible.mean), with_noise(cell.tokens, std::nan(""), 1),
                                        percent(cell.truncated), percent(cell.no_answer)});
     if (cell.against) {
-      row.cells.insert(row.cells.end(),
-                       {fmt::format("{:+.1f}", 100 * cell.against->difference), interval(cell.against->interval),
-                        p_value(cell.p_adjusted), percent(cell.against->detectable)});
+      row.cells.insert(
+          row.cells.end(),
+          {fmt::format("{:+.1f}", 100 * cell.against->difference), interval(cell.against->interval),
+           p_value(cell.p_adjusted), std::isnan(cell.against->detectable) ? "–" : percent(cell.against->detectable)});
     }
     row.cells.resize(table.columns.size());
     table.rows.push_back(std::move(row));
@@ -104,17 +106,18 @@ std::vector<std::string> table_notes(const std::vector<EvalCell>& cells) {
         "the accuracy.");
   }
   if (std::ranges::any_of(cells, [](const EvalCell& cell) { return cell.strict.clusters > 0; })) {
-    notes.emplace_back("Intervals allow for questions of a subject being alike.");
+    notes.emplace_back(
+        "Intervals of accuracies allow for questions of a subject being alike; differences take them as independent.");
   }
   if (std::ranges::any_of(cells, [](const EvalCell& cell) { return cell.against.has_value(); })) {
     notes.push_back(fmt::format(
         "difference: to {}, over the same questions ({}); p is adjusted for the number of variants (Holm); least seen: "
-        "the smallest difference that such a test finds in four runs of five.",
+        "the smallest difference that such a test, so adjusted, finds in four runs of five.",
         first.variant,
         std::ranges::any_of(
             cells,
-            [](const EvalCell& cell) { return cell.against && cell.against->test == std::string_view("bootstrap"); })
-            ? "paired bootstrap over questions, McNemar's exact test where all repeats agree"
+            [](const EvalCell& cell) { return cell.against && cell.against->test == std::string_view("sign-flip"); })
+            ? "sign-flip test over questions, which is McNemar's where all repeats agree"
             : "McNemar's exact test"));
   }
   if (std::ranges::any_of(cells, [](const EvalCell& cell) { return cell.collapsed; })) {

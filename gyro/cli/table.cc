@@ -62,7 +62,8 @@ string latex_cell(const string& text) {
     if (string_view("&%$#_{}").find(c) != string_view::npos) out += '\\';
     out += c == '~' || c == '^' || c == '\\' ? string(1, ' ') : string(1, c);
   }
-  if (text.starts_with("W_")) out = fmt::format("$W_{{\\mathrm{{{}}}}}$", replaced(text.substr(2), "_", "\\_"));
+  if (text.starts_with("W_") && text.find_first_of("&%$#{}") == string::npos)
+    out = fmt::format("$W_{{\\mathrm{{{}}}}}$", replaced(text.substr(2), "_", "\\_"));
   const std::pair<const char*, const char*> signs[] = {{"±", "$\\pm$"},    {"−", "$-$"},   {"×", "$\\times$"},
                                                        {"α", "$\\alpha$"}, {"‖", "$\\|$"}, {"∞", "$\\infty$"}};
   for (const auto& [sign, by] : signs) out = replaced(out, sign, by);

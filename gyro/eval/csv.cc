@@ -7,6 +7,8 @@
 namespace gyro {
 namespace {
 
+constexpr size_t kMostFields = 1000;  // of a record
+
 class Reader {
  public:
   Reader(std::string_view subject, std::string_view text) : subject_(subject), text_(text) {
@@ -25,8 +27,11 @@ class Reader {
  private:
   std::vector<std::string> read_record() {
     std::vector<std::string> record;
-    do record.push_back(at_ < text_.size() && text_[at_] == '"' ? quoted() : plain());
-    while (take(','));
+    do {
+      if (record.size() == kMostFields)
+        fail(std::string(subject_), "line {}: has more than {} fields", line(at_), kMostFields);
+      record.push_back(at_ < text_.size() && text_[at_] == '"' ? quoted() : plain());
+    } while (take(','));
     take('\r');
     take('\n');
     return record;

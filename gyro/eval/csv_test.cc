@@ -20,6 +20,7 @@ TEST(ReadCsv, ReadsFields) {
 
 TEST(ReadCsv, SaysWhereItIsMalformed) {
   EXPECT_EQ(error_of([] { read_csv("f.csv", "a\n\"b\nc"); }), "f.csv: line 2: a quote is not closed");
+  EXPECT_EQ(error_of([] { read_csv("f.csv", std::string(2000, ',')); }), "f.csv: line 1: has more than 1000 fields");
   EXPECT_EQ(error_of([] { read_csv("f.csv", "a\n\"b\"c"); }), "f.csv: line 2: text follows a closing quote");
 }
 

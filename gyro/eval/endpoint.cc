@@ -72,7 +72,7 @@ class Asking {
       if (questions_.stop && questions_.stop()) return;
       start_due();
       while (next < questions_.count && http_.under_way() + waiting_.size() < questions_.at_once) start(next++);
-      for (const auto& [i, answer] : http_.wait(until_next())) ended += take(i, answer);
+      for (auto& [i, answer] : http_.wait(until_next())) ended += take(i, std::move(answer));
     }
   }
 
@@ -97,7 +97,11 @@ class Asking {
   }
 
   // Whether that request has its answer now.
-  bool take(size_t i, const HttpAnswer& answer) {
+  bool take(size_t i, HttpAnswer answer) {
+    // Before anything of it is cut short, which would leave a part of the key.
+    for (std::string* text : {&answer.body, &answer.location, &answer.failure}) {
+      *text = without_key(std::move(*text), endpoint_.key);
+    }
     std::optional<Completion> completion;
     try {
       completion = questions_.read(answer);

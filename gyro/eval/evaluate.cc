@@ -9,11 +9,15 @@
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
 #include "gyro/base/utf8.h"
+#include "gyro/eval/grade/normal.h"
 #include "gyro/eval/sample.h"
 
 namespace gyro {
 namespace {
 
+constexpr std::string_view kNoAnswer = "no-answer";  // the rule of grading for it
+constexpr size_t kPortion = 8192;                    // requests at once
+constexpr size_t kMostAnswers = size_t{1} << 30;
 constexpr size_t kShown = 80;  // bytes of a question that is not to be spread
 
 std::string sha256_of(const std::string& text) {
@@ -28,12 +32,17 @@ uint64_t stream_of(const Task& task, const Question& question, int64_t repeat) {
   return mix64(asked ^ mix64(static_cast<uint64_t>(repeat)));
 }
 
+// But for white space around it.
+bool same_text(std::string_view a, std::string_view b) {
+  return grading::trimmed(a) == grading::trimmed(b);
+}
+
 std::vector<const Question*> examples_for(const EvalTask& task, const Question& question, int64_t count) {
   std::vector<const Question*> out;
   for (const bool same_subject : {true, false}) {
     for (const Question& example : task.examples) {
       if (static_cast<int64_t>(out.size()) == count) return out;
-      if ((example.subject == question.subject) == same_subject && example.text != question.text)
+      if ((example.subject == question.subject) == same_subject && !same_text(example.text, question.text))
         out.push_back(&example);
     }
   }
@@ -52,6 +61,7 @@ class Evaluation {
       total_ += questions.size();
     }
     total_ *= request.variants.size() * static_cast<size_t>(request.options.repeats);
+    if (total_ > kMostAnswers) fail_field("repeats", "{} answers are more than {}", total_, kMostAnswers);
     take_up();
   }
 
@@ -96,7 +106,7 @@ class Evaluation {
                                                          sample.repeat,
                                                          strict.verdict == grading::Verdict::Correct,
                                                          flexible.verdict == grading::Verdict::Correct,
-                                                         !strict.extracted.empty(),
+                                                         strict.rule != kNoAnswer,
                                                          sample.cut,
                                                          sample.tokens};
   }
@@ -134,21 +144,24 @@ class Evaluation {
     return out;
   }
 
-  bool ask(const Completer& completer, const std::vector<Key>& keys, Progress& progress) {
-    if (keys.empty()) return true;
-    std::vector<CompletionRequest> requests;
-    for (const auto& [variant, task, question, repeat] : keys) {
-      const EvalTask& asked = request_.tasks[task];
-      const Question& one = asked.task.questions[question];
-      requests.push_back({question_messages(asked, one, request_.options), stream_of(asked.task, one, repeat)});
+  bool ask(const Completer& completer, std::span<const Key> keys, Progress& progress) {
+    for (; !keys.empty(); keys = keys.subspan(std::min(kPortion, keys.size()))) {
+      const auto portion = keys.first(std::min(kPortion, keys.size()));
+      std::vector<CompletionRequest> requests;
+      for (const auto& [variant, task, question, repeat] : portion) {
+        const EvalTask& asked = request_.tasks[task];
+        const Question& one = asked.task.questions[question];
+        requests.push_back({question_messages(asked, one, request_.options), stream_of(asked.task, one, repeat)});
+      }
+      size_t answered = 0;
+      completer(requests, request_.options.completion, [&](size_t i, const Completion& completion) {
+        keep(portion[i], completion);
+        progress.advance(1, 1);
+        ++answered;
+      });
+      if (answered < portion.size()) return false;
     }
-    size_t answered = 0;
-    completer(requests, request_.options.completion, [&](size_t i, const Completion& completion) {
-      keep(keys[i], completion);
-      progress.advance(1, 1);
-      ++answered;
-    });
-    return answered == keys.size();
+    return true;
   }
 
   void keep(const Key& key, const Completion& completion) {
@@ -167,7 +180,8 @@ class Evaluation {
                   completion.tokens,
                   completion.cut};
     sample.prompt_sha256 = sha256_of(completion.prompt);
-    if (asked.form == TaskForm::Gpqa) {  // whose authors ask that it does not spread
+    if (asked.form == TaskForm::Gpqa ||
+        request_.tasks[task].hides_examples) {  // GPQA's authors ask that it does not spread
       sample.question = first_bytes(one.text, kShown);
       sample.prompt.clear();
     }
@@ -189,7 +203,12 @@ std::vector<ChatMessage> question_messages(const EvalTask& task, const Question&
   std::vector<ChatMessage> messages;
   if (!task.task.system.empty()) messages.push_back({"system", task.task.system});
   std::string before;
-  for (const Question* example : examples_for(task, question, options.few_shot)) {
+  const std::vector<const Question*> examples = examples_for(task, question, options.few_shot);
+  if (static_cast<int64_t>(examples.size()) < options.few_shot) {
+    fail_field("few_shot", "{} has {} examples for question {}, which itself is none", task.task.name, examples.size(),
+               printable(question.id, 60));
+  }
+  for (const Question* example : examples) {
     if (options.few_shot_turns) {
       messages.push_back({"user", question_prompt(*example)});
       messages.push_back({"assistant", example_answer(*example)});

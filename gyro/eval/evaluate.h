@@ -17,6 +17,7 @@ namespace gyro {
 struct EvalTask {
   Task task;
   std::vector<Question> examples;  ///< to show before a question: those of its subject first, if any have it
+  bool hides_examples = false;     ///< they are not to be kept with answers, as GPQA's are not
 };
 
 struct EvalOptions {

@@ -104,7 +104,7 @@ uint64_t read_samples(const std::filesystem::path& file, const std::function<voi
 }
 
 SampleWriter::SampleWriter(const std::filesystem::path& file) : file_(file) {
-  fd_ = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  fd_ = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
   if (fd_ < 0) fail_to_write();
   if (flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;  // some file systems have no locks
   close(fd_);

@@ -13,54 +13,64 @@ namespace {
 
 constexpr double kZ = 1.959963984540054;       // 95 %, two-sided
 constexpr double kPower = 0.8416212335729143;  // 80 %
-// Bootstraps: as many as take a second or so, for p values that stand adjusting for many variants.
-constexpr size_t kFewestBootstraps = 10'000, kMostBootstraps = 100'000, kDraws = 100'000'000;
-constexpr int64_t kLeastDiscordant = 6;  // 2^-5 < 0.05: fewer never are significant
-constexpr size_t kLeastClusters = 10;    // fewer tell no variance
+constexpr double kLevel = 0.05;
+constexpr size_t kEnumerated = 16;  // questions that differ, of which all signs are gone through
+constexpr int64_t kDraws = 100'000;
+constexpr int kBisections = 60;
+constexpr size_t kLeastClusters = 10;  // fewer tell no variance
 
 double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-bool whole(std::span<const double> shares) {
-  return std::ranges::all_of(shares, [](double share) { return share == 0 || share == 1; });
-}
-
-void by_mcnemar(std::span<const double> a, std::span<const double> b, PairedDifference& out) {
-  const auto n = static_cast<double>(a.size());
-  int64_t only_a = 0, only_b = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    only_a += a[i] > b[i];
-    only_b += b[i] > a[i];
+// Where an increasing function of [low, high] reaches a value.
+template <typename Function>
+double solve(double low, double high, double value, const Function& function) {
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = (low + high) / 2;
+    (function(middle) < value ? low : high) = middle;
   }
-  out.test = "mcnemar";
-  out.p = mcnemar(only_a, only_b);
-  const double x = static_cast<double>(only_a) + 0.5, y = static_cast<double>(only_b) + 0.5, total = n + 2;
-  const double centre = (x - y) / total, error = std::sqrt(x + y - (x - y) * (x - y) / total) / total;
-  out.interval = {std::max(-1.0, centre - kZ * error), std::min(1.0, centre + kZ * error)};
-  out.detectable = std::min(1.0, std::max((kZ + kPower) * error, static_cast<double>(kLeastDiscordant) / n));
+  return high;
 }
 
-void by_bootstrap(std::span<const double> a, std::span<const double> b, uint64_t seed, PairedDifference& out) {
-  const size_t n = a.size(), bootstraps = std::clamp(kDraws / n, kFewestBootstraps, kMostBootstraps);
-  std::vector<double> differences(n), means(bootstraps);
-  for (size_t i = 0; i < n; ++i) differences[i] = a[i] - b[i];
+// P(X >= least) of n questions of which each parts the two with that probability.
+double at_least(int64_t least, int64_t n, double probability) {
+  double below = 0;
+  for (int64_t i = 0; i < least; ++i) {
+    const auto x = static_cast<double>(i), total = static_cast<double>(n);
+    below += std::exp(std::lgamma(total + 1) - std::lgamma(x + 1) - std::lgamma(total - x + 1) +
+                      x * std::log(probability) + (total - x) * std::log1p(-probability));
+  }
+  return 1 - below;
+}
+
+// What a test at `level` finds in four runs of five, if questions' differences vary as the error of their mean says;
+// not less than where all that part the two point one way.
+double detectable(double error, int64_t n, double level) {
+  const int64_t least = static_cast<int64_t>(std::ceil(1 - std::log2(level)));  // 2^(1 - least) <= level
+  if (least > n) return std::numeric_limits<double>::quiet_NaN();
+  const double z = solve(0, 40, 1 - level / 2, [](double x) { return 1 - std::erfc(x / std::sqrt(2.0)) / 2; });
+  const double floor = solve(0, 1, 0.8, [&](double share) { return at_least(least, n, share); });
+  return std::min(1.0, std::max((z + kPower) * error, floor));
+}
+
+// How many of the ways to give signs to the differences have a sum as far from 0, and of how many.
+std::pair<int64_t, int64_t> count_signs(std::span<const int64_t> differences, int64_t sum, uint64_t seed) {
+  const size_t n = differences.size();
+  const bool all = n <= kEnumerated;
+  const int64_t ways = all ? int64_t{1} << n : kDraws;
   Random random(seed);
-  size_t below = 0, above = 0;
-  for (double& value : means) {
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i) sum += differences[static_cast<size_t>(random.uniform() * static_cast<double>(n))];
-    value = sum / static_cast<double>(n);
-    below += value <= 0;
-    above += value >= 0;
+  int64_t far = 0;
+  for (int64_t way = 0; way < ways; ++way) {
+    uint64_t signs = static_cast<uint64_t>(way);
+    int64_t flipped = 0;
+    for (size_t i = 0; i < n; ++i) {
+      if (!all && i % 64 == 0) signs = random.bits();
+      flipped += (signs >> (i % 64) & 1) != 0 ? differences[i] : -differences[i];
+    }
+    far += std::abs(flipped) >= std::abs(sum);
   }
-  std::ranges::sort(means);
-  out.test = "bootstrap";
-  out.interval = {means[bootstraps / 40], means[bootstraps - 1 - bootstraps / 40]};
-  out.p = std::min(1.0, 2.0 * static_cast<double>(std::min(below, above) + 1) / static_cast<double>(bootstraps + 1));
-  const double deviation = n > 1 ? sample_deviation(differences) : 0;
-  out.detectable = std::min(
-      1.0, std::max((kZ + kPower) * deviation / std::sqrt(static_cast<double>(n)), 1 / static_cast<double>(n)));
+  return all ? std::pair(far, ways) : std::pair(far + 1, ways + 1);
 }
 
 // The variance of the mean if questions of a subject are alike: cluster sums of the deviations, squared.
@@ -86,6 +96,7 @@ Interval wilson(double share, double n) {
 
 double mcnemar(int64_t b, int64_t c) {
   const int64_t n = b + c, few = std::min(b, c);
+  if (std::abs(b - c) <= 1) return 1;
   double tail = 0;
   for (int64_t i = 0; i <= few; ++i) {
     const auto x = static_cast<double>(i), total = static_cast<double>(n);
@@ -94,14 +105,37 @@ double mcnemar(int64_t b, int64_t c) {
   return std::min(1.0, 2 * tail);
 }
 
-PairedDifference compare_paired(std::span<const double> a, std::span<const double> b, uint64_t seed) {
-  PairedDifference out;
-  out.difference = mean(a) - mean(b);
-  if (whole(a) && whole(b)) {
-    by_mcnemar(a, b, out);
-  } else {
-    by_bootstrap(a, b, seed, out);
+PairedDifference compare_paired(std::span<const int64_t> a, std::span<const int64_t> b, int64_t repeats,
+                                int64_t comparisons, uint64_t seed) {
+  std::vector<int64_t> differences;
+  int64_t sum = 0, for_a = 0;
+  double squares = 0;
+  bool whole = true;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const int64_t difference = a[i] - b[i];
+    const double share = static_cast<double>(difference) / static_cast<double>(repeats);
+    whole = whole && a[i] % repeats == 0 && b[i] % repeats == 0;
+    sum += difference;
+    squares += share * share;
+    for_a += difference > 0;
+    if (difference != 0) differences.push_back(difference);
   }
+  PairedDifference out;
+  const auto n = static_cast<double>(a.size());
+  const double of_shares = static_cast<double>(sum) / static_cast<double>(repeats);
+  out.difference = of_shares / n;
+  if (whole) {
+    out.test = "mcnemar";
+    out.p = mcnemar(for_a, static_cast<int64_t>(differences.size()) - for_a);
+  } else {
+    out.test = "sign-flip";
+    const auto [far, ways] = count_signs(differences, sum, seed);
+    out.p = static_cast<double>(far) / static_cast<double>(ways);
+  }
+  const double total = n + 2, centre = of_shares / total;
+  const double error = std::sqrt(squares + 1 - of_shares * of_shares / total) / total;
+  out.interval = {std::max(-1.0, centre - kZ * error), std::min(1.0, centre + kZ * error)};
+  out.detectable = detectable(error, static_cast<int64_t>(a.size()), kLevel / static_cast<double>(comparisons));
   return out;
 }
 

@@ -24,17 +24,20 @@ struct PairedDifference {
   double difference = 0;  ///< of the means, first minus second
   Interval interval{};    ///< 95 %
   double p = 1;           ///< two-sided, of no difference
-  /// The smallest difference that such a test finds in four runs of five, given how much the questions' differences
-  /// vary here; McNemar's needs six questions that all point one way.
+  /// The smallest difference that such a test, adjusted for the number of comparisons, finds in four runs of five,
+  /// given how much the questions' differences vary here. NaN where there are too few questions for any to be found.
   double detectable = 0;
-  const char* test = "";  ///< "mcnemar" or "bootstrap"
+  const char* test = "";  ///< "mcnemar" or "sign-flip"
 };
 
-/// Holds `a[i]` against `b[i]`, each the share of repeats in which question i was answered right. Where all are 0 or 1:
-/// McNemar's test, with Agresti and Min's interval (half a question added to each discordant count); otherwise
-/// bootstraps over the questions, seeded, 10,000 to 100,000 of them, whose percentiles are the interval. Equal lengths
-/// above 0.
-PairedDifference compare_paired(std::span<const double> a, std::span<const double> b, uint64_t seed);
+/// Holds `a[i]` against `b[i]`: in how many of the `repeats` question i was answered right, by the one model and the
+/// other. The test: were either as likely to be the better one at each question, how often would the sum of their
+/// differences be as far from 0? Where all are 0 or `repeats` that is McNemar's exact test; otherwise it is counted,
+/// over all signs where at most 16 questions differ, else over 100,000 draws of them. The interval is Agresti and
+/// Min's, with one question added that is half in favour of either and one that is in favour of none; of shares as of
+/// whole answers. `comparisons` is how many differences are looked at. Equal lengths above 0.
+PairedDifference compare_paired(std::span<const int64_t> a, std::span<const int64_t> b, int64_t repeats,
+                                int64_t comparisons, uint64_t seed);
 
 /// An accuracy over questions, each the share of its repeats that were right.
 struct Accuracy {

@@ -25,67 +25,111 @@ TEST(Wilson, IsThatOfTheLiterature) {
 TEST(McNemar, IsABinomialTail) {
   EXPECT_EQ(mcnemar(0, 0), 1);
   EXPECT_EQ(mcnemar(3, 3), 1);
+  for (int64_t b = 0; b < 60; ++b) EXPECT_EQ(mcnemar(b, b + 1), 1);
   EXPECT_NEAR(mcnemar(0, 5), 0.0625, 1e-12);
   EXPECT_NEAR(mcnemar(6, 0), 0.03125, 1e-12);
   EXPECT_NEAR(mcnemar(2, 10), 2 * (1 + 12 + 66) / 4096.0, 1e-12);
   EXPECT_NEAR(mcnemar(0, 1000), std::pow(2.0, -999), 1e-305);
 }
 
+using Counts = std::vector<int64_t>;
+
 TEST(ComparePaired, CountsQuestionsThatPartTheTwo) {
-  std::vector<double> a(100, 1), b(100, 1);
+  const Counts a(100, 1);
+  Counts b = a;
   for (size_t i = 0; i < 8; ++i) b[i] = 0;
-  const PairedDifference found = compare_paired(a, b, 1);
+  const PairedDifference found = compare_paired(a, b, 1, 1, 1);
   EXPECT_STREQ(found.test, "mcnemar");
   EXPECT_NEAR(found.difference, 0.08, 1e-12);
   EXPECT_NEAR(found.p, 2 * std::pow(0.5, 8), 1e-12);
   EXPECT_GT(found.interval.low, 0);
   EXPECT_LT(found.interval.low, 0.08);
   EXPECT_GT(found.interval.high, 0.08);
-  const PairedDifference same = compare_paired(a, a, 1);
+  const PairedDifference same = compare_paired(a, a, 1, 1, 1);
   EXPECT_EQ(same.p, 1);
-  EXPECT_NEAR(same.detectable, 0.06, 1e-12) << "six of a hundred";
   EXPECT_LT(same.interval.low, 0);
   EXPECT_GT(same.interval.high, 0);
 }
 
-// Models that are alike differ in one run of twenty, and then the interval leaves zero out.
-TEST(ComparePaired, BootstrapFindsADifferenceThatIsNoneInAFewRunsOfAHundred) {
+// Answers counted thrice are the same answers: one test, McNemar's.
+TEST(ComparePaired, SignFlipsOfWholeAnswersAreMcNemars) {
+  for (const int only_b : {0, 1, 3, 30}) {
+    Counts a(90, 2), b(90, 2);
+    a[0] = b[0] = 1;  // which makes it no case for McNemar
+    for (int i = 1; i <= 7; ++i) b[static_cast<size_t>(i)] = 0;
+    for (int i = 0; i < only_b; ++i) a[static_cast<size_t>(20 + i)] = 0;
+    const PairedDifference found = compare_paired(a, b, 2, 1, 3);
+    EXPECT_STREQ(found.test, "sign-flip");
+    EXPECT_NEAR(found.p, mcnemar(7, only_b), only_b < 30 ? 1e-12 : 0.01);
+  }
+}
+
+TEST(ComparePaired, FewQuestionsProveNothing) {
+  EXPECT_EQ(compare_paired(Counts{3}, Counts{2}, 3, 1, 1).p, 1) << "one question, of either sign";
+  EXPECT_EQ(compare_paired(Counts{3, 3}, Counts{2, 1}, 3, 1, 1).p, 0.5);
+  EXPECT_EQ(compare_paired(Counts{3, 0}, Counts{2, 1}, 3, 1, 1).p, 1) << "a tie";
+  EXPECT_EQ(compare_paired(Counts{3, 0}, Counts{2, 1}, 3, 1, 1).difference, 0);
+  Counts a(100, 3), b(100, 3);
+  for (size_t i = 0; i < 4; ++i) b[i] = 2;
+  EXPECT_NEAR(compare_paired(a, b, 3, 1, 1).p, 0.125, 1e-12) << "four of a hundred, all one way";
+  EXPECT_TRUE(std::isnan(compare_paired(Counts(5, 1), Counts(5, 0), 1, 1, 1).detectable));
+  EXPECT_TRUE(std::isnan(compare_paired(Counts(8, 1), Counts(8, 0), 1, 26, 1).detectable));
+}
+
+// Models that are alike differ in at most one run of twenty.
+TEST(ComparePaired, FindsADifferenceThatIsNoneInAFewRunsOfAHundred) {
   Random random(3);
   int found = 0, outside = 0;
   const int runs = 200;
   for (int run = 0; run < runs; ++run) {
-    std::vector<double> a(60), b(60);
+    Counts a(60), b(60);
     for (size_t i = 0; i < a.size(); ++i) {
       const double hard = random.uniform();
-      for (auto* shares : {&a, &b}) {
-        for (int repeat = 0; repeat < 3; ++repeat) (*shares)[i] += (random.uniform() < hard) / 3.0;
+      for (auto* counts : {&a, &b}) {
+        for (int repeat = 0; repeat < 3; ++repeat) (*counts)[i] += random.uniform() < hard;
       }
     }
-    const PairedDifference difference = compare_paired(a, b, static_cast<uint64_t>(run));
-    EXPECT_STREQ(difference.test, "bootstrap");
+    const PairedDifference difference = compare_paired(a, b, 3, 1, static_cast<uint64_t>(run));
     found += difference.p < 0.05;
     outside += difference.interval.low > 0 || difference.interval.high < 0;
   }
-  EXPECT_LT(found, 24) << "5 % and three deviations";
+  EXPECT_LT(found, 20) << "5 % and three deviations";
   EXPECT_GT(found, 1);
-  EXPECT_NEAR(found, outside, 4);
+  EXPECT_NEAR(found, outside, 5);
 }
 
 TEST(ComparePaired, TheDetectableDifferenceIsFoundInFourRunsOfFive) {
+  // Questions that part the two all point one way: in the share that is called detectable.
+  const double floor = compare_paired(Counts(100, 1), Counts(100, 1), 1, 1, 1).detectable;
+  EXPECT_NEAR(floor, 0.0779111, 1e-6);
   Random random(5);
-  // 400 questions; a is better in a share of them, b in half as many.
-  const double a_alone = 0.12, b_alone = 0.05;
+  int found = 0;
+  const int runs = 1000;
+  for (int run = 0; run < runs; ++run) {
+    const Counts a(100, 1);
+    Counts b(100, 1);
+    for (int64_t& right : b) right = random.uniform() >= floor;
+    found += compare_paired(a, b, 1, 1, 1).p < 0.05;
+  }
+  EXPECT_NEAR(found, 800, 45);
+  // Adjusted for 26 comparisons: eleven questions of one way are needed.
+  EXPECT_NEAR(compare_paired(Counts(100, 1), Counts(100, 1), 1, 26, 1).detectable, 0.1339931, 1e-6);
+}
+
+TEST(ComparePaired, DetectableFollowsHowMuchQuestionsVary) {
+  Random random(5);
+  // 400 questions; a is better in 12 % of them, b in 5 %.
   double detectable = 0;
   int found = 0;
   const int runs = 300;
   for (int run = 0; run < runs; ++run) {
-    std::vector<double> a(400), b(400);
+    Counts a(400), b(400);
     for (size_t i = 0; i < a.size(); ++i) {
       const double u = random.uniform();
-      a[i] = u < a_alone || u > 0.5;
-      b[i] = (u >= a_alone && u < a_alone + b_alone) || u > 0.5;
+      a[i] = u < 0.12 || u > 0.5;
+      b[i] = (u >= 0.12 && u < 0.17) || u > 0.5;
     }
-    const PairedDifference difference = compare_paired(a, b, 1);
+    const PairedDifference difference = compare_paired(a, b, 1, 1, 1);
     detectable += difference.detectable / runs;
     found += difference.p < 0.05;
   }

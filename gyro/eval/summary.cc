@@ -12,7 +12,8 @@ using Json = nlohmann::ordered_json;
 
 // The scores of one cell by question and by repeat.
 struct Gathered {
-  std::vector<double> strict, flexible;  // shares by question
+  std::vector<int64_t> right;            // how many repeats were, by question
+  std::vector<double> strict, flexible;  // shares of repeats, by question
   std::vector<double> by_repeat, tokens_by_repeat;
   int64_t answers = 0, cut = 0, unanswered = 0;
   double tokens = 0;
@@ -30,11 +31,12 @@ double length_of(const Score& score) {
 Gathered gather(const EvalRequest& request, const std::vector<Score>& scores, Place at) {
   const auto questions = request.tasks[at.task].task.questions.size();
   const auto repeats = static_cast<size_t>(request.options.repeats);
-  Gathered out{std::vector<double>(questions), std::vector<double>(questions), std::vector<double>(repeats),
-               std::vector<double>(repeats)};
+  Gathered out{std::vector<int64_t>(questions), std::vector<double>(questions), std::vector<double>(questions),
+               std::vector<double>(repeats), std::vector<double>(repeats)};
   for (const Score& score : scores) {
     if (score.variant != at.variant || score.task != at.task) continue;
     const auto repeat = static_cast<size_t>(score.repeat);
+    out.right[score.question] += score.correct;
     out.strict[score.question] += score.correct;
     out.flexible[score.question] += score.correct_flexible;
     out.by_repeat[repeat] += score.correct;
@@ -100,7 +102,8 @@ std::vector<EvalCell> summarize(const EvalRequest& request, const std::vector<Sc
       EvalCell& cell = cells[variant * tasks + task];
       cell = cell_of(request, gathered, {variant, task});
       if (variant == 0) continue;
-      cell.against = compare_paired(gathered.strict, first.strict, seed);
+      cell.against = compare_paired(gathered.right, first.right, request.options.repeats,
+                                    static_cast<int64_t>(variants) - 1, seed);
       p.push_back(cell.against->p);
     }
     const std::vector<double> adjusted = holm(p);

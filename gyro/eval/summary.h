@@ -32,7 +32,7 @@ struct EvalCell {
 inline constexpr double kMuchTruncated = 0.02;
 inline constexpr double kCollapse = 0.99;
 
-/// One cell a variant and task, in the request's order. `seed` is that of the bootstraps.
+/// One cell a variant and task, in the request's order. `seed` is that of the tests' draws.
 std::vector<EvalCell> summarize(const EvalRequest& request, const std::vector<Score>& scores, uint64_t seed);
 
 /// The cells as eval.json has them; what is not defined is null.

@@ -11,6 +11,7 @@
 #include "gyro/base/file.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/eval/completion.h"
 #include "gyro/eval/task_forms.h"
 
 namespace gyro {
@@ -52,14 +53,14 @@ std::vector<fs::path> files_of(const fs::path& folder) {
 void read_into(Task& task, const fs::path& file, const std::string& subject, uint64_t seed, Sha256& hash) {
   const std::string name = file.string(), text = read_file(file, kFileLimit);
   hash.update(std::as_bytes(std::span(text)));
-  std::vector<Question> questions;
-  if (file.extension() == ".csv") {
-    task.form = csv_form(name, text);
-    questions = read_csv_questions(name, text, task.form, subject, seed);
-  } else {
-    task.form = jsonl_form(name, text);
-    questions = read_jsonl(name, text, task.form);
+  const bool csv = file.extension() == ".csv";
+  const TaskForm form = csv ? csv_form(name, text) : jsonl_form(name, text);
+  if (!task.questions.empty() && form != task.form) {
+    fail(name, "is of the form {}, other files of the folder are {}", form_name(form), form_name(task.form));
   }
+  task.form = form;
+  std::vector<Question> questions =
+      csv ? read_csv_questions(name, text, form, subject, seed) : read_jsonl(name, text, form);
   for (Question& question : questions) {
     if (question.id.empty()) {
       question.id = subject.empty() ? fmt::format("{}", task.questions.size())
@@ -75,12 +76,12 @@ void check(const Task& task) {
   for (const Question& question : task.questions) {
     if (!ids.insert(question.id).second) fail(task.path.string(), "has the id {} twice", printable(question.id, 80));
     // What is not UTF-8 cannot be said in JSON.
-    for (const std::string* text : {&question.id, &question.text, &question.gold}) {
-      try {
-        (void)nlohmann::json(*text).dump();
-      } catch (const nlohmann::json::exception&) {
-        fail(task.path.string(), "question {} is not UTF-8", &question - task.questions.data() + 1);
-      }
+    try {
+      (void)nlohmann::json{question.id,       question.text,    question.gold,
+                           question.solution, question.subject, question.choices}
+          .dump();
+    } catch (const nlohmann::json::exception&) {
+      fail(task.path.string(), "question {} is not UTF-8", &question - task.questions.data() + 1);
     }
   }
 }
@@ -116,7 +117,9 @@ std::string_view form_name(TaskForm form) {
 }
 
 Task read_task(const std::string& name, const fs::path& path, uint64_t seed) {
-  if (name.empty() || name.size() > kNameLimit) fail(path.string(), "a task's name has 1 to {} bytes", kNameLimit);
+  if (name.empty() || name.size() > kNameLimit || printable(name) != name || as_utf8(name) != name) {
+    fail(path.string(), "a task's name is a line of 1 to {} bytes of UTF-8", kNameLimit);
+  }
   Task task;
   task.name = name;
   task.path = path;

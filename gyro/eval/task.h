@@ -16,7 +16,7 @@ struct Question {
   std::string text;                  ///< without the choices
   std::vector<std::string> choices;  ///< A first; empty of an open question
   std::string gold;                  ///< the answer; of choices the letter
-  std::string solution;              ///< how an example is answered: worked out where the file has that, else `gold`
+  std::string solution;              ///< how it is worked out, where the file says that
   std::string subject;               ///< empty if there are none
 };
 

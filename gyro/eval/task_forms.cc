@@ -96,6 +96,21 @@ std::vector<std::string> texts(const Record& record, const Json& list) {
   return out;
 }
 
+// Labels, beside each choice or in a list of their own, must be A, B, C... for a letter to be a place.
+void check_labels(const Record& record, const Json& choices) {
+  std::vector<Json> labels;
+  if (choices.is_object() && choices.contains("label")) {
+    for (const Json& label : choices["label"]) labels.push_back(label);
+  } else if (choices.is_array()) {
+    for (const Json& choice : choices) {
+      if (choice.is_object() && choice.contains("label")) labels.push_back(choice["label"]);
+    }
+  }
+  for (size_t i = 0; i < std::min(labels.size(), kMostChoices); ++i) {
+    if (labels[i] != letter(i)) record.reject("the choices' labels are not A, B, C and so on, in order");
+  }
+}
+
 // Nested as the authors' file has it, or flat as the Hub's.
 void read_commonsense(const Record& record, Question& question) {
   const Json* asked = record.find("question");
@@ -107,6 +122,7 @@ void read_commonsense(const Record& record, Question& question) {
                       : record.needed("question");
   if (question.text.empty()) record.reject("\"question\" has no \"stem\"");
   const Json* choices = inner.find("choices");
+  if (choices != nullptr) check_labels(record, *choices);
   if (choices != nullptr && choices->is_object() && choices->contains("text")) choices = &(*choices)["text"];
   if (choices == nullptr || !choices->is_array()) record.reject("has no list of choices");
   question.choices = texts(record, *choices);

@@ -142,6 +142,11 @@ TEST(ReadTask, SaysWhatIsWrong) {
             "line 1: the answer is none of the 2 choices");
   EXPECT_EQ(line("{\"question\": \"q\", \"choices\": [\"a\"], \"answer\": 0}"), "line 1: has 1 choices");
   EXPECT_EQ(line("{\"question\": \"q\", \"choices\": [1, {}], \"answer\": 0}"), "line 1: a choice is no text");
+  EXPECT_EQ(
+      line("{\"answerKey\": \"A\", \"question\": \"q\", \"choices\": {\"label\": [\"B\", \"A\"], \"text\": [\"x\", "
+           "\"y\"]}}"),
+      "line 1: the choices' labels are not A, B, C and so on, in order");
+  EXPECT_EQ(file.error("t.csv", "q,1,2,\xff,4,A\n"), "question 1 is not UTF-8");
   EXPECT_EQ(line("{\"answerKey\": \"A\", \"question\": {\"stem\": 3}}"), "line 1: \"question\" has no \"stem\"");
   EXPECT_EQ(file.error("t.csv", "q,1,2,3,A\n"), "record 1: has 5 fields, not a question, four choices and a letter");
   EXPECT_EQ(file.error("t.csv", "q,1,2,3,4,A\nq,1,2,3,4,E\n"), "record 2: the answer \"E\" is none of A to D");

@@ -70,22 +70,26 @@ std::shared_ptr<const TensorSource> VariantModels::base_of(const NamedVariant& v
   return overlay(sources_, sources_.post, sources_.base, noise);
 }
 
+void VariantModels::set_scales(NamedVariant& named) {
+  if (!named.scaled) return;
+  if (scales_.empty()) scales_ = automatic_scales(sources_.base, sources_.post, sources_.run);
+  named.variant.scales = scales_;
+}
+
 void VariantModels::load(size_t variant, Engine& engine) {
   if (!variants_[variant]) {
     engine.swap(*sources_.post);
     return;
   }
   NamedVariant& named = *variants_[variant];
-  if (named.scaled) {
-    if (scales_.empty()) scales_ = automatic_scales(sources_.base, sources_.post, sources_.run);
-    named.variant.scales = scales_;
-  }
+  set_scales(named);
   engine.swap(*overlay(sources_, base_of(named), sources_.post, named.variant));
 }
 
-std::string VariantModels::description(size_t variant) const {
+std::string VariantModels::description(size_t variant) {
   if (!variants_[variant]) return "the post as it is";
-  const NamedVariant& named = *variants_[variant];
+  NamedVariant& named = *variants_[variant];
+  set_scales(named);
   std::string text = describe(named.variant);
   if (named.variant.what.operation == Operation::Interpolate) text.clear();
   if (text.empty()) {

@@ -34,13 +34,14 @@ class VariantModels {
 
   /// Puts a variant's weights into an engine that runs the post. Throws Error as Constructions and swap do.
   void load(size_t variant, Engine& engine);
-  /// What the variant is, in one line.
-  std::string description(size_t variant) const;
+  /// What the variant is, in one line; its scales are taken from a diff if no run has needed them yet.
+  std::string description(size_t variant);
   /// α′ by type, if a variant has needed them.
   const std::map<MatrixType, double>& scales() const { return scales_; }
 
  private:
   std::shared_ptr<const TensorSource> base_of(const NamedVariant& variant) const;
+  void set_scales(NamedVariant& named);
 
   VariantSources sources_;
   std::vector<std::optional<NamedVariant>> variants_;  // nothing: the post as it is

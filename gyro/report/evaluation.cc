@@ -81,7 +81,9 @@ void check_document(const Json& document) {
   check_cells(document.at("cells"), variants, tasks);
   for (const std::string& task : tasks) check_matrix(document.at("matrix").at(task), variants);
   check(document.at("options").is_object() && document.at("models").is_array());
-  for (const Json& line : document.value("settings", Json::array())) check(line.is_string());
+  const Json settings = document.value("settings", Json::array());
+  check(settings.is_array());
+  for (const Json& line : settings) check(line.is_string());
   for (const Json& model : document.at("models")) check(model.at("role").is_string() && model.at("path").is_string());
 }
 

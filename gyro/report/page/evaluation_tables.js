@@ -2,7 +2,7 @@
 
 const intervalText = ({low, high}) => `[${fixed(100 * low, 1)}, ${fixed(100 * high, 1)}]`;
 const share100 = (value) => numberCell(value, isNumber(value) ? fixed(100 * value, 1) : kDash);
-const pText = (p) => (!isNumber(p) ? kDash : p < 0.001 ? "<.001" : p.toFixed(3).slice(p < 1 ? 1 : 0));
+const pText = (p) => (!isNumber(p) ? kDash : p < 0.001 ? "<.001" : p.toFixed(3).replace(/^0/, ""));
 
 const variantCell = ({name, kind, index}) => ({
   show: [element("span", {class: "name"}, name), kind === "control" ? element("span", {class: "role"}, "control") : ""],
@@ -53,7 +53,8 @@ const kAgainstColumns = [
         pText(cell.against?.p_adjusted).replace("<", "$<$").replace(kDash, "--"))
   ],
   [
-    "least seen", ["least seen"], "the smallest difference that such a test finds in four runs of five",
+    "least seen", ["least seen"],
+    "the smallest difference that such a test, adjusted for the number of variants, finds in four runs of five",
     (cell) => share100(cell.against?.detectable ?? null)
   ],
 ];
