@@ -18,7 +18,7 @@ std::string interval(const Interval& of) {
 }
 
 // "†" where the limit of tokens has cut too many answers.
-std::string marked(const EvalCell& cell, std::string text) {
+std::string marked(const EvalCell& cell, const std::string& text) {
   return cell.truncated > kMuchTruncated ? text + "†" : text;
 }
 
