@@ -10,12 +10,6 @@
 namespace gyro {
 namespace {
 
-const char* group_name(Group group) {
-  return group == Group::Attention ? "every attention matrix"
-         : group == Group::Mlp     ? "every MLP matrix"
-                                   : "every attention and MLP matrix";
-}
-
 std::string describe_scales(const Variant& variant) {
   std::string scales;
   for (const auto& [type, scale] : variant.scales) {
@@ -70,10 +64,16 @@ bool take_whole(const std::vector<std::string_view>& parts, NamedVariant& out) {
 
 }  // namespace
 
+const char* group_text(Group group) {
+  return group == Group::Attention ? "every attention matrix"
+         : group == Group::Mlp     ? "every MLP matrix"
+                                   : "every attention and MLP matrix";
+}
+
 std::string describe(const Variant& variant) {
   const Construction& what = variant.what;
   const bool out = what.side == Side::Out;
-  const char* where = group_name(variant.on);
+  const char* where = group_text(variant.on);
   switch (what.operation) {
     case Operation::Replace:
       return fmt::format("{} is U_p (α′ Σ_b) V_pᵀ (eq. 9), α′: {}", where, describe_scales(variant));

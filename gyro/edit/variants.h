@@ -11,6 +11,8 @@
 
 namespace gyro {
 
+/// "every attention matrix" and the like.
+const char* group_text(Group group);
 /// What a variant's matrices are, in one line for people.
 std::string describe(const Variant& variant);
 

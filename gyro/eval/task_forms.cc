@@ -10,6 +10,7 @@
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
 #include "gyro/eval/csv.h"
+#include "gyro/eval/grade/normal.h"
 
 namespace gyro {
 namespace {
@@ -179,11 +180,6 @@ Columns gpqa_columns(std::string_view subject, const std::vector<std::string>& h
           column(header, "Record ID")};
 }
 
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
-
 // The order hangs on the question's text alone, so that it is the same in any subset of the file.
 void shuffle_choices(Question& question, uint64_t seed) {
   Sha256 hash;
@@ -204,9 +200,9 @@ void shuffle_choices(Question& question, uint64_t seed) {
 
 Question gpqa_question(const std::vector<std::string>& record, const Columns& at, uint64_t seed) {
   Question question;
-  question.text = trimmed(record[at.question]);
-  question.choices = {trimmed(record[at.correct])};
-  for (const size_t wrong : at.wrong) question.choices.push_back(trimmed(record[wrong]));
+  question.text = grading::trimmed(record[at.question]);
+  question.choices = {std::string(grading::trimmed(record[at.correct]))};
+  for (const size_t wrong : at.wrong) question.choices.emplace_back(grading::trimmed(record[wrong]));
   if (at.subject) question.subject = record[*at.subject];
   if (at.id) question.id = record[*at.id];
   shuffle_choices(question, seed);
@@ -218,7 +214,7 @@ Question mmlu_question(std::string_view subject, size_t number, const std::vecto
     fail(std::string(subject), "record {}: has {} fields, not a question, four choices and a letter", number,
          record.size());
   }
-  const std::string gold = trimmed(record[5]);
+  const std::string gold(grading::trimmed(record[5]));
   if (gold.size() != 1 || gold[0] < 'A' || gold[0] > 'D') {
     fail(std::string(subject), "record {}: the answer \"{}\" is none of A to D", number, printable(gold, 40));
   }

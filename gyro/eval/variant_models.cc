@@ -90,13 +90,9 @@ std::string VariantModels::description(size_t variant) {
   if (!variants_[variant]) return "the post as it is";
   NamedVariant& named = *variants_[variant];
   set_scales(named);
-  std::string text = describe(named.variant);
-  if (named.variant.what.operation == Operation::Interpolate) text.clear();
-  if (text.empty()) {
-    text = fmt::format("{} is the base's own", named.variant.on == Group::Attention ? "every attention matrix"
-                                               : named.variant.on == Group::Mlp     ? "every MLP matrix"
-                                                                                    : "every attention and MLP matrix");
-  }
+  const bool bases = named.variant.what.operation == Operation::Interpolate;  // at 0
+  std::string text =
+      bases ? fmt::format("{} is the base's own", group_text(named.variant.on)) : describe(named.variant);
   if (named.base == VariantBase::Fake) text += ", the base being a fake: the post plus noise of the change's norm";
   if (named.base == VariantBase::Sibling) text += ", the base being the sibling (eq. 12)";
   return text;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "gyro/eval/grade/characters.h"
 #include "gyro/eval/grade/normal.h"
 #include "gyro/eval/grade/parse.h"
 
@@ -11,9 +12,6 @@ namespace {
 
 constexpr size_t kUsualOptions = 10, kMostOptions = 26;
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 bool is_word_part(char c) {
   return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "gyro/eval/grade/characters.h"
 #include "gyro/eval/grade/normal.h"
 #include "gyro/eval/grade/parse.h"
 
@@ -13,12 +14,6 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <string>
 
+#include "gyro/eval/grade/characters.h"
 #include "gyro/eval/grade/extract.h"
 #include "gyro/eval/grade/normal.h"
 #include "gyro/eval/grade/parse.h"
@@ -9,13 +10,6 @@
 
 namespace gyro::grading {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 std::optional<Rational> digits_value(std::string_view text) {
   std::string digits;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "gyro/eval/grade/characters.h"
 #include "gyro/eval/grade/parse.h"
 #include "gyro/eval/grade/vocabulary.h"
 
@@ -17,10 +18,6 @@ std::string with_single_spaces(std::string_view text) {
     if (!space || !out.ends_with(' ')) out += space ? ' ' : c;
   }
   return out;
-}
-
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 // "No", or three letters or more that are not usual names of variables together.

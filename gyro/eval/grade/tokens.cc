@@ -5,18 +5,13 @@
 #include <cctype>
 #include <utility>
 
+#include "gyro/eval/grade/characters.h"
 #include "gyro/eval/grade/normal.h"
 #include "gyro/eval/grade/vocabulary.h"
 
 namespace gyro::grading {
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
