@@ -43,9 +43,8 @@ Completion completion_of(const ChatModel& model, std::string prompt, const Gener
   return out;
 }
 
-void complete(const ChatModel& model, std::span<const CompletionRequest> requests, const CompletionOptions& options,
-              const CompletionSink& sink) {
-  const PromptStyle style = prompt_style(model);
+void complete(const ChatModel& model, PromptStyle style, std::span<const CompletionRequest> requests,
+              const CompletionOptions& options, const CompletionSink& sink) {
   std::vector<std::vector<ChatMessage>> conversations;
   for (const CompletionRequest& request : requests) conversations.push_back(request.messages);
   const std::vector<std::string> texts = render_prompts(model, style, std::move(conversations));
@@ -97,10 +96,10 @@ std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle styl
 }
 
 Completer complete_by(const ChatModel& model) {
-  return [&model](std::span<const CompletionRequest> requests, const CompletionOptions& options,
-                  const CompletionSink& sink) {
+  return [&model, style = prompt_style(model)](std::span<const CompletionRequest> requests,
+                                               const CompletionOptions& options, const CompletionSink& sink) {
     try {
-      complete(model, requests, options, sink);
+      complete(model, style, requests, options, sink);
     } catch (const Stopped&) {  // by options.stop, as answers are
     }
   };

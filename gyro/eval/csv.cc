@@ -15,8 +15,8 @@ class Reader {
     if (text_.starts_with("\xef\xbb\xbf")) text_.remove_prefix(3);
   }
 
-  std::vector<std::vector<std::string>> read() {
-    std::vector<std::vector<std::string>> records;
+  CsvRecords read() {
+    CsvRecords records;
     while (at_ < text_.size()) {
       std::vector<std::string> record = read_record();
       if (record.size() > 1 || !record[0].empty()) records.push_back(std::move(record));
@@ -75,7 +75,7 @@ class Reader {
 
 }  // namespace
 
-std::vector<std::vector<std::string>> read_csv(std::string_view subject, std::string_view text) {
+CsvRecords read_csv(std::string_view subject, std::string_view text) {
   return Reader(subject, text).read();
 }
 

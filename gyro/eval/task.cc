@@ -54,13 +54,14 @@ void read_into(Task& task, const fs::path& file, const std::string& subject, uin
   const std::string name = file.string(), text = read_file(file, kFileLimit);
   hash.update(std::as_bytes(std::span(text)));
   const bool csv = file.extension() == ".csv";
-  const TaskForm form = csv ? csv_form(name, text) : jsonl_form(name, text);
+  const CsvRecords records = csv ? read_csv(name, text) : CsvRecords();
+  const TaskForm form = csv ? csv_form(name, records) : jsonl_form(name, text);
   if (!task.questions.empty() && form != task.form) {
     fail(name, "is of the form {}, other files of the folder are {}", form_name(form), form_name(task.form));
   }
   task.form = form;
   std::vector<Question> questions =
-      csv ? read_csv_questions(name, text, form, subject, seed) : read_jsonl(name, text, form);
+      csv ? read_csv_questions(name, records, form, subject, seed) : read_jsonl(name, text, form);
   for (Question& question : questions) {
     if (question.id.empty()) {
       question.id = subject.empty() ? fmt::format("{}", task.questions.size())

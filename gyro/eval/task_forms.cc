@@ -9,7 +9,6 @@
 #include "gyro/base/error.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
-#include "gyro/eval/csv.h"
 #include "gyro/eval/grade/normal.h"
 
 namespace gyro {
@@ -259,15 +258,13 @@ std::vector<Question> read_jsonl(std::string_view subject, std::string_view text
   return questions;
 }
 
-TaskForm csv_form(std::string_view subject, std::string_view text) {
-  const auto records = read_csv(subject, text);
+TaskForm csv_form(std::string_view subject, const CsvRecords& records) {
   if (records.empty()) fail(std::string(subject), "has no questions");
   return column(records[0], "Correct Answer") ? TaskForm::Gpqa : TaskForm::Mmlu;
 }
 
-std::vector<Question> read_csv_questions(std::string_view subject, std::string_view text, TaskForm form,
+std::vector<Question> read_csv_questions(std::string_view subject, const CsvRecords& records, TaskForm form,
                                          const std::string& subject_name, uint64_t seed) {
-  const auto records = read_csv(subject, text);
   std::vector<Question> questions;
   if (form == TaskForm::Gpqa) {
     const Columns columns = gpqa_columns(subject, records.at(0));

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "gyro/eval/csv.h"
 #include "gyro/eval/task.h"
 
 namespace gyro {
@@ -14,9 +15,9 @@ TaskForm jsonl_form(std::string_view subject, std::string_view text);
 std::vector<Question> read_jsonl(std::string_view subject, std::string_view text, TaskForm form);
 
 /// Mmlu or Gpqa, by the header.
-TaskForm csv_form(std::string_view subject, std::string_view text);
+TaskForm csv_form(std::string_view subject, const CsvRecords& records);
 /// One question a record; `subject_name` is that of MMLU's questions, `seed` shuffles GPQA's choices.
-std::vector<Question> read_csv_questions(std::string_view subject, std::string_view text, TaskForm form,
+std::vector<Question> read_csv_questions(std::string_view subject, const CsvRecords& records, TaskForm form,
                                          const std::string& subject_name, uint64_t seed);
 
 }  // namespace gyro
