@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 using End = Apart::End;
 
 constexpr std::chrono::milliseconds kLook{50};
+constexpr size_t kStack = size_t{8} << 20;
 
 int words_to = -1;  // in a child, where its words go
 
@@ -64,6 +65,7 @@ void set_limit(__rlimit_resource which, size_t value) {
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, fd);
   set_limit(RLIMIT_CORE, 0);
+  set_limit(RLIMIT_STACK, kStack);  // which the limit of data does not count, and which may have none
   set_limit(RLIMIT_DATA, own_memory() + limits.memory);
   try {
     const std::string text = work();
