@@ -70,6 +70,7 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_perplexity_command(app, exit_code);
   add_grade_command(app, exit_code);
   add_eval_command(app, exit_code);
+  add_probe_command(app, exit_code);
 }
 
 }  // namespace gyro

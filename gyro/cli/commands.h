@@ -23,6 +23,7 @@ void add_chat_command(CLI::App& app, int& exit_code);
 void add_perplexity_command(CLI::App& app, int& exit_code);
 void add_grade_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app, int& exit_code);
+void add_probe_command(CLI::App& app, int& exit_code);
 
 /// The command as typed, quoted where a shell needs it, once main has kept it.
 const std::string& command_line();

@@ -9,7 +9,6 @@
 
 #include "gyro/base/error.h"
 #include "gyro/base/team.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/engine_options.h"
 #include "gyro/cli/eval_document.h"
@@ -18,6 +17,7 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/progress.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/eval/endpoint.h"
 #include "gyro/eval/http.h"
@@ -42,27 +42,10 @@ struct EvalArguments {
   const CLI::App* command = nullptr;
 };
 
-// "NAME=PATH", a path, or a name to be found in --data.
-Task named_task(const EvalArguments& arguments, const std::string& text) {
-  namespace fs = std::filesystem;
-  const size_t equals = text.find('=');
-  if (!fs::exists(text) && equals != std::string::npos && equals > 0) {
-    return read_task(text.substr(0, equals), text.substr(equals + 1), arguments.seed);
-  }
-  if (fs::exists(text) || text.find('/') != std::string::npos || fs::path(text).has_extension()) {
-    return read_task(fs::path(text).stem().string(), text, arguments.seed);
-  }
-  if (arguments.data.empty()) {
-    fail({ErrorKind::NotFound, "data"}, text, "is no file; name one by {}=FILE, or the folder where it is by --data",
-         text);
-  }
-  return read_task(text, find_task(text, arguments.data), arguments.seed);
-}
-
 std::vector<EvalTask> read_tasks(const EvalArguments& arguments) {
   std::vector<EvalTask> tasks;
   for (const std::string& text : arguments.tasks) {
-    EvalTask task{named_task(arguments, text), {}};
+    EvalTask task{named_task(text, arguments.data, arguments.seed), {}};
     if (arguments.command->count("--system") > 0) task.task.system = arguments.system;
     limit_questions(task.task, arguments.limit, arguments.shuffle_seed);
     for (const EvalTask& other : tasks) {
@@ -71,13 +54,13 @@ std::vector<EvalTask> read_tasks(const EvalArguments& arguments) {
     tasks.push_back(std::move(task));
   }
   for (const std::string& text : arguments.examples) {
-    const Task shown = named_task(arguments, text);
+    const Task shown = named_task(text, arguments.data, arguments.seed);
     bool found = false;
     for (EvalTask& task : tasks) {
       if (task.task.name != shown.name && tasks.size() > 1) continue;
       if (!task.examples.empty()) throw CLI::ValidationError("--examples", "has two for " + task.task.name);
       task.examples = shown.questions;
-      task.hides_examples = shown.form == TaskForm::Gpqa;
+      task.hides_examples = is_hidden(shown);
       found = true;
     }
     if (!found) throw CLI::ValidationError("--examples", "has " + shown.name + ", which is no --task: write TASK=FILE");
@@ -132,10 +115,6 @@ void check_models(const EvalArguments& arguments) {
   }
 }
 
-std::shared_ptr<const TensorSource> open_source(const std::string& path) {
-  return path.empty() ? nullptr : std::make_shared<Checkpoint>(path);
-}
-
 Evaluated open_server(const EvalArguments& arguments, std::vector<std::string>& names) {
   Evaluated out;
   names = {std::string(kOriginal)};
@@ -158,9 +137,9 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
     return out;
   }
   names = expand_variants(arguments.variants);
-  VariantSources sources{open_source(arguments.base),
-                         open_source(arguments.post),
-                         open_source(arguments.sibling),
+  VariantSources sources{open_model(arguments.base),
+                         open_model(arguments.post),
+                         open_model(arguments.sibling),
                          parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)),
                          arguments.seed,
                          run};

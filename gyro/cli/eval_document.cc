@@ -103,16 +103,15 @@ Json head(const EvalDocument& document, const EvalRequest& request) {
           {"variants", variants}};
 }
 
-// Whether all that the folder has is of gyro diff, beside which an evaluation may lie: the report shows both.
-bool is_of_diff(const fs::path& folder) {
-  constexpr std::array names = {"result.json", "arrays.safetensors", "report.html", "plotly.min.js", ".gyro-journal"};
-  bool result = false;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (std::ranges::find(names, name) == names.end()) return false;
-    result = result || name == names.front() || name == names.back();
-  }
-  return result;
+// Whether all that the folder has is of gyro diff and gyro probe, beside which an evaluation may lie: the report shows
+// all of them.
+bool is_of_others(const fs::path& folder) {
+  constexpr std::array names = {"result.json", "arrays.safetensors", ".gyro-journal",         "attention.json",
+                                "cka.json",    "drift.json",         "attention.safetensors", "rotation.json",
+                                "report.html", "plotly.min.js"};
+  return std::ranges::all_of(fs::directory_iterator(folder), [&](const fs::directory_entry& entry) {
+    return std::ranges::find(names, entry.path().filename().string()) != names.end();
+  });
 }
 
 // Whether the folder has an evaluation with that fingerprint.
@@ -186,7 +185,7 @@ fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, 
   if (is_there && !fs::is_directory(folder, ignored)) fail(folder.string(), "is no folder");
   const bool begun = fs::exists(file, ignored), same = begun && is_of(file, print);
   const bool empty = !is_there || fs::is_empty(folder, ignored);
-  if (!empty && !(begun ? same : is_of_diff(folder)) && !force) {
+  if (!empty && !(begun ? same : is_of_others(folder)) && !force) {
     fail({ErrorKind::Input, "force"}, folder.string(), "has {}",
          begun ? "an evaluation of other models, tasks or options" : "files that are of no evaluation");
   }

@@ -26,11 +26,6 @@ bool renders(const ChatModel& model, std::initializer_list<ChatMessage> messages
   }
 }
 
-std::vector<int32_t> ids_of(const ChatModel& model, PromptStyle style, const std::string& prompt) {
-  return style == PromptStyle::Plain ? plain_prompt(model, prompt)
-                                     : tokens_of(model.loaded, prompt, SpecialTokens::None);
-}
-
 // The bytes of an answer, and how many of its tokens are no end.
 Completion completion_of(const ChatModel& model, std::string prompt, const Generation& text) {
   Completion out;
@@ -50,7 +45,7 @@ void complete(const ChatModel& model, PromptStyle style, std::span<const Complet
   const std::vector<std::string> texts = render_prompts(model, style, std::move(conversations));
   std::vector<GeneratePrompt> prompts;
   for (size_t i = 0; i < requests.size(); ++i) {
-    prompts.push_back({ids_of(model, style, texts[i]), requests[i].stream});
+    prompts.push_back({prompt_ids(model, style, texts[i]), requests[i].stream});
   }
   GenerateOptions generation;
   generation.sampler = options.sampler;
@@ -93,6 +88,11 @@ std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle styl
     for (const ChatMessage& message : messages) text += message.content + "\n\n";
   }
   return texts;
+}
+
+std::vector<int32_t> prompt_ids(const ChatModel& model, PromptStyle style, const std::string& prompt) {
+  return style == PromptStyle::Plain ? plain_prompt(model, prompt)
+                                     : tokens_of(model.loaded, prompt, SpecialTokens::None);
 }
 
 Completer complete_by(const ChatModel& model) {

@@ -53,6 +53,9 @@ PromptStyle prompt_style(const ChatModel& model);
 std::vector<std::string> render_prompts(const ChatModel& model, PromptStyle style,
                                         std::vector<std::vector<ChatMessage>> conversations);
 
+/// The tokens of one of those texts.
+std::vector<int32_t> prompt_ids(const ChatModel& model, PromptStyle style, const std::string& text);
+
 /// Answers by a model that is in memory, which must outlive the completer.
 Completer complete_by(const ChatModel& model);
 

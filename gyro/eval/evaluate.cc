@@ -18,7 +18,6 @@ namespace {
 constexpr std::string_view kNoAnswer = "no-answer";  // the rule of grading for it
 constexpr size_t kPortion = 8192;                    // requests at once
 constexpr size_t kMostAnswers = size_t{1} << 30;
-constexpr size_t kShown = 80;  // bytes of a question that is not to be spread
 
 std::string sha256_of(const std::string& text) {
   Sha256 hash;
@@ -180,9 +179,8 @@ class Evaluation {
                   completion.tokens,
                   completion.cut};
     sample.prompt_sha256 = sha256_of(completion.prompt);
-    if (asked.form == TaskForm::Gpqa ||
-        request_.tasks[task].hides_examples) {  // GPQA's authors ask that it does not spread
-      sample.question = first_bytes(one.text, kShown);
+    if (is_hidden(asked) || request_.tasks[task].hides_examples) {
+      sample.question = shown_of_hidden(one.text);
       sample.prompt.clear();
     }
     sample.grade = grading::grade({asked.policy, one.gold, completion.output, completion.cut, one.choices});

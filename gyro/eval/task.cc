@@ -11,6 +11,7 @@
 #include "gyro/base/file.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
+#include "gyro/base/utf8.h"
 #include "gyro/eval/completion.h"
 #include "gyro/eval/task_forms.h"
 
@@ -175,6 +176,15 @@ void limit_questions(Task& task, int64_t limit, uint64_t shuffle_seed) {
   std::vector<Question> kept;
   for (const size_t i : order) kept.push_back(std::move(task.questions[i]));
   task.questions = std::move(kept);
+}
+
+bool is_hidden(const Task& task) {
+  return task.form == TaskForm::Gpqa;
+}
+
+std::string shown_of_hidden(const std::string& text) {
+  constexpr size_t kShown = 80;
+  return std::string(first_bytes(text, kShown));
 }
 
 std::string question_prompt(const Question& question) {

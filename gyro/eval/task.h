@@ -59,6 +59,11 @@ std::filesystem::path find_task(const std::string& name, const std::filesystem::
 /// Keeps `limit` questions (0: all), in an order shuffled by `seed` unless that is 0: the first of the file's.
 void limit_questions(Task& task, int64_t limit, uint64_t shuffle_seed);
 
+/// Whether its questions and what is made of them are not to be kept whole: GPQA's authors ask that it does not spread.
+bool is_hidden(const Task& task);
+/// What of such a question may be kept: how it begins.
+std::string shown_of_hidden(const std::string& text);
+
 /// The user's turn: the question, of choices by the template of App. H.1 (any number of them, "four" by its name).
 std::string question_prompt(const Question& question);
 

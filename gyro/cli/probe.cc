@@ -1,0 +1,13 @@
+#include "gyro/cli/probe.h"
+
+#include "gyro/cli/commands.h"
+
+namespace gyro {
+
+void add_probe_command(CLI::App& app, int&) {
+  auto* probe = app.add_subcommand("probe", "What a model and its constructions compute: attention, representations");
+  probe->require_subcommand(1);
+  probe->footer("gyro probe COMMAND --help shows a command's options and examples.");
+}
+
+}  // namespace gyro

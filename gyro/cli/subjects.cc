@@ -1,0 +1,30 @@
+#include "gyro/cli/subjects.h"
+
+#include <filesystem>
+
+#include "gyro/base/error.h"
+#include "gyro/checkpoint/checkpoint.h"
+
+namespace gyro {
+
+std::shared_ptr<const TensorSource> open_model(const std::string& path) {
+  return path.empty() ? nullptr : std::make_shared<Checkpoint>(path);
+}
+
+Task named_task(const std::string& text, const std::string& data, uint64_t seed) {
+  namespace fs = std::filesystem;
+  const size_t equals = text.find('=');
+  if (!fs::exists(text) && equals != std::string::npos && equals > 0) {
+    return read_task(text.substr(0, equals), text.substr(equals + 1), seed);
+  }
+  if (fs::exists(text) || text.find('/') != std::string::npos || fs::path(text).has_extension()) {
+    return read_task(fs::path(text).stem().string(), text, seed);
+  }
+  if (data.empty()) {
+    fail({ErrorKind::NotFound, "data"}, text, "is no file; name one by {}=FILE, or the folder where it is by --data",
+         text);
+  }
+  return read_task(text, find_task(text, data), seed);
+}
+
+}  // namespace gyro

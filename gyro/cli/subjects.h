@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gyro/checkpoint/source.h"
+#include "gyro/eval/task.h"
+
+namespace gyro {
+
+/// A model that is named on the command line, opened; null for no name. Throws Error naming what cannot be read.
+std::shared_ptr<const TensorSource> open_model(const std::string& path);
+
+/// The task that a word of the command line names: "NAME=PATH", a path, or a name to be found in the folder `data`.
+/// Throws Error as read_task does, the field "data" where there is no folder to look in.
+Task named_task(const std::string& text, const std::string& data, uint64_t seed);
+
+}  // namespace gyro
