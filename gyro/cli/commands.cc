@@ -49,8 +49,14 @@ const std::string& command_line() {
   return typed;
 }
 
-void keep_command_line(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) typed += " " + quote(argv[i]);
+void keep_command_line(const std::vector<std::string>& words) {
+  typed = typed_line(words);
+}
+
+std::string typed_line(const std::vector<std::string>& words) {
+  std::string line = "gyro";
+  for (const std::string& word : words) line += " " + quote(word);
+  return line;
 }
 
 void add_commands(CLI::App& app, int& exit_code) {
@@ -71,6 +77,7 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_grade_command(app, exit_code);
   add_eval_command(app, exit_code);
   add_probe_command(app, exit_code);
+  add_study_command(app, exit_code);
 }
 
 }  // namespace gyro

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace gyro {
 
@@ -24,9 +26,12 @@ void add_perplexity_command(CLI::App& app, int& exit_code);
 void add_grade_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app, int& exit_code);
 void add_probe_command(CLI::App& app, int& exit_code);
+void add_study_command(CLI::App& app, int& exit_code);
 
-/// The command as typed, quoted where a shell needs it, once main has kept it.
+/// The command as typed, quoted where a shell needs it, once main has kept it; of a study's stage the stage's own.
 const std::string& command_line();
-void keep_command_line(int argc, char** argv);
+void keep_command_line(const std::vector<std::string>& words);
+/// "gyro" and the words, as one types them.
+std::string typed_line(const std::vector<std::string>& words);
 
 }  // namespace gyro

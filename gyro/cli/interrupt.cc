@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -35,15 +36,20 @@ void say(const std::string& what_is_left) {
   fmt::print(stderr, "gyro: interrupted{}{}\n", what_is_left.empty() ? "" : "; ", what_is_left);
 }
 
+// What is left of the run that goes on now: a study has one after the other.
+std::mutex left_mutex;
+std::string left;
+
 // Ends the process when it does not end by itself while matrices are worked on. Once they are done, what is left to do
 // is short, and is finished.
-void watch(const std::string& what_is_left) {
+void watch() {
   while (sem_wait(&first_interrupt) != 0) {
   }
   std::this_thread::sleep_for(kGrace);
   while (Team::at_work() == 0) std::this_thread::sleep_for(kLook);
   flockfile(stderr);  // whatever goes wrong elsewhere when files vanish is nobody's business now
-  say(what_is_left);
+  const std::lock_guard<std::mutex> lock(left_mutex);
+  say(left);
   clean_up();
   _exit(kInterrupted);
 }
@@ -51,13 +57,20 @@ void watch(const std::string& what_is_left) {
 }  // namespace
 
 void catch_interrupts(const std::string& what_is_left) {
+  {
+    const std::lock_guard<std::mutex> lock(left_mutex);
+    left = what_is_left;
+  }
+  static bool caught = false;
+  if (caught) return;
+  caught = true;
   sem_init(&first_interrupt, 0, 0);
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   try {
-    std::thread(watch, what_is_left).detach();
+    std::thread(watch).detach();
   } catch (const std::system_error&) {  // no more threads to be had: Ctrl-C may take longer
   }
 }

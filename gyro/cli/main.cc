@@ -31,7 +31,7 @@ int wrong_usage(const CLI::App& app, std::string_view problem) {
 int run(int argc, char** argv) {
   CLI::App app;
   int exit_code = gyro::kDone;
-  gyro::keep_command_line(argc, argv);
+  gyro::keep_command_line({argv + 1, argv + argc});
   gyro::add_commands(app, exit_code);
   std::vector<std::string> words = gyro::meant_words({argv + 1, argv + argc});
   if (const auto problem = gyro::wrong_command(app, words)) return wrong_usage(app, *problem);
