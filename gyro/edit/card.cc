@@ -70,6 +70,7 @@ Json recipe_of(const BuildRequest& request, const Variant& variant) {
           {"align_signs", variant.what.align_signs},
           {"t", variant.what.t},
           {"seed", variant.what.seed},
+          {"as_noise", variant.what.as_noise},
           {"layers", request.layers.empty() ? Json("all") : Json(request.layers)},
           {"dtype", request.dtype ? Json(dtype_name(*request.dtype)) : Json("keep")}};
 }

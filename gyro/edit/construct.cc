@@ -56,9 +56,7 @@ Matrix restore(const Construction& what, const Factors& base, const Factors& pos
   return times_long(post, m);
 }
 
-}  // namespace
-
-Matrix construct(const Construction& what, const Factors& base, const Factors& post) {
+Matrix construct_exactly(const Construction& what, const Factors& base, const Factors& post) {
   switch (what.operation) {
     case Operation::Replace: {
       std::vector<double> sigma = base.svd.sigma;
@@ -79,6 +77,15 @@ Matrix construct(const Construction& what, const Factors& base, const Factors& p
       return construct_noise(*base.a.weight, *post.a.weight, what.seed);
   }
   throw std::logic_error("construct: no such operation");
+}
+
+}  // namespace
+
+Matrix construct(const Construction& what, const Factors& base, const Factors& post) {
+  Matrix out = construct_exactly(what, base, post);
+  if (!what.as_noise) return out;
+  const Weight& weight = *post.a.weight;
+  return noise_weight(weight, 1, std::sqrt(squared_distance(as_weight(out, ""), weight)), what.seed);
 }
 
 Matrix construct_noise(const Weight& base, const Weight& post, uint64_t seed) {

@@ -30,7 +30,9 @@ struct Construction {
   double scale = 1;          ///< α′ of Replace
   bool align_signs = false;  ///< Ablate: base pair j flipped by sign(u_b·u_p + v_b·v_p)
   double t = 0.5;            ///< of Interpolate
-  uint64_t seed = 0;         ///< of Noise
+  uint64_t seed = 0;         ///< of noise
+  /// Not the construction M itself but its control: W_p + G, G gaussian with ‖G‖_F = ‖M − W_p‖_F. Not of Noise.
+  bool as_noise = false;
 };
 
 /// The constructed weight, FP64, in the stored layout (column-major d_in x d_out: Hugging Face's rows), where the

@@ -72,6 +72,12 @@ const char* group_text(Group group) {
 
 std::string describe(const Variant& variant) {
   const Construction& what = variant.what;
+  if (what.as_noise) {
+    Variant exact = variant;
+    exact.what.as_noise = false;
+    return fmt::format("the post plus gaussian noise (seed {}) of the norm, matrix by matrix, of what this changes: {}",
+                       what.seed, describe(exact));
+  }
   const bool out = what.side == Side::Out;
   const char* where = group_text(variant.on);
   switch (what.operation) {
@@ -122,9 +128,11 @@ std::optional<NamedVariant> named_variant(std::string_view name) {
   out.name = name;
   out.variant.folder = out.name;
   const std::vector<std::string_view> parts = parts_of(name);
-  if (name == "replace" || name == "replace-scaled") {
+  if (name == "replace" || name == "replace-scaled" || name == "replace-fake" || name == "replace-noise") {
     out.variant.what.operation = Operation::Replace;
-    out.scaled = name != "replace";
+    out.scaled = name == "replace-scaled";
+    out.base = name == "replace-fake" ? VariantBase::Fake : VariantBase::Base;
+    out.variant.what.as_noise = name == "replace-noise";
     return out;
   }
   const bool sided = parts[0] == "ablate" || parts[0] == "restore", whole = parts[0] == "noise" || parts[0] == "base";

@@ -38,6 +38,8 @@ struct NamedVariant {
 /// A variant by its name, of which the parts are joined by "-":
 ///   ablate|restore, attention|mlp|all, out|in, then `aligned` (ablate), `fake` or `sibling`: eqs. 10, 11, 15, 16 (12)
 ///   replace, replace-scaled: eq. 14 and eq. 9 with Table 4's α′
+///   replace-fake: eq. 14 with a fake base; replace-noise: the post plus noise of the norm, matrix by matrix, of what
+///   eq. 14 changes in it
 ///   noise, noise-attention, noise-mlp: the base plus noise of the norm of post − base, in place of the post's matrices
 ///   base-attention, base-mlp: the base's own matrices
 /// Nothing for what is no such name.

@@ -307,6 +307,10 @@ Taps Engine::forward(std::span<const int32_t> ids, LogitRows rows, const LogitSi
       fail("taps", "positions {} to {} of a prompt of {}", positions->front(), positions->back(), size);
     }
   }
+  const std::vector<int64_t>& of_layers = request.attention_layers;
+  if (!of_layers.empty() && (of_layers.front() < 0 || of_layers.back() >= layers())) {
+    fail("taps", "layers {} to {} of a model of {}", of_layers.front(), of_layers.back(), layers());
+  }
   state_->begin(size);
   if (!request.attention_rows.empty() || !request.hidden_positions.empty()) state_->reader.start(request, size);
   for (int64_t first = 0; first < size; first += kPiece) {

@@ -38,11 +38,13 @@ struct EngineOptions {
 /// position.
 struct TapRequest {
   std::vector<int64_t> attention_rows = {}, hidden_positions = {};
+  std::vector<int64_t> attention_layers = {};  ///< whose attention is read, ascending; empty: all layers'
 };
 
 /// What was read, in row-major arrays.
 struct Taps {
-  /// Probabilities, [layers][attention_rows][heads][positions of the prompt]; 0 for keys that a query does not see.
+  /// Probabilities, [layers that were asked for][attention_rows][heads][positions of the prompt]; 0 for keys that a
+  /// query does not see.
   std::vector<float> attention;
   /// After each block, before the final norm: [layers][hidden_positions][width].
   std::vector<float> hidden;

@@ -119,6 +119,16 @@ TEST_P(EveryFamily, AttentionIsADistributionOverWhatIsSeen) {
     }
   }
   EXPECT_TRUE(engine.forward(ids, LogitRows::Last, nothing, {}).hidden.empty());
+  // Some layers' alone are what they are among all.
+  const Taps some = engine.forward(ids, LogitRows::Last, nothing,
+                                   {.attention_rows = request.attention_rows, .attention_layers = {0, 2}});
+  const auto layer_size = static_cast<int64_t>(3 * engine.heads() * 600);
+  ASSERT_EQ(some.attention.size(), static_cast<size_t>(2 * layer_size));
+  EXPECT_TRUE(std::equal(some.attention.begin(), some.attention.begin() + layer_size, taps.attention.begin()));
+  EXPECT_TRUE(
+      std::equal(some.attention.begin() + layer_size, some.attention.end(), taps.attention.begin() + 2 * layer_size));
+  const TapRequest beyond = {.attention_rows = {1}, .attention_layers = {3}};
+  EXPECT_THROW(engine.forward(ids, LogitRows::Last, nothing, beyond), Error);
 }
 
 std::string name_of(const testing::TestParamInfo<const char*>& family) {

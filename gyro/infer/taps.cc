@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
 #include "gyro/base/error.h"
 
@@ -35,7 +34,8 @@ void TapReader::start(const TapRequest& wanted, int64_t prompt) {
   request = &wanted;
   positions = prompt;
   const auto count = [](int64_t a, size_t b, int64_t c) { return static_cast<size_t>(a) * b * static_cast<size_t>(c); };
-  taps.attention.assign(count(layers * heads, wanted.attention_rows.size(), prompt), 0);
+  const int64_t read = wanted.attention_layers.empty() ? layers : static_cast<int64_t>(wanted.attention_layers.size());
+  taps.attention.assign(count(read * heads, wanted.attention_rows.size(), prompt), 0);
   taps.hidden.assign(count(layers, wanted.hidden_positions.size(), width), 0);
 }
 
@@ -44,22 +44,32 @@ bool TapReader::on_node(ggml_tensor* node, bool ask, void* reader) {
   if (self.request == nullptr) return !ask;
   const std::string_view name = ggml_get_name(node);
   const auto attention = layer_of(name, kAttention), hidden = layer_of(name, kHidden);
-  const bool wants_attention = attention && any_within(self.request->attention_rows, self.begin, self.end);
+  const auto place = attention ? self.place_of(*attention) : std::nullopt;
+  const bool wants_attention = place && any_within(self.request->attention_rows, self.begin, self.end);
   const bool wants_hidden = hidden && any_within(self.request->hidden_positions, self.begin, self.end);
   if (ask) return wants_attention || wants_hidden;
-  if (wants_attention) self.read_attention(node, *attention);
+  if (wants_attention) self.read_attention(node, *place);
   if (wants_hidden) self.read_hidden(node, *hidden);
   return true;
 }
 
+/// Where a layer's attention goes to; nothing if it is not wanted.
+std::optional<size_t> TapReader::place_of(int64_t layer) const {
+  const std::vector<int64_t>& wanted = request->attention_layers;
+  if (wanted.empty()) return static_cast<size_t>(layer);
+  const auto at = std::lower_bound(wanted.begin(), wanted.end(), layer);
+  if (at == wanted.end() || *at != layer) return std::nullopt;
+  return static_cast<size_t>(at - wanted.begin());
+}
+
 /// The node is [heads][queries of the piece][cells], cells being positions from 0, and more than there are.
-void TapReader::read_attention(ggml_tensor* node, int64_t layer) {
+void TapReader::read_attention(ggml_tensor* node, size_t place) {
   const std::vector<int64_t>& rows = request->attention_rows;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] < begin || rows[i] >= end) continue;
     for (int64_t head = 0; head < heads; ++head) {
-      const size_t out = (static_cast<size_t>(layer) * rows.size() + i) * static_cast<size_t>(heads * positions) +
-                         static_cast<size_t>(head * positions);
+      const size_t out =
+          (place * rows.size() + i) * static_cast<size_t>(heads * positions) + static_cast<size_t>(head * positions);
       const size_t offset =
           static_cast<size_t>(rows[i] - begin) * node->nb[1] + static_cast<size_t>(head) * node->nb[2];
       const auto seen = static_cast<size_t>(std::min(node->ne[0], rows[i] + 1));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct TapReader {
   static bool on_node(ggml_tensor* node, bool ask, void* reader);
 
  private:
-  void read_attention(ggml_tensor* node, int64_t layer);
+  std::optional<size_t> place_of(int64_t layer) const;
+  void read_attention(ggml_tensor* node, size_t place);
   void read_hidden(ggml_tensor* node, int64_t layer);
 };
 
