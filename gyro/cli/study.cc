@@ -106,30 +106,74 @@ std::string about(double seconds) {
   return seconds < 1 ? "1 s" : format_duration(seconds);
 }
 
+// A stage of a plan, with its cost.
+struct Planned {
+  Stage stage;
+  StageCost cost;
+  bool begun = false;
+};
+
 // What will be done, read and held, and how long it takes about.
-void print_plan(const StudyRequest& request, const std::vector<Stage>& stages) {
-  StudySize size = size_of(*open_model(request.posts.front().path));
-  count_questions(request, size);
-  const MachineRate rate = measure_rate(request);
-  Table table{fmt::format("The plan of {}", request.out.string()), {"reads", "holds", "takes about", "done"}, {}};
-  double total = 0;
+struct Plan {
+  StudySize size;
+  MachineRate rate;
+  std::vector<Planned> stages;
+  double seconds = 0;  ///< of what has not begun
+};
+
+Plan plan_of(const StudyRequest& request, const std::vector<Stage>& stages) {
+  Plan plan{size_of(*open_model(request.posts.front().path)), measure_rate(request), {}, 0};
+  count_questions(request, plan.size);
   for (const Stage& stage : stages) {
-    const StageCost cost = cost_of(stage, request, size, rate);
-    const bool done = fs::exists(stage.gives);
-    total += done ? 0 : cost.seconds;
+    plan.stages.push_back({stage, cost_of(stage, request, plan.size, plan.rate), fs::exists(stage.gives)});
+    if (!plan.stages.back().begun) plan.seconds += plan.stages.back().cost.seconds;
+  }
+  return plan;
+}
+
+std::string plan_json(const Plan& plan) {
+  Json stages = Json::array();
+  for (const auto& [stage, cost, begun] : plan.stages) {
+    stages.push_back({{"stage", stage_title(stage)},
+                      {"command", typed_line(stage.words)},
+                      {"read_bytes", cost.read},
+                      {"held_bytes", cost.held},
+                      {"seconds", cost.seconds},
+                      {"begun", begun}});
+  }
+  const Json json = {{"schema", "gyro.plan/1"},
+                     {"measured", plan.rate.measured},
+                     {"parameters", plan.size.parameters},
+                     {"matrices", plan.size.sites.size()},
+                     {"questions", plan.size.questions},
+                     {"prompt_tokens", plan.size.question_tokens},
+                     {"seconds", plan.seconds},
+                     {"stages", stages}};
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void print_plan(const StudyRequest& request, const Plan& plan) {
+  Table table{fmt::format("The plan of {}", printable(request.out.string(), 200)),
+              {"reads", "holds", "takes about", "begun"},
+              {}};
+  for (const auto& [stage, cost, begun] : plan.stages) {
     table.rows.push_back(
-        {stage_title(stage), {size_text(cost.read), size_text(cost.held), about(cost.seconds), done ? "begun" : "-"}});
+        {stage_title(stage), {size_text(cost.read), size_text(cost.held), about(cost.seconds), begun ? "yes" : "-"}});
   }
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   fmt::print("{}\n", text_table(table, terminal.width));
+  const double answer = std::min(kAssumedTokens, static_cast<double>(request.max_tokens));
+  const std::string answers = plan.size.questions == 0
+                                  ? "no tasks"
+                                  : fmt::format("{} questions of about {:.0f} tokens, answers of {:.0f} assumed",
+                                                plan.size.questions, plan.size.question_tokens, answer);
   fmt::print("{}", wrapped(fmt::format("{} all in all, within a factor of three: {}; {:.3g} parameters, {} matrices a "
-                                       "model; {} questions of about {:.0f} tokens, answers of {:.0f} assumed.",
-                                       about(total), rate.measured, size.parameters, size.sites.size(), size.questions,
-                                       size.question_tokens,
-                                       std::min(kAssumedTokens, static_cast<double>(request.max_tokens))),
+                                       "model; {}.",
+                                       about(plan.seconds), plan.rate.measured, plan.size.parameters,
+                                       plan.size.sites.size(), answers),
                            terminal.width, ""));
   fmt::print("\nIn these commands:\n");
-  for (const Stage& stage : stages) fmt::print("{}\n", typed_line(stage.words));
+  for (const Planned& planned : plan.stages) fmt::print("{}\n", typed_line(planned.stage.words));
 }
 
 // One command of gyro's within this process.
@@ -219,7 +263,9 @@ int run(StudyArguments& arguments) {
   take_posts(arguments);
   const std::vector<Stage> stages = study_stages(request);
   if (arguments.plan) {
-    print_plan(request, stages);
+    const Plan plan = plan_of(request, stages);
+    if (arguments.json) fmt::print("{}", plan_json(plan));
+    if (!arguments.json) print_plan(request, plan);
     return kDone;
   }
   catch_interrupts(kLeft);
@@ -295,7 +341,7 @@ void add_study_command(CLI::App& app, int& exit_code) {
   command->add_flag("--plan", arguments->plan,
                     "Say what would be done, read and held, how long it takes about, and in which commands");
   command->add_flag("--force", arguments->request.force, "Write over what is of other models or options");
-  command->add_flag("--json", arguments->json, "Print claims.json's content");
+  command->add_flag("--json", arguments->json, "Print claims.json's content, or the plan, as JSON");
   command->add_flag("-q,--quiet", arguments->quiet, "Print nothing but errors");
   command->footer(
       "Each stage is a command that --plan prints; what is finished is not done again.\n"
