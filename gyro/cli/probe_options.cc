@@ -68,6 +68,10 @@ Json models_json(const ProbeArguments& arguments, const Probed& probed) {
   const auto& post = probed.chat.loaded.source;
   add("post", arguments.engine.model, post ? model_identity(*post) : file_identity(arguments.engine.model));
   if (!arguments.sibling.empty()) add("sibling", arguments.sibling, model_identity(*open_model(arguments.sibling)));
+  for (const std::string& path : arguments.models) {
+    const bool gguf = fs::path(path).extension() == ".gguf";
+    add("model", path, gguf ? file_identity(path) : model_identity(*open_model(path)));
+  }
   return models;
 }
 

@@ -88,10 +88,11 @@ TemperatureLoss temperature_loss(std::span<const TemperatureRow> rows, double be
   return out;
 }
 
-TemperatureFit fit_temperature(std::span<const TemperatureRow> rows) {
+TemperatureFit fit_temperature(std::span<const TemperatureRow> rows, double expected) {
   TemperatureFit fit;
   for (const TemperatureRow& row : rows) fit.underflows += std::ranges::count(row.log_q, kLeastLog);
   fit.kl = std::max(temperature_loss(rows, 1).value, 0.0);
+  if (!std::isnan(expected)) fit.kl_expected = std::max(temperature_loss(rows, 1 / expected).value, 0.0);
   const double beta = fitted_beta(rows);
   if (std::isnan(beta)) return fit;
   fit.temperature = 1 / beta;
@@ -102,7 +103,7 @@ TemperatureFit fit_temperature(std::span<const TemperatureRow> rows) {
 }
 
 BlockFit fit_block(std::span<const LastRows> q, std::span<const LastRows> p, std::span<const int64_t> keys,
-                   size_t block) {
+                   size_t block, double expected) {
   BlockFit out;
   std::vector<TemperatureRow> all;
   for (int64_t head = 0; head < p.front().heads; ++head) {
@@ -113,7 +114,7 @@ BlockFit fit_block(std::span<const LastRows> q, std::span<const LastRows> p, std
     }
     out.heads.push_back(fit_temperature(std::span(all).subspan(first)));
   }
-  out.all = fit_temperature(all);
+  out.all = fit_temperature(all, expected);
   return out;
 }
 

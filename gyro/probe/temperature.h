@@ -38,8 +38,9 @@ struct TemperatureFit {
   double temperature_se = std::numeric_limits<double>::quiet_NaN();
   double kl = 0;  ///< at T = 1
   double kl_fitted = std::numeric_limits<double>::quiet_NaN();
-  double explained = std::numeric_limits<double>::quiet_NaN();  ///< 1 − kl_fitted/kl; NaN for a kl below kLeastKl
-  int64_t underflows = 0;                                       ///< log-probabilities taken as kLeastLog
+  double explained = std::numeric_limits<double>::quiet_NaN();    ///< 1 − kl_fitted/kl; NaN for a kl below kLeastKl
+  double kl_expected = std::numeric_limits<double>::quiet_NaN();  ///< at the temperature that was expected, if one was
+  int64_t underflows = 0;                                         ///< log-probabilities taken as kLeastLog
 };
 
 /// Logits of a model in F32 are right to about 2e-5 (EngineOptions::dtype); log-probabilities that are off by so much
@@ -49,8 +50,9 @@ inline constexpr double kLeastKl = 1e-9;
 /// Fits T by Newton's method in β, within a bracket that bisection narrows where it leaves it; β is right to 1e-12 of
 /// itself. No T is least where even the uniform distribution is as near (β ≤ 0), or q's largest key at any β (β above
 /// 1e6). The standard error is a sandwich estimate with the heads as clusters, whose temperatures need not be one; it
-/// needs two heads and says nothing of other heads than these. `rows` is not empty.
-TemperatureFit fit_temperature(std::span<const TemperatureRow> rows);
+/// needs two heads and says nothing of other heads than these. `rows` is not empty; `expected` may be NaN.
+TemperatureFit fit_temperature(std::span<const TemperatureRow> rows,
+                               double expected = std::numeric_limits<double>::quiet_NaN());
 
 /// A block of a model against the same block of another, over all questions: all heads by one temperature, and each
 /// head by its own.
@@ -60,8 +62,9 @@ struct BlockFit {
 };
 
 /// Fits what `q` needs to be like `p`: rows of the same questions, one each, of the same blocks, heads and positions.
-/// `keys` are how many of the last positions are seen of each question; `block` counts in the rows' blocks.
+/// `keys` are how many of the last positions are seen of each question; `block` counts in the rows' blocks; `expected`
+/// is a temperature of all heads, or NaN.
 BlockFit fit_block(std::span<const LastRows> q, std::span<const LastRows> p, std::span<const int64_t> keys,
-                   size_t block);
+                   size_t block, double expected = std::numeric_limits<double>::quiet_NaN());
 
 }  // namespace gyro

@@ -94,6 +94,9 @@ TEST(Temperature, IsTheLeast) {
   for (double t = 0.3; t < 4; t *= 1.01) EXPECT_GE(temperature_loss(rows, 1 / t).value, fit.kl_fitted - 1e-14);
   EXPECT_NEAR(temperature_loss(rows, 1 / fit.temperature).slope, 0, 1e-13);
   EXPECT_NEAR(fit.explained, 1 - fit.kl_fitted / fit.kl, 1e-14);
+  EXPECT_TRUE(std::isnan(fit.kl_expected));
+  EXPECT_EQ(fit_temperature(rows, 1.5).kl_expected, temperature_loss(rows, 1 / 1.5).value);
+  EXPECT_NEAR(fit_temperature(rows, fit.temperature).kl_expected, fit.kl_fitted, 1e-14);
 }
 
 // The flatter p is, the higher the temperature that makes q like it.
