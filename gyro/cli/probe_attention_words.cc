@@ -6,13 +6,12 @@
 
 #include "gyro/cli/probe_attention.h"
 #include "gyro/eval/statistics.h"
-#include "gyro/spectra/moments.h"
 
 namespace gyro {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-constexpr double kSignificant = 0.001;
+constexpr double kSignificant = 0.01;
 constexpr double kExcess = 0.1;  // of the shares explained
 
 std::string number(double value, int digits) {
@@ -91,12 +90,14 @@ Heads count_heads(const AttentionSubject& a, const AttentionSubject& b) {
 }
 
 // Significance is cheap with many heads, which are not independent either: a verdict needs an effect, too.
-const char* verdict(const Heads& heads, double explained, double of_control) {
+std::string verdict(const Heads& heads, double explained, double of_control) {
   const double excess = explained - of_control;
-  if (std::isnan(excess)) return "which of the two it explains better is undefined";
-  if (heads.p() >= kSignificant || std::abs(excess) < kExcess) return "it explains no more of it than of that control";
-  if ((excess > 0) != (2 * heads.more > heads.of)) return "heads and their sum disagree on which it explains better";
-  return excess > 0 ? "it explains more of it than of that control" : "it explains less of it than of that control";
+  const bool significant = heads.p()<kSignificant, mostly = 2 * heads.more> heads.of;
+  if (std::isnan(excess)) return "which it explains better is undefined";
+  if (excess >= kExcess && significant && mostly) return "it explains more of it than of that control";
+  if (excess >= kExcess) return "heads do not agree enough to say that it explains more of it";
+  if (excess <= -kExcess && significant && !mostly) return "it explains less of it than of that control";
+  return "it explains no more of it than of that control";
 }
 
 std::string p_text(double p) {
@@ -106,8 +107,10 @@ std::string p_text(double p) {
 std::string range_text(std::vector<double> values, int digits) {
   std::erase_if(values, [](double value) { return std::isnan(value); });
   if (values.empty()) return "undefined in all blocks";
-  const auto [low, high] = std::ranges::minmax(values);
-  return fmt::format("{:.{}f} (median; {:.{}f} to {:.{}f})", median(values), digits, low, digits, high, digits);
+  std::ranges::sort(values);
+  const double middle = (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+  return fmt::format("{:.{}f} (median; {:.{}f} to {:.{}f})", middle, digits, values.front(), digits, values.back(),
+                     digits);
 }
 
 std::vector<double> by_block(const AttentionSubject& subject, double TemperatureFit::*value) {
@@ -144,7 +147,7 @@ std::string moved_words(const AttentionProbe& probe, const AttentionSubject& lea
     entropies.push_back(mean_entropy(probe.original(), block));
   }
   const double of_lead = moved(probe, lead);
-  std::string out = fmt::format("{} moves it by {:.4f} nats on average over blocks, up or down ({} % of it)",
+  std::string out = fmt::format("{} differs from it by {:.4f} nats on average over blocks, up or down ({} % of it)",
                                 lead.subject.name, of_lead, percent(of_lead / mean_of(entropies)));
   const std::vector<const AttentionSubject*> others = compared_beside(probe, &lead);
   for (const AttentionSubject* other : others) {
@@ -177,9 +180,20 @@ std::string temperature_words(const AttentionProbe& probe, const AttentionSubjec
 
 std::string explained_words(const AttentionProbe& probe, const AttentionSubject& lead) {
   const double explained = pooled(lead, &TemperatureFit::kl_fitted);
+  if (std::isnan(explained)) {
+    return fmt::format(
+        "What a temperature explains of how {} differs is undefined: attention is the same up to rounding, "
+        "or no temperature is the best.",
+        lead.subject.name);
+  }
+  const auto blocks = std::ssize(lead.fits);
+  const auto defined =
+      std::ranges::count_if(lead.fits, [](const BlockFit& fit) { return !std::isnan(fit.all.explained); });
+  const std::string where =
+      defined == blocks ? "" : fmt::format(", over the {} of {} blocks where it is defined", defined, blocks);
   std::string out =
-      fmt::format("A temperature for each block explains {} % of what {} does to attention (of the sum of KL)",
-                  percent(explained), lead.subject.name);
+      fmt::format("A temperature for each block explains {} % of how attention of {} differs (of the sum of KL{})",
+                  percent(explained), lead.subject.name, where);
   const double expected = pooled(lead, &TemperatureFit::kl_expected);
   if (!std::isnan(expected)) out += fmt::format(", the expected one {} %", percent(expected));
   std::string verdicts;

@@ -25,7 +25,8 @@ constexpr size_t kDocumentLimit = size_t{1} << 30;
 
 // A file's questions, or the text itself where it is no file and none is meant.
 Task probe_task(const std::string& text, const ProbeArguments& arguments) {
-  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text);
+  std::error_code ignored;  // a long question is no name of a file
+  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text, ignored);
   Task task;
   if (is_text) {
     task.name = "question";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -48,8 +49,50 @@ TEST(KeysSeen, OfAWindowAndOfWhatIsGiven) {
   EXPECT_EQ(keys_seen(rows, 1, nullptr), 5);
 }
 
-// The models that ship, against what transformers got on them (tests/goldens).
-class AttentionGoldens : public testing::TestWithParam<const char*> {
+fs::path folder(const char* variable, const char* here) {
+  const char* given = std::getenv(variable);
+  return given == nullptr ? fs::path(GYRO_SOURCE_DIR) / here : fs::path(given);
+}
+
+// Entropies of a model against what transformers got (see infer/engine_goldens_test.cc), of some blocks.
+void expect_entropies(const fs::path& model, const Json& golden) {
+  const Checkpoint checkpoint(model);
+  Engine engine(checkpoint, {.dtype = DType::F32, .threads = 1});
+  const std::vector<int64_t> blocks = {0, engine.layers() - 1};
+  for (const Json& prompt : golden["prompts"]) {
+    const LastRows rows = last_rows(engine, prompt["ids"].get<std::vector<int32_t>>(), blocks);
+    const std::vector<BlockEntropy> found = block_entropies(rows);
+    ASSERT_EQ(found.size(), 2U);
+    for (size_t i = 0; i < 2; ++i) {
+      const auto block = static_cast<size_t>(blocks[i]);
+      const double mean = prompt["entropy_mean_over_heads"][block], of_mean = prompt["entropy_of_head_average"][block];
+      EXPECT_NEAR(found[i].mean / mean, 1, 1e-5) << model;
+      EXPECT_NEAR(found[i].of_mean / of_mean, 1, 1e-5) << model;
+      EXPECT_EQ(found[i].heads.size(), static_cast<size_t>(engine.heads()));
+      EXPECT_LE(found[i].mean, found[i].of_mean) << "entropy is concave";
+    }
+  }
+}
+
+// The models that ship; with GYRO_ZOO and GYRO_GOLDENS in the environment those that are there.
+TEST(Entropy, AgreesWithTransformers) {
+  if (!can_infer()) GTEST_SKIP() << "no engine";
+  constexpr std::string_view kEnding = "-forward.json";
+  int models = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder("GYRO_GOLDENS", "tests/goldens"))) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(kEnding)) continue;
+    const fs::path family = entry.path().parent_path().filename();
+    std::ifstream file(entry.path());
+    expect_entropies(folder("GYRO_ZOO", "models") / family / name.substr(0, name.size() - kEnding.size()),
+                     Json::parse(file));
+    ++models;
+  }
+  EXPECT_GE(models, 7);
+}
+
+// The models that ship, with the prompts of tests/goldens.
+class AttentionOf : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (!can_infer()) GTEST_SKIP() << "no engine";
@@ -65,26 +108,8 @@ class AttentionGoldens : public testing::TestWithParam<const char*> {
   std::unique_ptr<Engine> engine_;
 };
 
-TEST_P(AttentionGoldens, Entropies) {
-  const std::vector<int64_t> blocks = {0, 2};
-  for (const Json& prompt : golden_["prompts"]) {
-    const LastRows rows = last_rows(*engine_, prompt["ids"].get<std::vector<int32_t>>(), blocks);
-    const std::vector<BlockEntropy> found = block_entropies(rows);
-    ASSERT_EQ(found.size(), 2U);
-    for (size_t i = 0; i < 2; ++i) {
-      const auto block = static_cast<size_t>(blocks[i]);
-      const double mean = prompt["entropy_mean_over_heads"][block], of_mean = prompt["entropy_of_head_average"][block];
-      EXPECT_NEAR(found[i].mean / mean, 1, 1e-5);
-      EXPECT_NEAR(found[i].of_mean / of_mean, 1, 1e-5);
-      EXPECT_EQ(found[i].heads.size(), 4U);
-      // Entropy is concave.
-      EXPECT_LE(found[i].mean, found[i].of_mean);
-    }
-  }
-}
-
 // What config.json says of windows is what the engine does.
-TEST_P(AttentionGoldens, KeysSeen) {
+TEST_P(AttentionOf, KeysSeen) {
   const std::vector<int32_t> ids = golden_["prompts"][0]["ids"];
   const LastRows rows = last_rows(*engine_, ids, {0, 1, 2});
   const Hyperparameters parameters = read_hyperparameters(*checkpoint_);
@@ -97,7 +122,7 @@ TEST_P(AttentionGoldens, KeysSeen) {
 }
 
 // The last row of a map is the last row; no token sees one behind it; heads average.
-TEST_P(AttentionGoldens, Maps) {
+TEST_P(AttentionOf, Maps) {
   const std::vector<int32_t> ids = golden_["prompts"][1]["ids"];
   const size_t n = ids.size();
   const std::vector<MapChoice> choices = {
@@ -122,7 +147,7 @@ TEST_P(AttentionGoldens, Maps) {
   EXPECT_TRUE(attention_maps(*engine_, ids, {}).empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Pico, AttentionGoldens,
+INSTANTIATE_TEST_SUITE_P(Pico, AttentionOf,
                          testing::Values("pico-qwen2", "pico-llama", "pico-mistral", "pico-gemma2", "pico-phi3",
                                          "pico-qwen3", "pico-qwen3moe"),
                          [](const auto& family) { return std::string(family.param).substr(5); });
