@@ -12,11 +12,11 @@
 namespace gyro {
 namespace {
 
-int64_t parse_layer(const std::string& text) {
+int64_t parse_layer(const std::string& text, const std::string& option) {
   int64_t layer = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
   if (error != std::errc() || end != text.data() + text.size()) {
-    throw CLI::ValidationError("--layers", "'" + text + "' is not a layer number");
+    throw CLI::ValidationError(option, "'" + text + "' is not a layer number");
   }
   return layer;
 }
@@ -40,17 +40,17 @@ CLI::Validator number_check(double least, double most, const std::string& what) 
 
 }  // namespace
 
-std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces) {
+std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces, const std::string& option) {
   std::vector<int64_t> layers;
   for (const std::string& text : pieces) {
     const size_t dash = text.find('-', 1);  // one at the start is a minus sign
     if (dash == std::string::npos) {
-      layers.push_back(parse_layer(text));
+      layers.push_back(parse_layer(text, option));
       continue;
     }
-    const int64_t first = parse_layer(text.substr(0, dash)), last = parse_layer(text.substr(dash + 1));
+    const int64_t first = parse_layer(text.substr(0, dash), option), last = parse_layer(text.substr(dash + 1), option);
     if (first < 0 || last < first || last - first > 100000) {
-      throw CLI::ValidationError("--layers", "'" + text + "' is not a range of layers");
+      throw CLI::ValidationError(option, "'" + text + "' is not a range of layers");
     }
     for (int64_t layer = first; layer <= last; ++layer) layers.push_back(layer);
   }

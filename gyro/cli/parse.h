@@ -10,8 +10,9 @@
 
 namespace gyro {
 
-/// "0,5-8,-1" in pieces: the layers they name, negative ones counted from the end. Throws CLI::ValidationError.
-std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces);
+/// "0,5-8,-1" in pieces: the layers they name, negative ones counted from the end. Throws CLI::ValidationError naming
+/// `option`.
+std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces, const std::string& option = "--layers");
 
 /// "W_Q", "down", ...: the types they name. Throws CLI::ValidationError naming `option` and
 /// the choices.

@@ -25,7 +25,8 @@ void add_probe_rotation_command(CLI::App& probe, int& exit_code);
 
 /// What probes of a running model are asked: the post that is run, constructions of it and a base, and questions.
 struct ProbeArguments {
-  EngineArguments engine;  ///< its model is the post
+  EngineArguments engine;           ///< its model is the post
+  std::vector<std::string> models;  ///< others that are asked the same
   std::string base, sibling, data, system, out;
   std::vector<std::string> variants, questions;
   int64_t count = 0;  ///< questions of each file; 0: all

@@ -25,7 +25,8 @@ constexpr size_t kDocumentLimit = size_t{1} << 30;
 
 // A file's questions, or the text itself where it is no file and none is meant.
 Task probe_task(const std::string& text, const ProbeArguments& arguments) {
-  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text);
+  std::error_code ignored;  // a long question is no name of a file
+  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text, ignored);
   Task task;
   if (is_text) {
     task.name = "question";
@@ -68,6 +69,10 @@ Json models_json(const ProbeArguments& arguments, const Probed& probed) {
   const auto& post = probed.chat.loaded.source;
   add("post", arguments.engine.model, post ? model_identity(*post) : file_identity(arguments.engine.model));
   if (!arguments.sibling.empty()) add("sibling", arguments.sibling, model_identity(*open_model(arguments.sibling)));
+  for (const std::string& path : arguments.models) {
+    const bool gguf = fs::path(path).extension() == ".gguf";
+    add("model", path, gguf ? file_identity(path) : model_identity(*open_model(path)));
+  }
   return models;
 }
 

@@ -12,6 +12,9 @@ LoadedModel load_model(const std::filesystem::path&, const EngineOptions&, const
 LoadedModel load_model(std::shared_ptr<const TensorSource>, const EngineOptions&, const std::optional<std::string>&) {
   refuse();
 }
+std::string piece(const llama_vocab*, int32_t, ControlTokens) {
+  refuse();
+}
 std::vector<int32_t> tokens_of(const LoadedModel&, std::string_view, SpecialTokens) {
   refuse();
 }
