@@ -24,6 +24,14 @@ void add_engine_options(CLI::App& command, EngineArguments& arguments) {
       ->check(whole_number_from(1, kMostThreads));
 }
 
+EngineOptions engine_options(const EngineArguments& arguments) {
+  EngineOptions options;
+  options.dtype = parse_dtype(arguments.dtype.value_or(kUsualDtype));
+  options.threads = arguments.threads;
+  options.on_gpu = arguments.device == "cuda";
+  return options;
+}
+
 LoadedModel load_model(const EngineArguments& arguments) {
   // What llama.cpp takes for impossible ends the process, and there is no way back from it.
   report_aborts([](const std::string& reason) {
@@ -31,11 +39,9 @@ LoadedModel load_model(const EngineArguments& arguments) {
     clean_up();
     _exit(kFailed);
   });
-  EngineOptions options;
+  EngineOptions options = engine_options(arguments);
   const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
-  if (arguments.dtype || !as_it_is) options.dtype = parse_dtype(arguments.dtype.value_or(kUsualDtype));
-  options.threads = arguments.threads;
-  options.on_gpu = arguments.device == "cuda";
+  if (as_it_is && !arguments.dtype) options.dtype.reset();
   return load_model(arguments.model, options, arguments.pre);
 }
 

@@ -20,6 +20,9 @@ struct EngineArguments {
 /// Adds --dtype, --pre, --device and --threads.
 void add_engine_options(CLI::App& command, EngineArguments& arguments);
 
+/// How an engine runs a checkpoint by these options. Throws CLI::ValidationError.
+EngineOptions engine_options(const EngineArguments& arguments);
+
 /// Loads `model` as the options say. Throws CLI::ValidationError, and Error as load_model does.
 LoadedModel load_model(const EngineArguments& arguments);
 

@@ -86,6 +86,21 @@ double clustered_variance(std::span<const double> shares, std::span<const std::s
   return g > 1 ? variance / (n * n) * g / (g - 1) : 0;
 }
 
+// Ranks less their mean; NaN for what has one.
+std::vector<double> centred_ranks(std::span<const double> values) {
+  std::vector<double> out;
+  const double middle = (static_cast<double>(values.size()) - 1) / 2;
+  for (const double value : values) {
+    double below = 0, equal = -1;  // itself
+    for (const double other : values) {
+      below += other < value ? 1 : 0;
+      equal += other == value ? 1 : 0;
+    }
+    out.push_back(std::isnan(value) ? value : below + equal / 2 - middle);
+  }
+  return out;
+}
+
 }  // namespace
 
 Interval wilson(double share, double n) {
@@ -176,6 +191,26 @@ std::vector<double> holm(std::span<const double> p) {
     out[order[rank]] = largest;
   }
   return out;
+}
+
+RankCorrelation rank_correlation(std::span<const double> a, std::span<const double> b, uint64_t seed) {
+  const std::vector<double> x = centred_ranks(a);
+  std::vector<double> y = centred_ranks(b);
+  const auto product = [](const std::vector<double>& of, const std::vector<double>& with) {
+    return std::inner_product(of.begin(), of.end(), with.begin(), 0.0);
+  };
+  const double scale = std::sqrt(product(x, x) * product(y, y));
+  const double rho = scale > 0 ? product(x, y) / scale : std::numeric_limits<double>::quiet_NaN();
+  if (std::isnan(rho)) return {rho, rho};
+  Random random(seed);
+  int64_t as_large = 1;  // the order that there is
+  for (int64_t draw = 1; draw < kDraws; ++draw) {
+    for (size_t i = y.size(); i > 1; --i) {
+      std::swap(y[i - 1], y[static_cast<size_t>(random.uniform() * static_cast<double>(i))]);
+    }
+    as_large += std::abs(product(x, y)) >= std::abs(rho) * scale * (1 - 1e-12) ? 1 : 0;
+  }
+  return {rho, static_cast<double>(as_large) / static_cast<double>(kDraws)};
 }
 
 }  // namespace gyro

@@ -57,4 +57,12 @@ double sample_deviation(std::span<const double> values);
 /// Holm's adjustment of p values for their number, in their order.
 std::vector<double> holm(std::span<const double> p);
 
+/// Spearman's ρ: the correlation of ranks, equal values sharing the mean of theirs; NaN where a side has fewer than two
+/// different values or one that is NaN. `p` (two-sided): how often |ρ| is as large when one side is in any order, of
+/// 100,000 drawn.
+struct RankCorrelation {
+  double rho = 0, p = 1;
+};
+RankCorrelation rank_correlation(std::span<const double> a, std::span<const double> b, uint64_t seed);
+
 }  // namespace gyro

@@ -186,5 +186,24 @@ TEST(SampleDeviation, OfOneValueIsNone) {
   EXPECT_NEAR(sample_deviation(std::vector<double>{1, 2, 3}), 1, 1e-12);
 }
 
+TEST(RankCorrelation, IsThatOfRanks) {
+  const std::vector<double> a = {1, 2, 3, 4}, b = {10, 30, 20, 400};
+  // 1 − 6 Σd²/(n(n² − 1)) with d = 0, 1, 1, 0; of the 24 orders of four, ρ = ±0.8 or beyond has 8.
+  const RankCorrelation of = rank_correlation(a, b, 0);
+  EXPECT_NEAR(of.rho, 0.8, 1e-12);
+  EXPECT_NEAR(of.p, 8.0 / 24, 0.01);
+  const std::vector<double> down = {4, 3, 2, 1}, ties = {1, 1, 2, 2};
+  EXPECT_NEAR(rank_correlation(a, down, 0).rho, -1, 1e-12);
+  EXPECT_NEAR(rank_correlation(a, down, 0).p, 2.0 / 24, 0.01);
+  EXPECT_NEAR(rank_correlation(a, ties, 0).rho, 2 / std::sqrt(5.0), 1e-12);  // by hand: 4 / √(5 · 4)
+}
+
+TEST(RankCorrelation, IsUndefinedWhereNothingVariesOrIsNone) {
+  const std::vector<double> a = {1, 2, 3}, same = {5, 5, 5}, none = {1, std::nan(""), 2};
+  EXPECT_TRUE(std::isnan(rank_correlation(a, same, 0).rho));
+  EXPECT_TRUE(std::isnan(rank_correlation(none, a, 0).rho));
+  EXPECT_TRUE(std::isnan(rank_correlation({}, {}, 0).p));
+}
+
 }  // namespace
 }  // namespace gyro

@@ -5,6 +5,13 @@
 
 namespace gyro {
 
+ImagePlan plan_image(const TensorSource&, std::optional<DType>) {
+  refuse();
+}
+void stream_tensor(const TensorSource&, const ImageTensor&, const TensorSink&) {
+  refuse();
+}
+
 struct Engine::State {};
 
 Engine::Engine(const TensorSource&, const EngineOptions&) {
