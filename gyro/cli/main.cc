@@ -23,8 +23,7 @@ int fail_with(std::string_view line) {
 
 int wrong_usage(const CLI::App& app, std::string_view problem) {
   fail_with(gyro::printable(problem));
-  const bool of_command = !app.get_subcommands().empty();
-  fmt::print(stderr, "Try 'gyro {}--help'.\n", of_command ? app.get_subcommands().front()->get_name() + " " : "");
+  fmt::print(stderr, "Try 'gyro {}--help'.\n", gyro::given_command(app).words);
   return gyro::kUsage;
 }
 

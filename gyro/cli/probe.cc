@@ -10,6 +10,7 @@ void add_probe_command(CLI::App& app, int& exit_code) {
   add_probe_attention_command(*probe, exit_code);
   add_probe_cka_command(*probe, exit_code);
   add_probe_drift_command(*probe, exit_code);
+  add_probe_rotation_command(*probe, exit_code);
   probe->footer("gyro probe COMMAND --help shows a command's options and examples.");
 }
 

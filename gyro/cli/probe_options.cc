@@ -80,11 +80,7 @@ std::string fingerprint(const Json& options, const Json& models, const Probed& p
   Json ids = Json::array(), names = Json::array();
   for (const ProbePrompt& prompt : probed.prompts) ids.push_back(prompt.ids);
   for (const Json& model : models) names.push_back({model["role"], model["identity"]});
-  const std::string text =
-      Json({options, names, ids, probed.names}).dump(-1, ' ', false, Json::error_handler_t::replace);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.hex();
+  return document_fingerprint({options, names, ids, probed.names});
 }
 
 // To ten digits; what is not finite becomes null.
@@ -216,6 +212,13 @@ Json probe_head(const std::string& schema, const ProbeArguments& arguments, cons
           {"models", models},
           {"tasks", tasks},
           {"questions", questions}};
+}
+
+std::string document_fingerprint(const Json& value) {
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.hex();
 }
 
 bool is_probed(const fs::path& file, const Json& head, bool force) {

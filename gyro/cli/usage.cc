@@ -31,15 +31,17 @@ string with_suggestion(const string& problem, const string& typed, const std::ve
 
 // What the command that was given did not expect.
 string unexpected(const CLI::App& app) {
-  const std::vector<CLI::App*> given = app.get_subcommands();
-  const CLI::App& command = given.empty() ? app : *given.front();
+  const CLI::App& command = *given_command(app).command;
   for (const string& word : app.remaining(true)) {
     if (word.starts_with("-") && word != "--")
       return with_suggestion(fmt::format("unknown option '{}'", word), word.substr(0, word.find('=')),
                              options_of(command));
   }
   const std::vector<string> words = app.remaining(true);
-  return fmt::format("did not expect '{}'", words.empty() ? "" : words.front());
+  const string word = words.empty() ? "" : words.front();
+  if (const std::vector<string> commands = commands_of(command); !commands.empty())
+    return with_suggestion(fmt::format("unknown command '{}'", word), word, commands);
+  return fmt::format("did not expect '{}'", word);
 }
 
 template <typename Kind>
@@ -66,10 +68,20 @@ std::optional<string> wrong_command(const CLI::App& app, const std::vector<strin
   return with_suggestion(fmt::format("unknown command '{}'", words.front()), words.front(), commands);
 }
 
+GivenCommand given_command(const CLI::App& app) {
+  GivenCommand given{&app, ""};
+  for (std::vector<CLI::App*> inner = app.get_subcommands(); !inner.empty(); inner = given.command->get_subcommands()) {
+    given.command = inner.front();
+    given.words += given.command->get_name() + " ";
+  }
+  return given;
+}
+
 string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
   string text = error.what();
   if (is<CLI::ExtrasError>(error)) return unexpected(app);
-  if (is<CLI::RequiredError>(error) && app.get_subcommands().empty()) return "a command is missing";
+  if (is<CLI::RequiredError>(error) && !commands_of(*given_command(app).command).empty())
+    return app.remaining(true).empty() ? "a command is missing" : unexpected(app);
   if (is<CLI::ArgumentMismatch>(error) && text.find(" required ") != string::npos && text.ends_with(" missing"))
     return text.substr(0, text.find(':')) + " needs a value";
   return text;

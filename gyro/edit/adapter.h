@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "gyro/edit/factors.h"
+#include "gyro/spectra/factors.h"
 
 namespace gyro {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "gyro/edit/factors.h"
+#include "gyro/spectra/factors.h"
 #include "gyro/tensor/matrix.h"
 
 namespace gyro {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "gyro/edit/factors.h"
+#include "gyro/spectra/factors.h"
 
 namespace gyro {
 

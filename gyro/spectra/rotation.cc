@@ -143,6 +143,24 @@ Matrix polar_columns(ConstMatrixView m, int64_t size, bool& complete) {
   return product(Op::None, Op::None, m, *root);
 }
 
+// Newton and Schulz: X ← X − (XXᵀ − I)X/2 goes to polar(M) from singular values in (0, √3), a few steps where all are
+// near 1. Nothing where they are not.
+std::optional<Matrix> polar_by_products(ConstMatrixView m) {
+  constexpr int kSteps = 12;
+  const auto n = static_cast<size_t>(m.cols);
+  Matrix x = Matrix::copy_of(m, m.space), gram(m.cols, m.cols, m.space), step(m.cols, m.cols, m.space);
+  for (int i = 0; i < kSteps; ++i) {
+    linalg::syrk(Op::None, 1, x, 0, gram);
+    linalg::add_to_diagonal(gram, std::vector<double>(n, -1));
+    const double departure = linalg::symmetric_norm(gram);
+    if (departure > 0.5 * std::sqrt(static_cast<double>(n))) return std::nullopt;
+    linalg::symm(gram, x, 0, step);
+    linalg::add(-0.5, step, x);
+    if (departure < 1e-8) return x;  // the step has squared it
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 double EnergyBudget::leakage() const {
@@ -170,6 +188,15 @@ double orthogonality_departure(ConstMatrixView q) {
   linalg::syrk(Op::Transpose, 1, q, 0, gram);
   linalg::add_to_diagonal(gram, std::vector<double>(static_cast<size_t>(q.cols), -1));
   return linalg::symmetric_norm(gram) / std::sqrt(static_cast<double>(q.cols));
+}
+
+PolarFactor polar_factor(Matrix&& m) {
+  if (std::optional<Matrix> q = polar_by_products(m)) return {*std::move(q), true};
+  linalg::Svd svd = linalg::svd(std::move(m));
+  std::vector<double> kept;
+  for (const double value : svd.values) kept.push_back(value > 1e-7 ? 1 : 0);
+  linalg::multiply_columns(svd.u, kept);
+  return {product(Op::None, Op::Transpose, svd.u, svd.v), kept.back() > 0};
 }
 
 RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t size) {

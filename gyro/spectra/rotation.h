@@ -29,6 +29,15 @@ double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k);
 /// ‖QᵀQ − I‖_F / √n, the departure from orthogonality.
 double orthogonality_departure(ConstMatrixView q);
 
+/// polar(M), the orthogonal matrix nearest to a square M whose singular values are at most 1, as those of (Q_1 + Q_2)/2
+/// are. A direction in which M vanishes (a singular value below 1e-7, what factors are right to) has none: it is left
+/// out, Q maps it to zero, and `complete` is false.
+struct PolarFactor {
+  Matrix q;
+  bool complete = true;
+};
+PolarFactor polar_factor(Matrix&& m);
+
 /// The first `size` dimensions of the matrices of eqs. 5, 7 and 13: each size x size in F32, row-major, row = base's
 /// index, column = post's (i_orth, delta: both post's).
 struct RotationCorner {

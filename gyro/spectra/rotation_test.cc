@@ -59,6 +59,27 @@ TEST(NewtonPolar, FindsTheOrthogonalFactor) {
   EXPECT_LE(frobenius(combined(1, newton_polar(times(rotation, h)), -1, rotation)), 1e-11);
 }
 
+// Near an orthogonal matrix by products, else by an SVD; the bound is of the iteration's end, n u κ and its square.
+TEST(PolarFactor, IsTheNearestOrthogonalMatrix) {
+  const Matrix q = orthonormal(30, 30, 1);
+  for (const double kappa : {1.0, 2.0, 100.0}) {
+    const Matrix h = compose(orthonormal(30, 30, 2), geometric_spectrum(30, kappa), orthonormal(30, 30, 2));
+    const PolarFactor polar = polar_factor(times(q, h));
+    EXPECT_TRUE(polar.complete);
+    EXPECT_LE(frobenius(combined(1, polar.q, -1, q)), 1e-12);
+  }
+}
+
+TEST(PolarFactor, LeavesOutWhatVanishes) {
+  const Matrix u = orthonormal(9, 9, 3), v = orthonormal(9, 9, 4);
+  std::vector<double> sigma = linear_spectrum(9, 1, 0.2), ones(9, 1);
+  sigma.back() = 1e-12;
+  ones.back() = 0;
+  const PolarFactor polar = polar_factor(compose(u, sigma, v));
+  EXPECT_FALSE(polar.complete);
+  EXPECT_LE(frobenius(combined(1, polar.q, -1, compose(u, ones, v))), 1e-10);
+}
+
 /// Corners against explicit matrices. F32 storage is exact to 6e-8 of values at most 1; the polar factor's columns are
 /// promised to F32 accuracy, and Lanczos stops at a change of 1e-9.
 void check_corner(const Matrix& q1, const Matrix& q2, int64_t size, double tolerance = 2e-7) {

@@ -1,4 +1,4 @@
-#include "gyro/edit/factors.h"
+#include "gyro/spectra/factors.h"
 
 #include <gtest/gtest.h>
 

@@ -4,8 +4,8 @@
 
 namespace gyro {
 
-/// A weight with its SVD, A = L Σ Sᵀ (diff/tall.h says what A is), both where the thread works. L is not formed where
-/// the Gram path is exact enough.
+/// A weight with its SVD, A = L Σ Sᵀ (spectra/tall.h says what A is), both where the thread works. L is not formed
+/// where the Gram path is exact enough.
 struct Factors {
   TallWeight a;
   Decomposition svd;
@@ -17,6 +17,11 @@ struct Factors {
 /// weight, whose singular vectors are not determined.
 Factors factorize(const Weight& weight);
 std::pair<Factors, Factors> factorize(const Weight& base, const Weight& post);
+
+/// The same of a weight whose rank may be deficient: then by a direct SVD, and vectors beyond `svd.rank()` are
+/// arbitrary. The second always by the direct SVD.
+Factors factorize_any(const Weight& weight);
+Factors factorize_directly(const Weight& weight);
 
 /// L_bᵀ L_p and S_bᵀ S_p (n x n): the rotations of eq. 6 on the long and the short side.
 Matrix long_rotation(const Factors& base, const Factors& post);

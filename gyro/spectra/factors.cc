@@ -1,4 +1,4 @@
-#include "gyro/edit/factors.h"
+#include "gyro/spectra/factors.h"
 
 #include <cmath>
 #include <utility>
@@ -17,28 +17,37 @@ bool exact_enough(const Decomposition& d) {
   return d.resolved() && d.polar_error() <= kPolarTolerance;
 }
 
-Decomposition direct_decomposition(const TallWeight& a) {
-  Decomposition d = decompose_direct(a);
+Factors of_full_rank(Factors f) {
+  const Decomposition& d = f.svd;
   if (d.rank() < d.n) {
-    fail(a.weight->name, "has rank {} of {}: its singular vectors are not determined", d.rank(), d.n);
+    fail(f.a.weight->name, "has rank {} of {}: its singular vectors are not determined", d.rank(), d.n);
   }
-  return d;
+  return f;
 }
 
 }  // namespace
 
-Factors factorize(const Weight& weight) {
+Factors factorize_any(const Weight& weight) {
   const TallWeight a = as_tall(weight);
   Matrix gram;
   Decomposition d = decompose_by_gram(a, gram);
-  return {a, exact_enough(d) ? std::move(d) : direct_decomposition(a)};
+  return {a, exact_enough(d) ? std::move(d) : decompose_direct(a)};
+}
+
+Factors factorize_directly(const Weight& weight) {
+  const TallWeight a = as_tall(weight);
+  return {a, decompose_direct(a)};
+}
+
+Factors factorize(const Weight& weight) {
+  return of_full_rank(factorize_any(weight));
 }
 
 std::pair<Factors, Factors> factorize(const Weight& base, const Weight& post) {
   std::pair<Factors, Factors> both{factorize(base), factorize(post)};
   if (both.first.svd.method == both.second.svd.method) return both;
   Factors& gram = both.first.svd.method == Method::Gram ? both.first : both.second;
-  gram.svd = direct_decomposition(gram.a);
+  gram = of_full_rank(factorize_directly(*gram.a.weight));
   return both;
 }
 
