@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -25,20 +27,32 @@ struct ReportArguments {
   bool quiet = false;
 };
 
-// What a folder has, which is at least one of the two: where there is no evaluation, the lack of a result is the error.
-void read_folder(const fs::path& folder, std::vector<ReportInput>& inputs, std::vector<EvaluationInput>& evaluations) {
+// All that the page is made of.
+struct Inputs {
+  std::vector<ReportInput> results;
+  std::vector<EvaluationInput> evaluations;
+  std::vector<ProbeInput> probes;
+};
+
+// What a folder has, which is something: where there is nothing else, the lack of a result is the error.
+void read_folder(const fs::path& folder, Inputs& inputs) {
   std::optional<EvaluationInput> evaluation = read_evaluation(folder);
-  if (!evaluation || fs::exists(folder / "result.json")) inputs.push_back(read_report_input(folder));
-  if (evaluation) evaluations.push_back(std::move(*evaluation));
+  std::optional<ProbeInput> probes = read_probes(folder);
+  if ((!evaluation && !probes) || fs::exists(folder / "result.json")) {
+    inputs.results.push_back(read_report_input(folder));
+  }
+  if (evaluation) inputs.evaluations.push_back(std::move(*evaluation));
+  if (probes) inputs.probes.push_back(std::move(*probes));
 }
 
 int run(const ReportArguments& arguments) {
-  std::vector<ReportInput> inputs;
-  std::vector<EvaluationInput> evaluations;
-  for (const std::string& folder : arguments.folders) read_folder(folder, inputs, evaluations);
+  Inputs inputs;
+  for (const std::string& folder : arguments.folders) read_folder(folder, inputs);
   const ReportOptions page = {.plotly = plotly_mode(arguments.plotly), .title = arguments.title};
   if (!arguments.figures.empty()) {
-    const size_t count = export_report(arguments.figures, inputs, page, arguments.wishes, evaluations).size();
+    const size_t count =
+        export_report(arguments.figures, inputs.results, page, arguments.wishes, inputs.evaluations, inputs.probes)
+            .size();
     if (!arguments.quiet) fmt::print("Wrote {} files to {}\n", count, printable(arguments.figures));
     return kDone;
   }
@@ -47,7 +61,7 @@ int run(const ReportArguments& arguments) {
   if (out.empty())
     out = arguments.folders.size() > 1 ? fs::path("report.html") : fs::path(arguments.folders.front()) / "report.html";
   if (fs::is_directory(out)) out /= "report.html";
-  write_report(out, inputs, page, evaluations);
+  write_report(out, inputs.results, page, inputs.evaluations, inputs.probes);
   if (!arguments.quiet) fmt::print("Wrote {}\n", printable(out.string()));
   return kDone;
 }
@@ -101,17 +115,22 @@ void write_folder_report(const fs::path& folder, const ReportOptions& options, b
     const auto time = fs::last_write_time(folder / name, missing);
     return missing || written >= time;
   };
-  if (!error && newer_than("result.json") && newer_than("eval.json") && !again) return;
-  std::vector<ReportInput> inputs;
-  std::vector<EvaluationInput> evaluations;
+  constexpr std::array files = {"result.json", "eval.json",  "attention.json",
+                                "cka.json",    "drift.json", "rotation.json"};
+  if (!error && std::ranges::all_of(files, newer_than) && !again) return;
+  Inputs inputs;
+  const auto add = [&](auto read, auto& list) {
+    try {
+      if (auto found = read(folder)) list.push_back(std::move(*found));
+    } catch (const Error& problem) {
+      warn(fmt::format("{}; report.html is made without it", problem.what()));
+    }
+  };
+  add(read_evaluation, inputs.evaluations);
+  add(read_probes, inputs.probes);
+  inputs.results.push_back(read_report_input(folder));
   try {
-    if (auto evaluation = read_evaluation(folder)) evaluations.push_back(std::move(*evaluation));
-  } catch (const Error& problem) {
-    warn(fmt::format("{}; report.html is made without it", problem.what()));
-  }
-  inputs.push_back(read_report_input(folder));
-  try {
-    write_report(page, inputs, options, evaluations);
+    write_report(page, inputs.results, options, inputs.evaluations, inputs.probes);
   } catch (const ReportTooLarge&) {
     fs::remove(page, error);
     throw;
@@ -121,7 +140,7 @@ void write_folder_report(const fs::path& folder, const ReportOptions& options, b
 void add_report_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("report", "Rebuild the page of a result, or join results into one page");
   auto arguments = std::make_shared<ReportArguments>();
-  command->add_option("DIR", arguments->folders, "Folders that gyro diff --out or gyro eval --out wrote")
+  command->add_option("DIR", arguments->folders, "Folders that gyro diff, gyro eval or gyro probe wrote by --out")
       ->required()
       ->type_name("DIR");
   auto* out = command->add_option("-o,--out", arguments->out, "The page to write [report.html in DIR; of several here]")

@@ -148,12 +148,14 @@ ChosenQuestions choose_questions(const std::vector<std::vector<double>>& right, 
 }
 
 std::string evaluation_name(const Json& document) {
-  std::string name;
+  std::string name, before;
   for (const Json& model : document["models"]) {
-    if (model["role"] == "sibling") continue;
+    const std::string role = model["role"];
+    if (role == "sibling") continue;
     const std::string path = fs::path(model["path"].get<std::string>()).lexically_normal().string();
     const std::string last = printable(short_name(path.ends_with('/') ? path.substr(0, path.size() - 1) : path), 80);
-    name += (name.empty() ? "" : " → ") + last;
+    name += (name.empty() ? "" : before == "base" ? " → " : ", ") + last;
+    before = role;
   }
   return name.empty() ? "?" : name;
 }

@@ -7,6 +7,7 @@
 #include "gyro/base/file.h"
 #include "gyro/report/evaluation.h"
 #include "gyro/report/input.h"
+#include "gyro/report/page_parts.h"
 
 namespace gyro {
 namespace {
@@ -28,16 +29,6 @@ constexpr std::array kAccuracyKeys = {"mean", "low", "high", "clusters"};
 constexpr std::array kAgainstKeys = {"difference", "low", "high", "p", "p_adjusted", "detectable", "test"};
 constexpr std::array kOptionKeys = {"dtype", "temperature", "top_p", "seed", "max_tokens", "repeats", "few_shot"};
 constexpr std::array kTaskKeys = {"name", "form", "policy", "questions", "system", "sha256"};
-
-template <typename Keys>
-Json picked(const Json& object, const Keys& keys) {
-  Json out = Json::object();
-  for (const char* key : keys) {
-    const auto it = object.find(key);
-    out[key] = it == object.end() ? Json() : *it;
-  }
-  return out;
-}
 
 // Where variants, tasks and questions stand.
 struct Places {
@@ -64,22 +55,12 @@ struct Excerpt {
   size_t left_out = 0;
 };
 
-bool continues(char c) {
-  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
 Excerpt excerpt(const std::string& text, size_t limit) {
   if (text.size() <= limit) return {text, "", 0};
   size_t from = limit * 2 / 3, to = text.size() - limit / 3;
   while (from > 0 && continues(text[from])) --from;
   while (to < text.size() && continues(text[to])) ++to;
   return {text.substr(0, from), text.substr(to), to - from};
-}
-
-std::string beginning(const std::string& text, size_t limit) {
-  if (text.size() <= limit) return text;
-  while (limit > 0 && continues(text[limit])) --limit;
-  return text.substr(0, limit) + "…";
 }
 
 // What samples.jsonl has of the evaluation.
@@ -240,10 +221,6 @@ Json examples_json(const Digest& digest, const std::vector<ChosenQuestions>& cho
   return examples;
 }
 
-std::string folder_name(const std::filesystem::path& folder) {
-  return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
-}
-
 }  // namespace
 
 Json evaluation_data(const EvaluationInput& input, int64_t result, size_t budget) {
@@ -288,9 +265,7 @@ Json evaluation_data(const EvaluationInput& input, int64_t result, size_t budget
           matrix_json(document, document["tasks"][task]["name"], digest ? &digest->texts[task] : nullptr, detail));
     }
     json["examples"] = digest ? examples_json(*digest, chosen, places.variants.size(), detail) : Json::array();
-    // "<" takes six bytes in a script element.
-    const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
-    if (text.size() + 5 * static_cast<size_t>(std::ranges::count(text, '<')) <= budget) return json;
+    if (script_bytes(json) <= budget) return json;
   }
   throw ReportTooLarge("report", fmt::format("the evaluation of {} has too many questions and variants for one page",
                                              printable(input.folder)));

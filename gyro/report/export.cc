@@ -51,10 +51,11 @@ const std::vector<std::string>& export_widths() {
 
 std::vector<std::string> export_report(const fs::path& folder, const std::vector<ReportInput>& inputs,
                                        const ReportOptions& page, const ExportOptions& options,
-                                       const std::vector<EvaluationInput>& evaluations) {
+                                       const std::vector<EvaluationInput>& evaluations,
+                                       const std::vector<ProbeInput>& probes) {
   ReportOptions whole = page;
   whole.plotly = PlotlyMode::Inline;
-  const std::string html = render_report(inputs, whole, evaluations);
+  const std::string html = render_report(inputs, whole, evaluations, probes);
   const TemporaryFolder work(fs::temp_directory_path() / "gyro-export");
   fs::permissions(work.path(), fs::perms::owner_all);  // names of models are in it
   const fs::path file = work.path() / "report.html";

@@ -25,6 +25,7 @@ const std::vector<std::string>& export_widths();
 /// are replaced. Returns the names. Throws Error if there is no browser, or it fails.
 std::vector<std::string> export_report(const std::filesystem::path& folder, const std::vector<ReportInput>& inputs,
                                        const ReportOptions& page, const ExportOptions& options,
-                                       const std::vector<EvaluationInput>& evaluations = {});
+                                       const std::vector<EvaluationInput>& evaluations = {},
+                                       const std::vector<ProbeInput>& probes = {});
 
 }  // namespace gyro

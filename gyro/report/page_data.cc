@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -15,14 +14,14 @@
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
 #include "gyro/diff/result.h"
-#include "gyro/report/base64.h"
 #include "gyro/report/curves.h"
+#include "gyro/report/page_parts.h"
 
 namespace gyro {
 namespace {
 
+constexpr const char* kDocument = "result.json";
 constexpr double kRowBytes = 700;  // about what a matrix's numbers take
-constexpr int kDigits = 7;         // of a row's number: more than a plot or a table shows
 constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
@@ -165,48 +164,6 @@ bool has_array(const ReportInput& input, const std::string& name) {
   return input.arrays.header().tensors.contains(name);
 }
 
-std::vector<double> array_values(const ReportInput& input, const std::string& name, const std::vector<int64_t>& shape) {
-  const auto it = input.arrays.header().tensors.find(name);
-  const std::string path = input.arrays.path().string();
-  if (it == input.arrays.header().tensors.end()) fail(path, "lacks the array {}", name);
-  const TensorInfo& info = it->second;
-  if (!dtype_is_float(info.dtype) || info.shape != shape) {
-    fail(path, "{} is not of the shape that result.json says", name);
-  }
-  int64_t count = 1;
-  for (const int64_t side : shape) count *= side;
-  std::vector<double> values(static_cast<size_t>(count));
-  widen(info.dtype, input.arrays.bytes(info).data(), values.size(), values.data());
-  return values;
-}
-
-double rounded(double value) {
-  const std::string text = fmt::format("{:.{}g}", value, kDigits);
-  std::from_chars(text.data(), text.data() + text.size(), value);  // leaves the value where it is out of range
-  return value;
-}
-
-Json trimmed(Json json) {
-  if (json.is_number_float()) return rounded(json.get<double>());
-  if (json.is_structured()) {
-    for (Json& child : json) child = trimmed(std::move(child));
-  }
-  return json;
-}
-
-// A member, null where there is none.
-Json member(const Json& object, const char* key) {
-  const auto it = object.find(key);  // end for what is no object
-  return it == object.end() ? Json() : trimmed(*it);
-}
-
-template <typename Keys>
-Json picked(const Json& object, const Keys& keys) {
-  Json out = Json::object();
-  for (const char* key : keys) out[key] = member(object, key);
-  return out;
-}
-
 // A list of objects as an object of lists.
 template <typename Keys>
 void add_columns(const Json& rows, const char* group, const Keys& keys, Json& columns) {
@@ -245,19 +202,6 @@ Json finding_rows(const Json& findings) {
   return rows;
 }
 
-class FloatBlock {
- public:
-  void add(float value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
-  void add(const std::vector<float>& values) {
-    for (const float value : values) add(value);
-  }
-  void add(const FloatBlock& other) { text_ += other.text_; }
-  std::string encoded() const { return base64(text_); }
-
- private:
-  std::string text_;
-};
-
 // What is drawn of one matrix in one comparison.
 struct Curves {
   FloatBlock sigma, turn_u, turn_v, null, alpha;
@@ -266,9 +210,10 @@ struct Curves {
 Curves curves_of(const Source& source, const Json& site, const Json& row, const Detail& detail) {
   const int64_t n = whole(site, "n"), m = std::max(whole(site, "d_in"), whole(site, "d_out"));
   const auto values = [&](const char* quantity) {
-    return array_values(*source.input, array_name(source, site, quantity), {n});
+    return array_values(source.input->arrays, array_name(source, site, quantity), {n}, kDocument);
   };
-  const std::vector<double> base = array_values(*source.input, "base." + site_name(site) + "sigma", {n});
+  const std::vector<double> base =
+      array_values(source.input->arrays, "base." + site_name(site) + "sigma", {n}, kDocument);
   const std::vector<double> post = values("sigma");
   const std::vector<int64_t> bins = log_bins(n, detail.curve);
   Curves out;
@@ -296,7 +241,7 @@ Json corner_of(const Source& source, const Json& site, const Detail& detail) {
   Json corner = {{"size", size}};
   for (const char* quantity : kCorners) {
     const std::vector<double> values =
-        array_values(*source.input, array_name(source, site, quantity), {stored, stored});
+        array_values(source.input->arrays, array_name(source, site, quantity), {stored, stored}, kDocument);
     FloatBlock block;
     for (int64_t i = 0; i < size; ++i) {
       for (int64_t j = 0; j < size; ++j) block.add(static_cast<float>(values[static_cast<size_t>(i * stored + j)]));
@@ -304,11 +249,6 @@ Json corner_of(const Source& source, const Json& site, const Detail& detail) {
     corner[quantity] = block.encoded();
   }
   return corner;
-}
-
-// The folder's own name: where it stood on the machine is nobody's business.
-std::string folder_name(const std::filesystem::path& folder) {
-  return (folder.filename().empty() ? folder.parent_path() : folder).filename().string();
 }
 
 Json comparison_json(const Source& source, const Json& sites, const Detail& detail, int threads) {
@@ -371,7 +311,8 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   Json norms = Json::array();
   for (const Json& site : sites) {
     const int64_t n = whole(site, "n");
-    const std::vector<double> base = array_values(*result.first, "base." + site_name(site) + "sigma", {n});
+    const std::vector<double> base =
+        array_values(result.first->arrays, "base." + site_name(site) + "sigma", {n}, kDocument);
     norms.push_back(rounded(std::sqrt(std::inner_product(base.begin(), base.end(), base.begin(), 0.0))));
     const std::vector<int64_t> edges = log_bins(n, detail.curve);
     bins[std::to_string(n)] = edges;

@@ -26,6 +26,7 @@ function itemsOf(index) {
 // A figure of one model at a time comes once for each post, unless one is chosen.
 function variantsOf(figure) {
   if (figure.spec.evaluated) return evaluatedVariants(figure);
+  if (figure.spec.probed) return probedVariants(figure);
   const context = contextOf(figure), one = kOneAtATime[figure.id]?.(context.state) ?? {};
   if (!one.model || context.state.model !== "all") return [{}];
   return figure.result.posts.length ? figure.result.posts.map(({name}) => ({model: name})) : [{}];
@@ -36,6 +37,15 @@ function evaluatedVariants({spec, result}) {
   return result.evaluations.flatMap((_, i) => {
     const state = {evaluation: String(i)}, each = spec.states?.({result, state}) ?? [{}];
     return each.map((one) => ({...state, ...one}));
+  });
+}
+
+// A figure of a probe comes once for each folder that has one, and for each of its states.
+function probedVariants({spec, result}) {
+  return result.probes.flatMap((probe, i) => {
+    const state = {probe: String(i)};
+    if (!probe[spec.probed]) return [];
+    return (spec.states?.({result, state}) ?? [{}]).map((one) => ({...state, ...one}));
   });
 }
 

@@ -38,16 +38,25 @@ function openEvaluation(raw) {
 
 const evaluations = kEvaluations.map(openEvaluation);
 
-// What the page shows of an evaluation that no result is beside.
-const viewOf = (evaluation) => ({
-  label: evaluation.label,
-  alone: true,
-  evaluations: [evaluation],
-  comparisons: [],
-  posts: [],
-  types: [],
-  gyro: strict({version: evaluation.version}),
-});
+// What the page shows of evaluations and probes that no result is beside: those of a folder together.
+function viewsOf(someEvaluations, someProbes) {
+  const labels = new Set([...someEvaluations, ...someProbes].map(({label}) => label));
+  return [...labels].map((label) => {
+    const own = (list) => list.filter((one) => one.label === label),
+          first = [...own(someEvaluations), ...own(someProbes)][0];
+    return {
+      label,
+      alone: true,
+      evaluations: own(someEvaluations),
+      probes: own(someProbes),
+      comparisons: [],
+      posts: [],
+      types: [],
+      layers: [],
+      gyro: strict({version: first.version}),
+    };
+  });
+}
 
 const evaluationOf = ({result, state}) => result.evaluations[Number(state.evaluation ?? 0)] ?? result.evaluations[0];
 const taskOf = (context) => {

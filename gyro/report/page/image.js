@@ -104,7 +104,7 @@ async function plotSvg(figure, context) {
     themeState.paper = false;
     await done;
     // Plotly puts the name of a colour bar so near that its lower lengths, and indices, lie on the bar.
-    for (const name of div.querySelectorAll(".cbtitle")) name.setAttribute("transform", "translate(0,-5)");
+    for (const name of div.querySelectorAll(".cbtitle")) name.setAttribute("transform", "translate(0,-6)");
     const text = window.Plotly.Snapshot.toSVG(div, "svg");
     return {height, plot: new DOMParser().parseFromString(text, "image/svg+xml").documentElement};
   } finally {

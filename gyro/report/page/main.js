@@ -7,6 +7,14 @@ const kEvaluationSection = {
   title: "What the constructions answer",
   parts: evaluationSection
 };
+const kProbeSections = [
+  {id: "attention", title: "Attention", kind: "attention", parts: attentionSection},
+  {id: "representations", title: "Representations", kind: "cka", parts: ckaSection},
+  {id: "drifting", title: "From base to post, block by block", kind: "drift", parts: driftSection},
+  {id: "shared", title: "Rotations that posts share", kind: "rotation", parts: rotationSection},
+];
+// In the paper's order: weights, attention (C.2), evaluation, CKA (D.2), then drift and shared rotations (G.2).
+const kAskedSections = [kProbeSections[0], kEvaluationSection, ...kProbeSections.slice(1)];
 const kSections = [
   {id: "summary", title: "Summary", parts: summarySection},
   {
@@ -30,7 +38,7 @@ const kSections = [
     parts:
         (result) => [...makeFigures(result, [kChangeFigure, kSizeFigure]), typesTable(result), matricesSection(result)]
   },
-  kEvaluationSection,
+  ...kAskedSections,
   {
     id: "made",
     title: "How these numbers were made",
@@ -39,11 +47,15 @@ const kSections = [
 ];
 const kFamilySections = [{id: "families", title: "All families", parts: familiesSection}];
 
-// An evaluation has its section where there is one.
+// An evaluation and each kind of probe have their sections where there are such.
 function sectionsOf(result) {
   if (result.results) return kFamilySections;
-  if (result.alone) return [kEvaluationSection];
-  return kSections.filter((section) => section !== kEvaluationSection || result.evaluations.length > 0);
+  const shown = ({kind}) => probesWith(result, kind).length > 0;
+  const there = (section) =>
+      (section === kEvaluationSection ? result.evaluations.length > 0 :
+           section.kind               ? shown(section) :
+                                        true);
+  return (result.alone ? kAskedSections : kSections).filter(there);
 }
 
 const app = {
@@ -158,6 +170,24 @@ const kShort = {
   lengths: "Lengths, cut answers",
   examples: "Outputs (Figure 5)",
   asked: "How it was asked",
+  "attention-words": "In words",
+  entropy: "Entropy (Figures 4b, 15–18)",
+  "attention-maps": "Maps (Figure 4a)",
+  temperature: "Temperature",
+  "attention-table": "Table of entropies",
+  "attention-asked": "How it was probed",
+  "cka-words": "In words",
+  cka: "CKA (Figures 6, 19)",
+  "cka-diagonal": "Diagonals",
+  "cka-table": "Table of CKA",
+  "cka-asked": "How it was probed",
+  "drift-words": "In words",
+  drift: "Behaviour and weights",
+  "drift-asked": "How it was probed",
+  "rotation-words": "In words",
+  carry: "Carried rotations",
+  "rotation-table": "By type",
+  "rotation-asked": "How it was probed",
   cite: "Run again, cite",
   flagged: "Flagged values",
   "families-overview": "Against chance",
@@ -215,13 +245,14 @@ function watchPlace(ids) {
 // Results of several bases by names that tell them apart, and one that joins them.
 function openResults() {
   const results = page.results.map(openResult);
-  results.forEach((result, i) => (result.evaluations = evaluations.filter((evaluation) => evaluation.result === i)));
+  const of = (list, i) => list.filter(({result}) => result === i);
+  results.forEach((result, i) => Object.assign(result, {evaluations: of(evaluations, i), probes: of(probes, i)}));
   for (const result of results) {
     const alike = results.some((other) => other !== result && other.base.name === result.base.name);
     const parts = String(result.base.id ?? "").split("/").filter(Boolean);
     result.label = alike && parts.length > 1 ? parts.slice(-2).join("/") : result.base.name;
   }
-  const alone = evaluations.filter((evaluation) => evaluation.result === null).map(viewOf);
+  const alone = viewsOf(of(evaluations, null), of(probes, null));
   const joined = results.length > 1 ? [Object.assign(joinedResult(results), {label: "all families"})] : [];
   return [...joined, ...results, ...alone];
 }

@@ -1,7 +1,7 @@
 // What was chosen: model, type and layer for the whole page, the rest by figure. It stands in the address behind '#',
 // after the place that the reader went to, so that a link shows what its sender saw: "#nf;model=instruct;nf.scale=log".
 
-const kShared = ["model", "type", "layer", "evaluation"];
+const kShared = ["model", "type", "layer", "evaluation", "probe"];
 const pageState = {
   place: "",
   values: new Map()
@@ -79,7 +79,7 @@ function choiceControl(choice, id = "") {
 
 // The page's own choices; of all families together, the type alone.
 function pageChoices(result) {
-  const evaluation = evaluationChoice(result), several = evaluation.options.length > 1 ? [evaluation] : [];
+  const several = [evaluationChoice(result), probeChoice(result)].filter(({options}) => options.length > 1);
   return [...(result.alone ? [] : weightChoices(result)), ...several];
 }
 
