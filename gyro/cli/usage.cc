@@ -80,8 +80,10 @@ GivenCommand given_command(const CLI::App& app) {
 string usage_problem(const CLI::App& app, const CLI::ParseError& error) {
   string text = error.what();
   if (is<CLI::ExtrasError>(error)) return unexpected(app);
-  if (is<CLI::RequiredError>(error) && !commands_of(*given_command(app).command).empty())
-    return app.remaining(true).empty() ? "a command is missing" : unexpected(app);
+  if (is<CLI::RequiredError>(error) && !commands_of(*given_command(app).command).empty()) {
+    const std::vector<string> words = app.remaining(true);
+    return words.empty() || words.front().starts_with("-") ? "a command is missing" : unexpected(app);
+  }
   if (is<CLI::ArgumentMismatch>(error) && text.find(" required ") != string::npos && text.ends_with(" missing"))
     return text.substr(0, text.find(':')) + " needs a value";
   return text;

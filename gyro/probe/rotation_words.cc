@@ -41,13 +41,12 @@ std::string orthogonality(const RotationComparison& comparison, const Names& nam
 
 std::string equality(const RotationComparison& comparison, const Names& names) {
   const RotationPool& all = comparison.all;
-  std::string text = fmt::format("Q of {} and Q of {} are {} apart (0: equal, {}: random), {} and {} from the identity",
-                                 names.post, names.other, distance(all.shared.distance), fixed(std::sqrt(2.0), 2),
-                                 distance(all.post.identity_distance), distance(all.other.identity_distance));
+  const std::string text =
+      fmt::format("Q of {} and Q of {} are {} apart (0: equal, {}: random), {} and {} from the identity", names.post,
+                  names.other, distance(all.shared.distance), fixed(std::sqrt(2.0), 2),
+                  distance(all.post.identity_distance), distance(all.other.identity_distance));
   const std::string null = distance(all.null.distance);
   switch (comparison.verdicts.distance) {
-    case Standing::Undefined:
-      return text + "; no null says what that means.";
     case Standing::AsNull:
       return text +
              fmt::format("; a noise post of {}'s size is about as far from {}: {}.", names.other, names.post, null);
@@ -57,8 +56,9 @@ std::string equality(const RotationComparison& comparison, const Names& names) {
     case Standing::Above:
       return text + fmt::format("; a noise post of {}'s size is {} from {}, so that they are farther than chance ({}).",
                                 names.other, null, names.post, findings::z_words(all.distance_z));
+    default:
+      return text + "; no null says what that means.";
   }
-  return text;
 }
 
 std::string turns(const RotationComparison& comparison, const Names& names) {
@@ -88,8 +88,6 @@ std::string carried(const RotationComparison& comparison, const Names& names) {
                   names.post, names.other, fixed(shared.carry_error, 3), percent(shared.explained, 3));
   const std::string by_noise = fmt::format("{} of a noise post", percent(null.explained, 3));
   switch (comparison.verdicts.carried) {
-    case Standing::Undefined:
-      return text + "; no null says what that means.";
     case Standing::AsNull:
       return text + fmt::format(
                         "; {}. Independent sides give {} and {}: that it is carried is no evidence of a shared "
@@ -101,8 +99,9 @@ std::string carried(const RotationComparison& comparison, const Names& names) {
     case Standing::Below:
       return text + fmt::format("; {}. Independent sides give {} and {}: less than chance is carried.", by_noise,
                                 percent(shared.explained_by_chance, 3), percent(null.explained_by_chance, 3));
+    default:
+      return text + "; no null says what that means.";
   }
-  return text;
 }
 
 std::string unrelated(const RotationComparison& comparison, const Names& names) {
