@@ -148,14 +148,15 @@ ChosenQuestions choose_questions(const std::vector<std::vector<double>>& right, 
 }
 
 std::string evaluation_name(const Json& document) {
-  std::string name, before;
-  for (const Json& model : document["models"]) {
-    const std::string role = model["role"];
-    if (role == "sibling") continue;
+  const auto is_pair = [](const Json& model) { return model["role"] == "base" || model["role"] == "post"; };
+  const Json& models = document["models"];
+  const bool pair = std::ranges::any_of(models, is_pair);
+  std::string name;
+  for (const Json& model : models) {
+    if (pair && !is_pair(model)) continue;
     const std::string path = fs::path(model["path"].get<std::string>()).lexically_normal().string();
     const std::string last = printable(short_name(path.ends_with('/') ? path.substr(0, path.size() - 1) : path), 80);
-    name += (name.empty() ? "" : before == "base" ? " → " : ", ") + last;
-    before = role;
+    name += (name.empty() ? "" : " → ") + last;
   }
   return name.empty() ? "?" : name;
 }

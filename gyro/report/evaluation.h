@@ -42,8 +42,7 @@ ChosenQuestions choose_questions(const std::vector<std::vector<double>>& right, 
 /// ReportTooLarge is thrown where that does not do. Throws Error naming samples.jsonl and the line that is none.
 Json evaluation_data(const EvaluationInput& input, int64_t result, size_t budget);
 
-/// Of the models of an evaluation or a probe: "base → instruct", "base → instruct, rl", or of a model alone its name;
-/// fit to print.
+/// Of base and post of an evaluation or a probe "base → instruct", or of a model alone its name; fit to print.
 std::string evaluation_name(const Json& document);
 
 }  // namespace gyro

@@ -75,7 +75,7 @@ void check_head(const Json& document, const std::string& kind) {
     check_texts(question, {"task", "id", "text"});
     check_members(question, {"tokens"});
   }
-  for (const char* key : {"findings", "sentences", "words"}) {
+  for (const char* key : {"sentences", "words"}) {
     for (const Json& sentence : list_of(document, key)) check(sentence.is_string());
   }
 }

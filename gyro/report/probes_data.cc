@@ -331,7 +331,7 @@ Json questions_json(const Json& document, const ProbeDetail& detail) {
 // What the program itself says of the numbers.
 Json sentences_json(const Json& document, const ProbeDetail& detail) {
   Json out = Json::array();
-  for (const char* key : {"findings", "sentences", "words"}) {
+  for (const char* key : {"sentences", "words"}) {
     for (const Json& sentence : document.value(key, Json::array())) {
       out.push_back(beginning(sentence.get<std::string>(), 2 * detail.text));
     }
@@ -371,6 +371,7 @@ Json documents_json(const ProbeInput& input, const ProbeDetail& detail) {
           : name == "cka"     ? cka_json(document, detail, notes)
           : name == "drift"   ? drift_json(document)
                               : rotation_json(document);
+    one["name"] = evaluation_name(document);
     one["questions"] = questions_json(document, detail);
     one["sentences"] = sentences_json(document, detail);
     one["asked"] = asked_json(document, detail);

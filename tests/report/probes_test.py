@@ -57,7 +57,7 @@ def attention():
         one = {"temperature": 1.5, "explained": explained, "kl": 0.5}
         fits.append({"subject": name, "reference": "original", "blocks": rows, "heads": [[one] * HEADS for _ in BLOCKS]})
     alpha = [{"block": b, "alpha_q": 0.5, "alpha_k": 0.5, "expected": None if b == 0 else 1.25 if b == 2 else 4.0,
-              "why": HOSTILE if b == 0 else ""} for b in BLOCKS]
+              "why": HOSTILE if b == 0 else "biases" if b == 2 else None} for b in BLOCKS]
     maps = [{"question": q, "block": 2, "head": h, "positions": POSITIONS,
              "arrays": {name: f"{q}.{h}.{name}" for name, _ in SUBJECTS}} for q, h in ((0, 1), (1, "mean"))]
     maps[0]["tokens"] = [HOSTILE] * POSITIONS
@@ -79,7 +79,7 @@ def cka():
         s["diagonal"] = {name: 1 - off for name in READINGS}
     list_[2]["cka"]["question_mean_unbiased"] = list_[2]["distance"]["question_mean_unbiased"] = None
     list_[1]["cka"]["question_mean_unbiased"][1][1] = None
-    document.update(layers=LAYERS, tokens_cut=POSITIONS, batch=0, readings=READINGS, subjects=list_, findings=["Kept."])
+    document.update(layers=LAYERS, tokens_cut=POSITIONS, batch=0, readings=READINGS, subjects=list_, sentences=["Kept."])
     return document
 
 
@@ -222,7 +222,8 @@ class Alone(ProbesTest):
         drawn = {t["name"]: t["y"] for t in self.traces("temperature", "explained by it")}
         self.assertEqual(drawn["replace-attention"], [0.75, None, 0.75])
         note = self.browser.run("return document.querySelector('#temperature .note').textContent")
-        self.assertIn("not defined in 1 block (0): </script>", note)
+        self.assertIn("What T should be: not defined in 1 block (0): </script>", note)
+        self.assertIn("What T should be: biases.", note)
         self.assertEqual(self.words("attention"), "Entropy is moved by 0.125 nats; 1/(αQ αK) is 1.25.")
         table = self.browser.run("return [...document.querySelectorAll('#attention-table tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))")
         self.assertEqual([c.replace("\u202f", " ") for c in table[0]],

@@ -170,7 +170,7 @@ const kEntropyFigure = probeFigure("attention", {
   title: "How widely the last position attends",
   read:
       "Entropy of the attention of the last row of the prompt, the one that the first token of the answer is made of, in nats. " +
-      "0: all on one key; ln n, dotted: on all keys alike. Black, squares: the post as it is; the others are constructions of " +
+      "0: all on one key; ln n, dotted: on all keys alike. Thick, squares: the post as it is; the others are constructions of " +
       "it, and controls (dashed, open) of noise or a fake base. A change counts where a control of its size does not make it.",
   choices: (result) =>
       [{
@@ -266,14 +266,16 @@ function differenceRange(rows) {
 }
 
 function mapBars(context, layout, range) {
-  const ticks = [-4, -3, -2, -1, 0], texts = ["≤ 10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "1"];
+  const ticks = context.narrow ? [-4, -2, 0] : [-4, -3, -2, -1, 0];
+  const texts = ticks.map((tick) => (tick === -4 ? "≤ 10⁻⁴" : tick === 0 ? "1" : `10${superscript(tick)}`));
   const alone = range === null, wide = context.narrow ? 0.46 : 0.4;
   layout.coloraxis = {
     colorscale: kCividis,
     cmin: -4,
     cmax: 0,
-    colorbar:
-        lyingBar("attention weight", {tickvals: ticks, ticktext: texts, len: alone ? 0.6 : wide, x: 0, xanchor: "left"})
+    colorbar: lyingBar(
+        "attention weight",
+        {tickvals: ticks, ticktext: texts, tickangle: 0, len: alone ? 0.6 : wide, x: 0, xanchor: "left"})
   };
   if (alone) return;
   layout.coloraxis2 = {
@@ -441,6 +443,19 @@ function expectedLine(context, axis) {
                         [];
 }
 
+// Where what T should be is not defined, and what else is to be known of it.
+function expectedNote(alpha) {
+  const parts = [false, true].map((defined) => {
+    const some = alpha.filter(({expected}) => isNumber(expected) === defined);
+    const why = [...new Set(some.map((row) => row.why).filter(Boolean))].map(visible).join("; ");
+    const where =
+        defined ? "" : `not defined in ${plural(some.length, "block")} (${ranges(some.map(({block}) => block))})`;
+    const text = [where, why].filter(Boolean).join(": ");
+    return some.length && text ? `What T should be: ${text}.` : null;
+  });
+  return parts.filter(Boolean).join(" ");
+}
+
 function temperatureRows(context) {
   const {comparisons, alpha} = attentionOf(context), heads = ["temperature", "explained", "kl"];
   const unit = {
@@ -492,16 +507,12 @@ const kTemperatureFigure = probeFigure("attention", {
     const {comparisons, blocks, alpha} = attentionOf(context);
     const none = levelOver(context, axes[0], blocks, 1, {name: "no change", hoverinfo: "skip", meta: {helper: true}});
     const zero = levelOver(context, axes[1], blocks, 0, {name: "nothing", hoverinfo: "skip", meta: {helper: true}});
-    const undefinedAt = alpha.filter(({expected}) => !isNumber(expected));
-    const why = [...new Set(undefinedAt.map((row) => row.why).filter(Boolean))].map(visible).join("; ");
     return {
       data: [
         none, zero, ...comparisons.flatMap((one) => temperatureTraces(context, axes, one)),
         ...expectedLine(context, axes[0])
       ],
-      note: undefinedAt.length ? `What T should be is not defined in ${plural(undefinedAt.length, "block")} (${
-                                     ranges(undefinedAt.map(({block}) => block))})${why ? `: ${why}` : ""}.` :
-                                                                                          ""
+      note: expectedNote(alpha)
     };
   },
   tidy: {

@@ -110,9 +110,9 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Text in which W_Q, W_base, I_orth, d_in, α_Q ... become typeset.
+// Text in which W_Q, W_base, I_orth, d_in, Q_1, α_Q ... become typeset.
 function typeset(text) {
-  return text.split(/(\b[WId]_(?:gate_up|QKV|gate|up|down|[QKVO]|post|base|p|b|orth|in|out)|α_[QK])\b/)
+  return text.split(/(\b[WId]_(?:gate_up|QKV|gate|up|down|[QKVO]|post|base|p|b|orth|in|out)|Q_[12cp]|α_[QK])\b/)
       .map((part, i) => (i % 2 ? typeNode(part) : part));
 }
 

@@ -94,9 +94,12 @@ const kRotationColumns = [
   ["changes", "change_correlation"], ["carried %", "explained"], ["noise %", "explained_null"],
   ["chance %", "explained_by_chance"]
 ];
+const pairCell = ({name}) => ({show: name, sort: name, csv: [name], tex: texText(name).replace(/→/g, "$\\to$")});
+
 function carryTable({pairs, name}) {
   const cell = (row, label, key) =>
       (label.includes("%") ? share100(row[key]) : numberCell(row[key], fixed(row[key], 3)));
+  const several = pairs.length > 1;
   return makeTable({
     id: "rotation-table",
     title: "Shared rotations by type",
@@ -107,18 +110,13 @@ function carryTable({pairs, name}) {
         "to the base’s weights; changes: of the whole changes. Carried: what the shared rotation explains of the difference; " +
         "chance: what it does if the two sides turn independently.",
     columns: [
-      plainColumn("Pair", false), plainColumn("Type", false),
+      ...(several ? [plainColumn("Pair", false)] : []), plainColumn("Type", false),
       ...kRotationColumns.map(([label, key]) => ({label, tex: texText(label), heads: [key], numeric: true}))
     ],
     rows: pairs.flatMap(
         (pair) => pair.types.map(
             (row) =>
-                [{
-                  show: pair.name,
-                  sort: pair.name,
-                  csv: [pair.name],
-                  tex: texText(pair.name).replace(/→/g, "$\\to$")
-                },
+                [...(several ? [pairCell(pair)] : []),
                  {show: typeNode(row.type), sort: typeOrder(row.type), csv: [row.type], tex: typeTex(row.type)},
                  ...kRotationColumns.map(([label, key]) => cell(row, label, key))]))
   });

@@ -90,9 +90,9 @@ const kOpenProbe = {
 function openProbe(raw) {
   const name = visible(raw.name), label = `${name} (${visible(raw.folder)})`;
   const open = (kind) => {
-    const {questions, sentences} = raw[kind];
+    const {questions, sentences, name: own} = raw[kind];
     const document = {...raw[kind], questions: openQuestions(questions), sentences: sentences.map(visible)};
-    return {...kOpenProbe[kind](document), name, label, version: raw.version, notes: raw.notes};
+    return {...kOpenProbe[kind](document), name: visible(own), version: raw.version, notes: raw.notes};
   };
   const documents = kProbeKinds.map((kind) => [kind, raw[kind] && open(kind)]);
   return {...Object.fromEntries(documents), result: raw.result, name, label, version: raw.version};
@@ -138,7 +138,14 @@ function subjectLook({colors}, subjects, subject) {
   const i = subjects.filter((one) => (one.kind === "control") === control && one.kind !== "original").indexOf(subject);
   const hues = control ? colors.controls : colors.lines;
   const symbol = kSymbols[(control ? i + 4 : i) % kSymbols.length] + (control ? "-open" : "");
-  return {color: hues[i % hues.length], symbol, dash: control ? "dash" : "solid", width: 1.6};
+  return {
+    color: hues[i % hues.length],
+    symbol,
+    dash: control       ? "dash" :
+        i < hues.length ? "solid" :
+                          "dashdot",
+    width: 1.6
+  };
 }
 const subjectName = (subject, limit = 40) => plotText(shorten(subject.name, limit));
 
