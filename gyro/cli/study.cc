@@ -245,7 +245,9 @@ void finish(const StudyArguments& arguments) {
   for (size_t i = 0; i < request.posts.size(); ++i) {
     claims.emplace_back(request.posts[i].name, judge_claims(documents_of(request, i)));
   }
-  const std::string text = claims_json(claims).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  Json models = {{{"role", "base"}, {"path", request.base}}};
+  for (const StudyPost& post : request.posts) models.push_back({{"role", "post"}, {"path", post.path}});
+  const std::string text = claims_json(models, claims).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
   write_file_atomically(request.out / "claims.json", text);
   std::vector<std::string> words = {"report", request.out.string()};
   for (const StudyPost& post : request.posts) words.push_back(post_folder(request, post).string());

@@ -13,6 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kClaims = "claims";
 constexpr size_t kLargestDocument = size_t{1} << 30;
 constexpr uint64_t kMostBlocks = 4096, kMostQuestions = 1 << 16, kMostHeads = 4096, kMostPositions = 1 << 13;
 
@@ -67,7 +68,7 @@ uint64_t whole(const Json& json, uint64_t most) {
 }
 
 void check_head(const Json& document, const std::string& kind) {
-  check(document.at("schema") == "gyro.probe." + kind + "/1");
+  check(document.at("schema") == (kind == kClaims ? "gyro.claims/1" : "gyro.probe." + kind + "/1"));
   check(document.at("models").is_array());
   for (const Json& model : document.at("models")) check_texts(model, {"role", "path"});
   for (const Json& task : list_of(document, "tasks")) check_texts(task, {"name"});
@@ -219,10 +220,22 @@ void check_rotation(const Json& document) {
   }
 }
 
+void check_claims(const Json& document) {
+  check(document.at("posts").is_array() && !document.at("posts").empty());
+  for (const Json& post : document.at("posts")) {
+    check_texts(post, {"post"});
+    check(post.at("claims").is_array() && !post.at("claims").empty());
+    for (const Json& claim : post.at("claims")) {
+      check_texts(claim, {"id", "claim", "where", "evidence", "figure", "control", "verdict", "why"});
+    }
+  }
+}
+
 void check_document(const Json& document, const std::string& kind) {
   check_head(document, kind);
   if (kind == "attention") return check_attention(document);
   if (kind == "cka") return check_cka(document);
+  if (kind == kClaims) return check_claims(document);
   return kind == "drift" ? check_drift(document) : check_rotation(document);
 }
 
@@ -234,7 +247,7 @@ Json parse_probe(const std::string& subject, const std::string& kind, std::strin
     check_document(document, kind);
     return document;
   } catch (const std::exception&) {
-    fail(subject, "is not a document of gyro probe {}", kind);
+    fail(subject, "is not a document of {}", kind == kClaims ? "gyro study" : "gyro probe " + kind);
   }
 }
 

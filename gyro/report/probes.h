@@ -12,10 +12,10 @@
 
 namespace gyro {
 
-/// The kinds of probes, by the names of their commands and files.
-inline constexpr std::array kProbeKinds = {"attention", "cka", "drift", "rotation"};
+/// The kinds of probes, by the names of their commands and files; and the claims of gyro study, judged by them.
+inline constexpr std::array kProbeKinds = {"attention", "cka", "drift", "rotation", "claims"};
 
-/// What `gyro probe ... --out DIR` wrote into one folder.
+/// What `gyro probe ... --out DIR`, and `gyro study`, wrote into one folder.
 struct ProbeInput {
   std::string folder;
   std::map<std::string, Json> documents;  ///< by kind, at least one

@@ -317,6 +317,22 @@ Json rotation_json(const Json& document) {
   return {{"pairs", std::move(pairs)}};
 }
 
+Json claims_json(const Json& document, const ProbeDetail& detail) {
+  Json posts = Json::array();
+  for (const Json& post : document["posts"]) {
+    Json claims = Json::array();
+    for (const Json& claim : post["claims"]) {
+      Json& one = claims.emplace_back(Json::object());
+      for (const char* key : {"id", "where", "verdict"}) one[key] = text_of(claim, key, kLongestName);
+      for (const char* key : {"claim", "evidence", "figure", "control", "why"}) {
+        one[key] = text_of(claim, key, 2 * detail.text);
+      }
+    }
+    posts.push_back({{"post", text_of(post, "post", kLongestName)}, {"claims", std::move(claims)}});
+  }
+  return {{"posts", std::move(posts)}};
+}
+
 Json questions_json(const Json& document, const ProbeDetail& detail) {
   Json out = Json::array();
   for (const Json& question : document.value("questions", Json::array())) {
@@ -370,6 +386,7 @@ Json documents_json(const ProbeInput& input, const ProbeDetail& detail) {
     one = name == "attention" ? attention_json(input, document, detail, notes)
           : name == "cka"     ? cka_json(document, detail, notes)
           : name == "drift"   ? drift_json(document)
+          : name == "claims"  ? claims_json(document, detail)
                               : rotation_json(document);
     one["name"] = evaluation_name(document);
     one["questions"] = questions_json(document, detail);

@@ -468,7 +468,7 @@ std::vector<Claim> judge_claims(const StudyDocuments& documents) {
   return claims;
 }
 
-Json claims_json(const std::vector<std::pair<std::string, std::vector<Claim>>>& posts) {
+Json claims_json(const Json& models, const std::vector<std::pair<std::string, std::vector<Claim>>>& posts) {
   Json list = Json::array();
   for (const auto& [post, claims] : posts) {
     Json rows = Json::array();
@@ -484,7 +484,10 @@ Json claims_json(const std::vector<std::pair<std::string, std::vector<Claim>>>& 
     }
     list.push_back({{"post", post}, {"claims", rows}});
   }
-  return {{"schema", "gyro.claims/1"}, {"gyro", {{"version", std::string(version())}}}, {"posts", list}};
+  return {{"schema", "gyro.claims/1"},
+          {"gyro", {{"version", std::string(version())}}},
+          {"models", models},
+          {"posts", list}};
 }
 
 }  // namespace gyro

@@ -51,7 +51,7 @@ inline constexpr double kBeyond = 0.1;        ///< by which a share has to excee
 /// have.
 std::vector<Claim> judge_claims(const StudyDocuments& documents);
 
-/// claims.json (schema gyro.claims/1): `posts`, each with its claims.
-Json claims_json(const std::vector<std::pair<std::string, std::vector<Claim>>>& posts);
+/// claims.json (schema gyro.claims/1): `models` (role, path) and `posts`, each with its claims.
+Json claims_json(const Json& models, const std::vector<std::pair<std::string, std::vector<Claim>>>& posts);
 
 }  // namespace gyro

@@ -15,7 +15,14 @@ const kProbeSections = [
 ];
 // In the paper's order: weights, attention (C.2), evaluation, CKA (D.2), then drift and shared rotations (G.2).
 const kAskedSections = [kProbeSections[0], kEvaluationSection, ...kProbeSections.slice(1)];
+const kClaimsSection = {
+  id: "claims",
+  title: "Claims of the paper",
+  kind: "claims",
+  parts: claimsSection
+};
 const kSections = [
+  kClaimsSection,
   {id: "summary", title: "Summary", parts: summarySection},
   {
     id: "scaling",
@@ -55,7 +62,7 @@ function sectionsOf(result) {
       (section === kEvaluationSection ? result.evaluations.length > 0 :
            section.kind               ? shown(section) :
                                         true);
-  return (result.alone ? kAskedSections : kSections).filter(there);
+  return (result.alone ? [kClaimsSection, ...kAskedSections] : kSections).filter(there);
 }
 
 const app = {
@@ -170,6 +177,7 @@ const kShort = {
   lengths: "Lengths, cut answers",
   examples: "Outputs (Figure 5)",
   asked: "How it was asked",
+  "claims-table": "Claim by claim",
   "attention-words": "In words",
   entropy: "Entropy (Figures 4b, 15–18)",
   "attention-maps": "Maps (Figure 4a)",

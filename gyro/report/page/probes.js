@@ -1,7 +1,7 @@
 // Probes of gyro probe (the page's third data block), as the figures want them, and their sections.
 
 const kProbes = JSON.parse(document.getElementById("gyro-probes").textContent);
-const kProbeKinds = ["attention", "cka", "drift", "rotation"];
+const kProbeKinds = ["attention", "cka", "drift", "rotation", "claims"];
 
 const openSubject = (raw, index) => ({...raw, index, name: visible(raw.name), description: visible(raw.description)});
 
@@ -80,11 +80,22 @@ function openCka(raw) {
 const openRotation = (raw) =>
     ({...raw, pairs: raw.pairs.map((pair) => ({...pair, name: `${visible(pair.post)} → ${visible(pair.other)}`}))});
 
+const openClaims = (raw) => ({
+  ...raw,
+  posts: raw.posts.map(
+      ({post, claims}) => ({
+        post: visible(post),
+        claims:
+            claims.map((claim) => Object.fromEntries(Object.entries(claim).map(([key, text]) => [key, visible(text)])))
+      }))
+});
+
 const kOpenProbe = {
   attention: openAttention,
   cka: openCka,
   drift: (raw) => raw,
-  rotation: openRotation
+  rotation: openRotation,
+  claims: openClaims
 };
 
 function openProbe(raw) {
