@@ -23,28 +23,25 @@ struct CkaArguments {
   int64_t batch = 0;
 };
 
-CkaSubject held_against(const CkaMaps& original, Subject subject, CkaMaps maps) {
-  CkaSubject out{std::move(subject), std::move(maps), {}, {}};
-  for (size_t i = 0; i < out.maps.size(); ++i) {
-    out.diagonal[i] = diagonal_mean(out.maps[i]);
-    out.distance[i] = mean_distance(out.maps[i], original[i]);
-  }
-  return out;
-}
-
 std::vector<CkaSubject> measure(Probed& probed, const std::vector<Rows>& batches, const ProgressSink& sink) {
-  const size_t prompts = probed.prompts.size(), runs = prompts * probed.names.size();
+  const size_t runs = probed.prompts.size() * probed.names.size();
   Progress progress("prompts", static_cast<int>(runs), static_cast<double>(runs), sink);
+  const auto read = [&](size_t variant) {
+    progress.begin(probed.names[variant]);
+    probed.load(variant);
+    return read_representations(probed.engine(), probed.prompts, [&] { progress.advance(1, 1); });
+  };
+  const Representations original = read(0);
   std::vector<CkaSubject> subjects;
-  Representations original;
-  for (size_t i = 0; i < probed.names.size(); ++i) {
-    progress.begin(probed.names[i]);
-    probed.load(i);
-    Representations here = read_representations(probed.engine(), probed.prompts, [&] { progress.advance(1, 1); });
-    if (i == 0) original = std::move(here);
-    CkaMaps maps = cka_maps(original, i == 0 ? original : here, batches);
-    const CkaMaps reference = i == 0 ? CkaMaps{maps[0].clone(), maps[1].clone(), maps[2].clone()} : CkaMaps{};
-    subjects.push_back(held_against(i == 0 ? reference : subjects.front().maps, probed.subject(i), std::move(maps)));
+  subjects.push_back({probed.subject(0), cka_maps(original, original, batches), {}, {}});
+  for (size_t i = 1; i < probed.names.size(); ++i) {
+    subjects.push_back({probed.subject(i), cka_maps(original, read(i), batches), {}, {}});
+  }
+  for (CkaSubject& subject : subjects) {
+    for (size_t i = 0; i < subject.maps.size(); ++i) {
+      subject.diagonal[i] = diagonal_mean(subject.maps[i]);
+      subject.distance[i] = mean_distance(subject.maps[i], subjects.front().maps[i]);
+    }
   }
   return subjects;
 }
