@@ -379,6 +379,12 @@ class BesideAResult(ProbesTest):
         for table in ("attention-table", "cka-table"):
             for kind in ("csv", "tex"):
                 self.assertIn(f"gyro-base_instruct-{table}.{kind}", names)
+        # A table of each folder, each with its own numbers.
+        first = []
+        for post in ("instruct", "reasoning"):
+            with open(os.path.join(out, f"gyro-base_{post}-attention-table.csv"), encoding="utf-8") as f:
+                first.append(float(list(csv.reader(f))[1][1]))
+        np.testing.assert_allclose(first, [0.125, (0.125 + (0.5 + 1.125) / 2 - 1) / 2], rtol=1e-6)
         with open(os.path.join(out, "gyro-base_instruct-temperature.csv"), encoding="utf-8") as f:
             rows = [r for r in csv.DictReader(f) if r["quantity"] == "explained" and r["head"] == ""]
         self.assertEqual([r["value"] for r in rows], ["0.75", "", "0.75", "0.0625", "", "0.0625"])

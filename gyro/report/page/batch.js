@@ -4,7 +4,8 @@ const batch = {
   items: [],
   wishes: null,
   names: new Set(),
-  leave: null
+  leave: null,
+  folder: null  // whose evaluation and probes are shown
 };
 
 // wishes: {formats, widths, choices}. Returns how many items there are.
@@ -20,7 +21,31 @@ function itemsOf(index) {
   show(index);
   const items = [...figures.values()].flatMap(
       (figure) => variantsOf(figure).map((state) => ({result: index, figure: figure.id, state})));
-  return [...items, ...[...tables.keys()].map((id) => ({result: index, table: id}))];
+  return [...items, ...tableItems(index)];
+}
+
+// Tables of evaluations and probes, which have a subject of their own, come once for each of the folders that these are
+// of.
+function tableItems(index) {
+  const {evaluations: asked = [], probes: probed = []} = app.results[index], items = new Map();
+  const add = (folder) => tables.forEach(({table: {subject = ""}}, id) => {
+    const key = `${id} ${subject}`;
+    if (!items.has(key)) items.set(key, {result: index, table: id, folder});
+  });
+  const folders = Math.max(asked.length, probed.length);
+  if (folders < 2) add(null);
+  for (let folder = 0; folders > 1 && folder < folders; ++folder) {
+    showFolder(index, folder);
+    add(folder);
+  }
+  return [...items.values()];
+}
+
+// The page of a result, with the evaluation and the probes of one of its folders.
+function showFolder(result, folder) {
+  for (const key of ["evaluation", "probe"]) pageState.values.set(key, String(folder));
+  batch.folder = folder;
+  show(result);
 }
 
 // A figure of one model at a time comes once for each post, unless one is chosen.
@@ -52,7 +77,12 @@ function probedVariants({spec, result}) {
 // The files of an item: [{name, and text | base64 | print: an image as figureImage gives it}].
 async function exportItem(number) {
   const item = batch.items[number];
-  if (app.current !== item.result) show(item.result);
+  const {result, folder = null} = item, current = app.current === result;
+  if (folder !== null && !(current && batch.folder === folder)) {
+    showFolder(result, folder);
+  } else if (!current) {
+    show(result);
+  }
   const files =
       item.table ? tableFiles(tables.get(item.table)) : await figureFiles(figures.get(item.figure), item.state);
   return files.map((file) => ({...file, name: freeName(file.name)}));

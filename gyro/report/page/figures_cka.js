@@ -50,7 +50,7 @@ function ckaPanels(context) {
                               y: {...axis, title: axisTitle("block of the original")}
                             }));
   return panelLayout(context, [{title: null, panels}], {
-    minWidth: context.narrow ? 112 : 165,
+    minWidth: context.narrow ? 112 : 145,
     maxColumns: 4,
     panelHeight: (width) => Math.min(width, 300),
     gap: 34,
