@@ -149,11 +149,14 @@ std::optional<Matrix> polar_by_products(ConstMatrixView m) {
   constexpr int kSteps = 12;
   const auto n = static_cast<size_t>(m.cols);
   Matrix x = Matrix::copy_of(m, m.space), gram(m.cols, m.cols, m.space), step(m.cols, m.cols, m.space);
+  double before = 0;
   for (int i = 0; i < kSteps; ++i) {
     linalg::syrk(Op::None, 1, x, 0, gram);
     linalg::add_to_diagonal(gram, std::vector<double>(n, -1));
     const double departure = linalg::symmetric_norm(gram);
-    if (departure > 0.5 * std::sqrt(static_cast<double>(n))) return std::nullopt;
+    const bool stays = i > 1 && departure > 0.9 * before;  // a direction that vanishes, or nearly
+    if (departure > 0.5 * std::sqrt(static_cast<double>(n)) || (stays && departure > 1e-8)) return std::nullopt;
+    before = departure;
     linalg::symm(gram, x, 0, step);
     linalg::add(-0.5, step, x);
     if (departure < 1e-8) return x;  // the step has squared it
@@ -190,13 +193,19 @@ double orthogonality_departure(ConstMatrixView q) {
   return linalg::symmetric_norm(gram) / std::sqrt(static_cast<double>(q.cols));
 }
 
-PolarFactor polar_factor(Matrix&& m) {
-  if (std::optional<Matrix> q = polar_by_products(m)) return {*std::move(q), true};
-  linalg::Svd svd = linalg::svd(std::move(m));
-  std::vector<double> kept;
-  for (const double value : svd.values) kept.push_back(value > 1e-7 ? 1 : 0);
-  linalg::multiply_columns(svd.u, kept);
-  return {product(Op::None, Op::Transpose, svd.u, svd.v), kept.back() > 0};
+PolarFactor common_rotation(ConstMatrixView q1, ConstMatrixView q2) {
+  Matrix mean = Matrix::zeros(q1.rows, q1.cols, q1.space);
+  linalg::add(0.5, q1, mean);
+  linalg::add(0.5, q2, mean);
+  if (std::optional<Matrix> q = polar_by_products(mean)) return {*std::move(q), true};
+  const linalg::Svd svd = linalg::svd(std::move(mean));
+  const int64_t n = q1.cols, kept = std::ranges::count_if(svd.values, [](double value) { return value > 1e-7; });
+  const auto block = [n](const Matrix& x, int64_t from, int64_t to) { return x.view().block(0, from, n, to - from); };
+  Matrix q = product(Op::None, Op::Transpose, block(svd.u, 0, kept), block(svd.v, 0, kept));
+  if (kept == n) return {std::move(q), true};
+  const ConstMatrixView lost = block(svd.v, kept, n);
+  linalg::gemm(Op::None, Op::Transpose, 1, product(Op::None, Op::None, q2, lost), lost, 1, q);
+  return {std::move(q), false};
 }
 
 RotationCorner rotation_corner(ConstMatrixView q1, ConstMatrixView q2, int64_t size) {

@@ -29,14 +29,14 @@ double leading_block_norm(ConstMatrixView d, ConstMatrixView q, int64_t k);
 /// ‖QᵀQ − I‖_F / √n, the departure from orthogonality.
 double orthogonality_departure(ConstMatrixView q);
 
-/// polar(M), the orthogonal matrix nearest to a square M whose singular values are at most 1, as those of (Q_1 + Q_2)/2
-/// are. A direction in which M vanishes (a singular value below 1e-7, what factors are right to) has none: it is left
-/// out, Q maps it to zero, and `complete` is false.
+/// polar(Q_1 + Q_2), the rotation that both sides have in common (eq. 13), of Q_1 and Q_2 whose singular values are at
+/// most 1. Where the sum vanishes (a singular value of the mean below 1e-7, what factors are right to) the two turn the
+/// opposite way, and nothing is in common: Q is Q_2's there, as it is of polar(Q_1 + (1 + ε)Q_2), and `complete` false.
 struct PolarFactor {
   Matrix q;
   bool complete = true;
 };
-PolarFactor polar_factor(Matrix&& m);
+PolarFactor common_rotation(ConstMatrixView q1, ConstMatrixView q2);
 
 /// The first `size` dimensions of the matrices of eqs. 5, 7 and 13: each size x size in F32, row-major, row = base's
 /// index, column = post's (i_orth, delta: both post's).

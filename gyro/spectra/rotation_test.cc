@@ -59,25 +59,29 @@ TEST(NewtonPolar, FindsTheOrthogonalFactor) {
   EXPECT_LE(frobenius(combined(1, newton_polar(times(rotation, h)), -1, rotation)), 1e-11);
 }
 
-// Near an orthogonal matrix by products, else by an SVD; the bound is of the iteration's end, n u κ and its square.
-TEST(PolarFactor, IsTheNearestOrthogonalMatrix) {
-  const Matrix q = orthonormal(30, 30, 1);
-  for (const double kappa : {1.0, 2.0, 100.0}) {
-    const Matrix h = compose(orthonormal(30, 30, 2), geometric_spectrum(30, kappa), orthonormal(30, 30, 2));
-    const PolarFactor polar = polar_factor(times(q, h));
-    EXPECT_TRUE(polar.complete);
-    EXPECT_LE(frobenius(combined(1, polar.q, -1, q)), 1e-12);
+// By products where all singular values are near 1, else by an SVD. The bound is n u κ.
+TEST(CommonRotation, IsThePolarFactorOfTheSum) {
+  for (const double angle : {0.0, 0.1, 1.0, 10.0}) {
+    for (const int64_t long_side : {30, 50}) {
+      const Matrix q1 = times(transposed(orthonormal(long_side, 30, 1)),
+                              times(orthonormal(long_side, 30, 1), small_rotation(30, 0.3, 2)));
+      const Matrix q2 = times(q1, small_rotation(30, angle, 3));
+      const PolarFactor common = common_rotation(q1, q2);
+      EXPECT_TRUE(common.complete);
+      EXPECT_LE(frobenius(combined(1, common.q, -1, newton_polar(combined(1, q1, 1, q2)))), 1e-10);
+    }
   }
 }
 
-TEST(PolarFactor, LeavesOutWhatVanishes) {
-  const Matrix u = orthonormal(9, 9, 3), v = orthonormal(9, 9, 4);
-  std::vector<double> sigma = linear_spectrum(9, 1, 0.2), ones(9, 1);
-  sigma.back() = 1e-12;
-  ones.back() = 0;
-  const PolarFactor polar = polar_factor(compose(u, sigma, v));
-  EXPECT_FALSE(polar.complete);
-  EXPECT_LE(frobenius(combined(1, polar.q, -1, compose(u, ones, v))), 1e-10);
+// A direction that the sides mirror: Q is what polar(Q_1 + (1 + ε)Q_2) goes to, to first order in ε.
+TEST(CommonRotation, IsTheSecondsWhereTheyMirror) {
+  const Matrix q1 = small_rotation(9, 0.3, 4), axis = orthonormal(9, 1, 5);
+  const Matrix q2 = times(small_rotation(9, 0.2, 6), combined(1, q1, -2, times(axis, times(transposed(axis), q1))));
+  const PolarFactor common = common_rotation(q1, q2);
+  EXPECT_FALSE(common.complete);
+  const double epsilon = 1e-7;
+  EXPECT_LE(frobenius(combined(1, common.q, -1, newton_polar(combined(1, q1, 1 + epsilon, q2)))), 1e-5);
+  EXPECT_LE(orthogonality_departure(common.q), 1e-7);
 }
 
 /// Corners against explicit matrices. F32 storage is exact to 6e-8 of values at most 1; the polar factor's columns are

@@ -100,10 +100,7 @@ void fill_turn(const Factors& base, Turned& out) {
   const Matrix &q1 = base.a.transposed ? q_short : q_long, &q2 = base.a.transposed ? q_long : q_short;
   out.measure.q1_orthogonality = orthogonality_departure(q1);
   out.measure.q2_orthogonality = orthogonality_departure(q2);
-  Matrix mean = Matrix::zeros(base.a.n, base.a.n, q1.space());
-  linalg::add(0.5, q1, mean);
-  linalg::add(0.5, q2, mean);
-  PolarFactor polar = polar_factor(std::move(mean));
+  PolarFactor polar = common_rotation(q1, q2);
   if (!polar.complete) out.measure.flags.emplace_back("mirrored_direction");
   out.q = std::move(polar.q);
   out.measure.identity_distance = identity_distance(out.q);

@@ -30,7 +30,8 @@ struct TurnMeasure {
   double q2_orthogonality = kNotDefined;   ///< the same of Q_2
   double identity_distance = kNotDefined;  ///< ‖Q_p − I‖_F / √n; √2 for random rotations
   double identity_distance_null = kNotDefined;
-  std::vector<std::string> flags;  ///< "unchanged", "rank_deficient", "mirrored_direction" (polar_factor, incomplete)
+  std::vector<std::string>
+      flags;  ///< "unchanged", "rank_deficient", "mirrored_direction" (common_rotation, incomplete)
 };
 
 /// What two posts have in common, or a post and another's noise.
