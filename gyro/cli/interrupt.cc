@@ -32,13 +32,14 @@ extern "C" void on_interrupt(int) {
   sem_post(&first_interrupt);
 }
 
-void say(const std::string& what_is_left) {
-  fmt::print(stderr, "gyro: interrupted{}{}\n", what_is_left.empty() ? "" : "; ", what_is_left);
-}
-
-// What is left of the run that goes on now: a study has one after the other.
+// What is left of the run that goes on now, and of the one that it is a part of.
 std::mutex left_mutex;
-std::string left;
+std::string left, held;
+
+void say(const std::string& what_is_left) {
+  const std::string& text = held.empty() ? what_is_left : held;
+  fmt::print(stderr, "gyro: interrupted{}{}\n", text.empty() ? "" : "; ", text);
+}
 
 // Ends the process when it does not end by itself while matrices are worked on. Once they are done, what is left to do
 // is short, and is finished.
@@ -75,11 +76,17 @@ void catch_interrupts(const std::string& what_is_left) {
   }
 }
 
+void hold_interruption_text(const std::string& what_is_left) {
+  const std::lock_guard<std::mutex> lock(left_mutex);
+  held = what_is_left;
+}
+
 bool interrupted() {
   return interrupts > 0;
 }
 
 int report_interruption(const std::string& what_is_left) {
+  const std::lock_guard<std::mutex> lock(left_mutex);
   say(what_is_left);
   return kInterrupted;
 }

@@ -10,6 +10,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/error_line.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/names.h"
 #include "gyro/cli/parse.h"
@@ -79,7 +80,8 @@ void take_posts(StudyArguments& arguments) {
     }
     // Eq. 12: the Instruct model's factors in the reasoning model, so the first post's in the others.
     std::string sibling = arguments.sibling.empty() && i > 0 ? paths[0] : arguments.sibling;
-    if (sibling == paths[i]) sibling.clear();
+    std::error_code ignored;
+    if (fs::equivalent(sibling, paths[i], ignored)) sibling.clear();
     request.posts.push_back({paths[i], name, sibling});
   }
 }
@@ -167,11 +169,12 @@ void print_plan(const StudyRequest& request, const Plan& plan) {
                                   ? "no tasks"
                                   : fmt::format("{} questions of about {:.0f} tokens, answers of {:.0f} assumed",
                                                 plan.size.questions, plan.size.question_tokens, answer);
-  fmt::print("{}", wrapped(fmt::format("{} all in all, within a factor of three: {}; {:.3g} parameters, {} matrices a "
-                                       "model; {}.",
-                                       about(plan.seconds), plan.rate.measured, plan.size.parameters,
-                                       plan.size.sites.size(), answers),
-                           terminal.width, ""));
+  fmt::print(
+      "{}", wrapped(fmt::format(
+                        "{} for what has not begun, within a factor of three: {}; {:.3g} parameters, {} matrices a "
+                        "model; {}.",
+                        about(plan.seconds), plan.rate.measured, plan.size.parameters, plan.size.sites.size(), answers),
+                    terminal.width, ""));
   fmt::print("\nIn these commands:\n");
   for (const Planned& planned : plan.stages) fmt::print("{}\n", typed_line(planned.stage.words));
 }
@@ -215,8 +218,10 @@ StudyDocuments documents_of(const StudyRequest& request, size_t post) {
   out.attention = read_json(folder / "attention.json");
   out.cka = read_json(folder / "cka.json");
   if (!rotation.is_object()) return out;
-  for (const Json& pair : rotation.at("pairs")) {
-    if (pair.value("post", "") == one.path || pair.value("other", "") == one.path) out.rotations.push_back(pair);
+  // The first post with each of the others, in their order.
+  const Json& pairs = rotation.at("pairs");
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    if (post == 0 || post == i + 1) out.rotations.push_back(pairs[i]);
   }
   return out;
 }
@@ -228,10 +233,11 @@ void print_claims(const PostClaims& posts) {
   for (const auto& [post, claims] : posts) {
     fmt::print("Claims of the paper, of {}\n\n", printable(post, 80));
     for (const Claim& claim : claims) {
-      fmt::print("{}", wrapped(fmt::format("{}: {} ({})", claim_verdict_name(claim.verdict), claim.claim, claim.where),
-                               terminal.width, ""));
-      for (const std::string& line : {claim.figure, claim.control, claim.why}) {
-        if (!line.empty()) fmt::print("{}", wrapped("    " + line, terminal.width, "    "));
+      const std::string head = fmt::format("{}: {} ({})", claim_verdict_name(claim.verdict), claim.claim, claim.where);
+      fmt::print("{}", wrapped(head, terminal.width, "  "));
+      for (const auto& [label, line] :
+           {std::pair("here", claim.figure), std::pair("control", claim.control), std::pair("so", claim.why)}) {
+        if (!line.empty()) fmt::print("  {}", wrapped(fmt::format("{}: {}", label, line), terminal.width - 2, "    "));
       }
     }
     fmt::print("\n");
@@ -259,6 +265,34 @@ void finish(const StudyArguments& arguments) {
   fmt::print("Wrote {0}/report.html and {0}/claims.json\n", request.out.string());
 }
 
+// What cannot be done of one stage, such as what an engine does not run, is no end of the others; without weights there
+// is nothing to say.
+int run_stages(const StudyArguments& arguments, const std::vector<Stage>& stages) {
+  const StudyRequest& request = arguments.request;
+  const bool silent = arguments.quiet || arguments.json;
+  std::vector<std::string> failed;
+  hold_interruption_text(kLeft);
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const std::string title = stage_title(stages[i]);
+    if (!silent) fmt::print(stderr, "gyro: {} of {}: {}\n", i + 1, stages.size(), title);
+    try {
+      if (const int code = run_stage(stages[i], silent); code != kDone) return code;
+    } catch (const Error& error) {
+      if (stages[i].kind == StageKind::Diff) throw;
+      fmt::print(stderr, "gyro: warning: {}: {}\n", printable(title), error_line(error));
+      failed.push_back(title);
+    }
+    if (interrupted()) return report_interruption(kLeft);
+    // The diff makes the folder, and takes it for its own only while nothing else is in it.
+    if (i == 0 && request.questions.empty() && request.tasks.empty()) {
+      write_file_atomically(request.out / kQuestionsFile, built_in_questions());
+    }
+  }
+  finish(arguments);
+  if (!failed.empty()) fail(arguments.out, "is without {}", fmt::join(failed, ", "));
+  return kDone;
+}
+
 int run(StudyArguments& arguments) {
   StudyRequest& request = arguments.request;
   request.out = arguments.out;
@@ -270,22 +304,7 @@ int run(StudyArguments& arguments) {
     if (!arguments.json) print_plan(request, plan);
     return kDone;
   }
-  catch_interrupts(kLeft);
-  fs::create_directories(request.out);
-  const bool silent = arguments.quiet || arguments.json;
-  const std::string typed = command_line();
-  for (size_t i = 0; i < stages.size(); ++i) {
-    if (!silent) fmt::print(stderr, "gyro: {} of {}: {}\n", i + 1, stages.size(), stage_title(stages[i]));
-    if (const int code = run_stage(stages[i], silent); code != kDone) return code;
-    if (interrupted()) return report_interruption(kLeft);
-    // The diff makes the folder, and takes it for its own only while nothing else is in it.
-    if (i == 0 && request.questions.empty() && request.tasks.empty()) {
-      write_file_atomically(request.out / kQuestionsFile, built_in_questions());
-    }
-  }
-  keep_command_line({});
-  finish(arguments);
-  return kDone;
+  return run_stages(arguments, stages);
 }
 
 void add_study_options(CLI::App& command, StudyArguments& arguments) {

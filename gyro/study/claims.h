@@ -39,16 +39,17 @@ struct Claim {
   std::string why;  ///< what the verdict follows from, or what is missing
 };
 
-/// Bounds of the verdicts, each stated where it decides.
+/// Bounds of the verdicts (docs/reproduce.md has which decides what).
 inline constexpr double kKept = 0.05;         ///< accuracy that may be lost by what "leaves performance": 5 points
 inline constexpr double kRestored = 0.8;      ///< share of the original's accuracy that counts as restored
 inline constexpr double kLost = 0.2;          ///< share of it below which a model counts as destroyed
 inline constexpr double kSameEntropy = 0.02;  ///< relative change of attention entropy that counts as none
-inline constexpr double kTemperature = 0.5;   ///< share of a change that a temperature has to explain
-inline constexpr double kBeyond = 0.1;        ///< by which a share has to exceed its control's
+inline constexpr double kTemperature = 0.5;   ///< share of a change that a temperature, or a restoration, has to undo
+inline constexpr double kApart = 0.05;  ///< distance of CKA heat maps from which on representations count as broken
+inline constexpr double kBeyond = 0.1;  ///< by which a share has to exceed its control's
 
-/// The paper's claims in its order, judged for one post. Throws Error naming the document that lacks what it should
-/// have.
+/// The paper's claims in its order, judged for one post; of what documents lack nothing is said. No claim is supported
+/// without a control beside it.
 std::vector<Claim> judge_claims(const StudyDocuments& documents);
 
 /// claims.json (schema gyro.claims/1): `models` (role, path) and `posts`, each with its claims.

@@ -106,9 +106,10 @@ double prompt_seconds(double prompts, const StudySize& size, const MachineRate& 
 }
 
 StageCost cost_of_diff(const StudyRequest& request, const StudySize& size, const MachineRate& rate, bool cuda) {
-  // Of each post there is a noise control as well, where no other was named.
+  // Noise is one control for each post, and there where no other was named.
   const auto posts = static_cast<double>(request.posts.size());
-  const double others = posts + (request.controls.empty() ? posts : static_cast<double>(request.controls.size()));
+  double others = posts + (request.controls.empty() ? posts : 0);
+  for (const std::string& control : request.controls) others += control == "noise" ? posts : control == "none" ? 0 : 1;
   StageCost cost;
   cost.read = size.model_bytes * (1 + posts);
   cost.held = analysis_memory(size, rate.workers, cuda);
@@ -124,6 +125,9 @@ StageCost cost_of_variants(const StudyRequest& request, const StudySize& size, c
   cost.read = 2 * size.model_bytes * static_cast<double>(variants.size());
   cost.held = engine_memory(request, size, texts, positions);
   cost.seconds = work_of_variants(size, variants) / rate.analysis + each * static_cast<double>(variants.size());
+  // Table 4's α′ are those of a diff.
+  const bool scaled = std::ranges::find(variants, "replace-scaled") != variants.end();
+  if (scaled) cost.seconds += work_of_all(size, pair_work) / rate.analysis;
   return cost;
 }
 
@@ -177,12 +181,15 @@ StageCost cost_of(const Stage& stage, const StudyRequest& request, const StudySi
                               prompt + static_cast<double>(request.max_tokens));
     case StageKind::Cka:
       return cost_of_variants(request, size, rate, cka_variants(sibling), prompt_seconds(count, size, rate), 1, prompt);
-    case StageKind::Drift:
-      return cost_of_variants(request, size, rate, {"noise"}, prompt_seconds(count, size, rate), 1, prompt);
+    case StageKind::Drift: {
+      StageCost cost = cost_of_variants(request, size, rate, {"noise"}, prompt_seconds(count, size, rate), 1, prompt);
+      cost.held *= 2;  // base and post at once
+      return cost;
+    }
     case StageKind::Rotation: {
       const auto posts = static_cast<double>(request.posts.size());
-      // Each pair of posts, and the same with noise in place of one.
-      const double pairs = posts * (posts - 1) / 2;
+      // The first post with each other, and the same with noise in place of the other.
+      const double pairs = posts - 1;
       StageCost cost;
       cost.read = size.model_bytes * (1 + posts);
       cost.held = analysis_memory(size, rate.workers, request.device == "cuda");

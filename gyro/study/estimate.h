@@ -13,8 +13,8 @@ namespace gyro {
 /// What of a study's models and tasks its cost hangs on.
 struct StudySize {
   std::vector<MatrixSite> sites;  ///< of one model
-  int64_t layers = 0, width = 0, kv_width = 0, context = 0;
-  double parameters = 0;
+  int64_t layers = 0, kv_width = 0;
+  double parameters = 0;       ///< all of them: of a mixture many more than a token passes
   double model_bytes = 0;      ///< of one model's files
   int64_t questions = 0;       ///< of all tasks
   double question_tokens = 0;  ///< mean length of a prompt: a guess of a token every four bytes of its text
