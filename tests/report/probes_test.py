@@ -426,6 +426,23 @@ class BesideAResult(ProbesTest):
                                     "drifting", "made"])
         self.assertEqual(self.browser.run("return document.querySelectorAll('#result').length"), 0)  # one result, nothing beside it
 
+    def test_claims_stand_first_and_go_out_once(self):
+        write("study", {"claims": claims()})
+        self.addCleanup(os.remove, os.path.join(self.out, "claims.json"))
+        page, out = os.path.join(folder.name, "claimed.html"), os.path.join(folder.name, "claimed")
+        for options in (("--out", page), ("--export", out, "--format", "csv")):
+            done = report(*self.folders, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([n for n in sorted(os.listdir(out)) if "claims" in n],
+                         ["gyro-base-claims--b-rl-b-.csv", "gyro-base-claims-instruct.csv"])
+        browser = Browser()
+        self.addCleanup(browser.close)
+        browser.open(page)
+        sections = browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
+        self.assertEqual(sections[:3], ["claims", "summary", "scaling"])
+        self.assertEqual(browser.run("return document.querySelector('#contents [data-place]').dataset.place"), "claims")
+        self.assertEqual(browser.complaints(), [])
+
     def test_each_post_has_its_own(self):
         def first():
             return next(t for t in self.traces("entropy", "entropy") if t["name"] == "replace-attention")["y"][0]
