@@ -88,8 +88,19 @@ Json rotation() {
   return out;
 }
 
+Json claims() {
+  const Json one = {{"id", "temperature"},   {"where", "G.1"},         {"verdict", "unclear"},
+                    {"claim", "It is one."}, {"evidence", "a map"},    {"figure", "T explains 37 %"},
+                    {"control", ""},         {"why", "less than 50 %"}};
+  return {{"schema", "gyro.claims/1"},
+          {"gyro", {{"version", "1"}}},
+          {"models", {{{"role", "base"}, {"path", "m/base"}}, {{"role", "post"}, {"path", "m/sft/"}}}},
+          {"posts", {{{"post", "sft"}, {"claims", Json::array({one})}}}}};
+}
+
 Json document(const std::string& kind) {
   if (kind == "attention") return attention(5);
+  if (kind == "claims") return claims();
   return kind == "cka" ? cka() : kind == "drift" ? drift() : rotation();
 }
 
@@ -149,6 +160,7 @@ TEST(Probes, NumbersReachThePage) {
   EXPECT_EQ(data["rotation"]["pairs"][0]["post"], "a/sft");
   EXPECT_EQ(data["rotation"]["pairs"][0]["other"], "b/sft");
   EXPECT_EQ(data["rotation"]["sentences"], Json{"A sentence."});
+  EXPECT_EQ(data["claims"]["posts"], claims()["posts"]);
   EXPECT_EQ(data.dump().find("secret"), std::string::npos);  // where it was run is nobody's business
 }
 
@@ -218,10 +230,10 @@ TEST(Probes, MapsThatAreNotThere) {
 TEST(Probes, WhatIsNoneIsRefused) {
   for (const std::string kind : kProbeKinds) {
     const Json good = document(kind);
+    const std::string command = kind == "claims" ? "gyro study" : "gyro probe " + kind;
     EXPECT_EQ(parse_probe("p", kind, good.dump()), good);
     const auto refused = [&](const Json& edited, const std::string& why) {
-      EXPECT_EQ(error_of([&] { parse_probe("p", kind, edited.dump()); }), "p: is not a document of gyro probe " + kind)
-          << why;
+      EXPECT_EQ(error_of([&] { parse_probe("p", kind, edited.dump()); }), "p: is not a document of " + command) << why;
     };
     for (const auto& [key, value] : good.items()) {
       if (key == "gyro" || key == "command" || key == "options") continue;
@@ -265,6 +277,12 @@ TEST(Probes, ShapesMustBeThose) {
   refused("drift", "/blocks/0/cosine", 1);
   refused("drift", "/blocks/0/noise/cosine/mean", "1");
   refused("rotation", "/pairs/0/matrices/0/type", "W_X");
+  refused("claims", "/posts", Json::array());
+  refused("claims", "/posts/0/post", 1);
+  refused("claims", "/posts/0/claims", Json::array());
+  refused("claims", "/posts/0/claims/0/control", nullptr);
+  refused("claims", "/posts/0/claims/0", {{"id", "temperature"}});
+  refused("claims", "/schema", "gyro.probe.claims/1");
 }
 
 // Folders as a study has them: the diff in one, what a post was asked in one below, or anywhere.

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -112,6 +113,21 @@ def rotation():
     return document
 
 
+VERDICTS = ("supported", "as its control", "not supported", "unclear", "not tested", "of a later version")
+
+
+def claims():
+    """Of two posts, one of a hostile name; each verdict, the last one unknown; what was not tested has no figures."""
+    def claim(i, verdict):
+        tested = verdict != "not tested"
+        return {"id": f"claim_{i}", "claim": f"W_O turns {i}: 1/(α_Q α_K). " + HOSTILE, "where": "§4.1", "evidence": HOSTILE,
+                "figure": "α is 0.5 ± 0.125 of W_V, 37 % " + HOSTILE if tested else "", "control": "-0.25" if tested else "",
+                "verdict": verdict, "why": "less than 50 %"}
+    models = [{"role": role, "path": f"m/{name}"} for role, name in (("base", "base"), ("post", "instruct"), ("post", "<b>rl</b>"))]
+    return {"schema": "gyro.claims/1", "gyro": {"version": "0"}, "models": models,
+            "posts": [{"post": post, "claims": [claim(i, v) for i, v in enumerate(VERDICTS)]} for post in ("instruct", "<b>rl</b>")]}
+
+
 def write(name, documents, arrays=None):
     out = os.path.join(folder.name, name)
     os.makedirs(out, exist_ok=True)
@@ -149,14 +165,18 @@ class Alone(ProbesTest):
     def path(cls):
         cls.attention, cls.arrays = attention()
         cls.cka, cls.drift, cls.rotation = cka(), drift(), rotation()
-        cls.out = write("alone", {"attention": cls.attention, "cka": cls.cka, "drift": cls.drift, "rotation": cls.rotation}, cls.arrays)
+        cls.claims = claims()
+        cls.out = write("alone", {"attention": cls.attention, "cka": cls.cka, "drift": cls.drift, "rotation": cls.rotation,
+                                  "claims": cls.claims}, cls.arrays)
         done = report(cls.out)
         assert done.returncode == 0, done.stderr
         return os.path.join(cls.out, "report.html")
 
     def test_there_are_the_probes_in_the_papers_order(self):
         sections = self.browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
-        self.assertEqual(sections, ["attention", "representations", "drifting", "shared"])
+        self.assertEqual(sections, ["claims", "attention", "representations", "drifting", "shared"])
+        first = self.browser.run("return [...document.querySelectorAll('#contents [data-place]')].map((a) => a.dataset.place)")
+        self.assertEqual(first[:3], ["claims", "claims-table", "attention"])
         self.assertEqual(set(self.browser.run("return [...window.gyro.figures.keys()]")), FIGURES)
         self.assertEqual(self.browser.run("return document.title"), "base → instruct")
         links = set(self.browser.run("return [...document.querySelectorAll('[data-place]')].map((a) => a.dataset.place)"))
@@ -295,6 +315,59 @@ class Alone(ProbesTest):
         self.assertTrue(self.words("rotation").startswith("Turns in WQ are shared. </script>"))
         self.assertEqual(self.browser.complaints(), [])
 
+    def test_claims(self):
+        ids = ["claims-instruct", "claims--b-rl-b-"]
+        self.assertEqual(self.browser.run("return [...document.querySelectorAll('.claims section')].map((s) => s.id)"), ids)
+        for id_, post in zip(ids, self.claims["posts"]):
+            self.assertEqual(self.browser.run("return document.querySelector(`#${arguments[0]} h3`).textContent", id_), post["post"])
+            rows = self.browser.run("return [...document.querySelectorAll(`#${arguments[0]} tbody tr`)].map((r) => [...r.cells].map((c) => c.innerText))", id_)
+            for row, claim in zip(rows, post["claims"], strict=True):
+                self.assertIn(claim["claim"][:10].replace("_", ""), row[0])
+                self.assertIn("</script><img src=x", row[0])
+                self.assertIn(claim["verdict"] + "\n" + claim["why"], row[1])
+                self.assertEqual(row[3], claim["control"] or "–")
+                self.assertEqual(row[2] == "–", not claim["figure"])
+        self.assertEqual(self.browser.complaints(), [])
+
+    def test_badges_can_be_read(self):
+        """Contrast of each badge on what is behind it, by WCAG 2 at least 4.5, in both themes."""
+        for theme in ("light", "dark"):
+            self.browser.run("document.documentElement.dataset.theme = arguments[0]", theme)
+            badges = self.browser.run("""
+                const seen = (node) => { for (; ; node = node.parentElement) {
+                  const {backgroundColor} = getComputedStyle(node);
+                  if (!/, 0\\)$|transparent/.test(backgroundColor)) return backgroundColor; } };
+                return [...document.querySelectorAll('.claims .badge')].map(
+                    (b) => [b.textContent, b.className, getComputedStyle(b).color, seen(b)])""")
+            self.assertEqual(len(badges), 2 * len(VERDICTS))
+            self.assertGreaterEqual(len({name for _, name, _, _ in badges}), 4)
+            for text, name, ink, ground in badges:
+                def light(color):
+                    parts = np.array([float(v) for v in re.findall(r"[\d.]+", color)[:3]]) / 255
+                    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+                low, high = sorted((light(ink), light(ground)))
+                self.assertGreaterEqual((high + 0.05) / (low + 0.05), 4.5, (theme, text, name, ink, ground))
+        self.browser.run("delete document.documentElement.dataset.theme")
+
+    def test_claims_go_out_as_tables(self):
+        out = os.path.join(folder.name, "claims")
+        done = report(self.out, "--export", out, "--format", "csv,tex")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for id_, post in zip(("claims-instruct", "claims--b-rl-b-"), self.claims["posts"]):
+            with open(os.path.join(out, f"gyro-families-{id_}.csv"), encoding="utf-8") as f:
+                rows = list(csv.DictReader(f))
+            for row, claim in zip(rows, post["claims"], strict=True):
+                self.assertEqual((row["id"], row["where"], row["verdict"], row["why"]),
+                                 tuple(claim[key] for key in ("id", "where", "verdict", "why")))
+                self.assertEqual(row["control"], "'" + claim["control"] if claim["control"] else "")  # no formula
+                self.assertTrue(row["claim"].startswith(claim["claim"][:20]))
+            with open(os.path.join(out, f"gyro-families-{id_}.tex"), encoding="utf-8") as f:
+                text = f.read()
+            self.assertEqual(text.count("\\\\\n"), len(VERDICTS) + 1)
+            self.assertIn(r"$W_{\mathrm{O}}$ turns 0: 1/($\alpha_{\mathrm{Q}}$ $\alpha_{\mathrm{K}}$)", text)
+            self.assertIn(r"$\alpha$ is 0.5 $\pm$ 0.125 of $W_{\mathrm{V}}$, 37 \%", text)
+            self.assertIn(r"\begin{tabular}{p{0.26\linewidth}", text)
+
     def test_texts_are_text(self):
         self.assertEqual(self.browser.run("return document.querySelectorAll('main img, main script, main b, main i').length"), 0)
         asked = self.browser.run("return document.getElementById('attention-asked').textContent")
@@ -310,6 +383,10 @@ class Alone(ProbesTest):
             browser.run("window.gyro.drawAll()")
             self.assertEqual(browser.foreign_requests(), [])
             self.assertLessEqual(browser.run("return document.documentElement.scrollWidth"), width)
+            shown = browser.run("return document.querySelector('#claims-instruct tbody tr').innerText")
+            self.assertEqual("Its control" in shown, width < 900, shown)  # where columns have no heads
+            over = browser.run("return [...document.querySelectorAll('.claims .scroll')].filter((s) => s.scrollWidth > s.clientWidth).length")
+            self.assertEqual(over, 0)
             browser.command("Page.printToPDF", {"printBackground": True})
             self.assertEqual(browser.complaints(), [])
 
@@ -348,6 +425,23 @@ class BesideAResult(ProbesTest):
         self.assertEqual(sections, ["summary", "scaling", "rotation", "amount", "attention", "representations",
                                     "drifting", "made"])
         self.assertEqual(self.browser.run("return document.querySelectorAll('#result').length"), 0)  # one result, nothing beside it
+
+    def test_claims_stand_first_and_go_out_once(self):
+        write("study", {"claims": claims()})
+        self.addCleanup(os.remove, os.path.join(self.out, "claims.json"))
+        page, out = os.path.join(folder.name, "claimed.html"), os.path.join(folder.name, "claimed")
+        for options in (("--out", page), ("--export", out, "--format", "csv")):
+            done = report(*self.folders, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([n for n in sorted(os.listdir(out)) if "claims" in n],
+                         ["gyro-base-claims--b-rl-b-.csv", "gyro-base-claims-instruct.csv"])
+        browser = Browser()
+        self.addCleanup(browser.close)
+        browser.open(page)
+        sections = browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
+        self.assertEqual(sections[:3], ["claims", "summary", "scaling"])
+        self.assertEqual(browser.run("return document.querySelector('#contents [data-place]').dataset.place"), "claims")
+        self.assertEqual(browser.complaints(), [])
 
     def test_each_post_has_its_own(self):
         def first():
@@ -392,14 +486,15 @@ class BesideAResult(ProbesTest):
 
 class Refused(unittest.TestCase):
     def test_what_is_no_probe(self):
-        documents = {"attention": attention()[0], "cka": cka(), "drift": drift(), "rotation": rotation()}
+        documents = {"attention": attention()[0], "cka": cka(), "drift": drift(), "rotation": rotation(), "claims": claims()}
         for kind, good in documents.items():
             texts = ["", "[]", "{", "[" * 100000, json.dumps({**good, "schema": "gyro.probe.x/1"}), json.dumps({**good, "models": 7})]
             for text in texts:
                 out = write(f"refused-{kind}", {kind: text})
                 done = report(out)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
-                self.assertIn(f"{kind}.json: is not a document of gyro probe {kind}", done.stderr)
+                command = "gyro study" if kind == "claims" else f"gyro probe {kind}"
+                self.assertIn(f"{kind}.json: is not a document of {command}", done.stderr)
                 self.assertFalse(os.path.exists(os.path.join(out, "report.html")))
 
     def test_maps_of_another_run(self):

@@ -39,23 +39,40 @@ std::string line(const std::string& where, const OptionInfo& option) {
   return out + value(option) + " -d " + quoted(option.description) + "\n";
 }
 
+std::string names_of(const std::vector<CommandInfo>& commands) {
+  std::string out;
+  for (const CommandInfo& command : commands) out += (out.empty() ? "" : " ") + command.word();
+  return out;
+}
+
+std::string arguments(const CommandInfo& command, const std::string& where) {
+  std::string out;
+  for (const OptionInfo& option : command.options) out += line(where, option);
+  for (const OptionInfo& option : command.positionals) {
+    if (option.takes == Takes::Choice) out += fmt::format("complete -c gyro{}{}\n", where, value(option));
+  }
+  return out + fmt::format("complete -c gyro{} -a '(__fish_complete_directories)'\n", where);
+}
+
+// The commands below one and all of theirs; `typed`: the condition that its words were typed.
+std::string below(const CommandInfo& above, const std::string& typed) {
+  const std::string none = fmt::format("not __fish_seen_subcommand_from {}", names_of(above.commands));
+  const std::string where = typed.empty() ? " -n __fish_use_subcommand" : fmt::format(" -n '{}; and {}'", typed, none);
+  std::string out;
+  for (const OptionInfo& option : above.options) out += line(where, option);
+  for (const CommandInfo& command : above.commands) {
+    out += fmt::format("complete -c gyro{} -a {} -d {}\n", where, command.word(), quoted(command.description));
+    const std::string seen =
+        fmt::format("{}__fish_seen_subcommand_from {}", typed.empty() ? "" : typed + "; and ", command.word());
+    out += command.commands.empty() ? arguments(command, fmt::format(" -n '{}'", seen)) : below(command, seen);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string fish_completion(const std::vector<CommandInfo>& tree) {
-  std::string out = "# fish completion of gyro\ncomplete -c gyro -f\n";
-  for (const OptionInfo& option : tree.front().options) out += line(" -n __fish_use_subcommand", option);
-  for (size_t i = 1; i < tree.size(); ++i) {
-    const CommandInfo& command = tree[i];
-    out += fmt::format("complete -c gyro -n __fish_use_subcommand -a {} -d {}\n", command.name,
-                       quoted(command.description));
-    const std::string where = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
-    for (const OptionInfo& option : command.options) out += line(where, option);
-    for (const OptionInfo& option : command.positionals) {
-      if (option.takes == Takes::Choice) out += fmt::format("complete -c gyro{}{}\n", where, value(option));
-    }
-    out += fmt::format("complete -c gyro{} -a '(__fish_complete_directories)'\n", where);
-  }
-  return out;
+  return "# fish completion of gyro\ncomplete -c gyro -f\n" + below(tree.front(), "");
 }
 
 }  // namespace gyro

@@ -26,6 +26,7 @@ std::string escaped(const std::string& text) {
 
 std::string synopsis(const CommandInfo& command) {
   std::string out = fmt::format(".B gyro {}\n", command.name);
+  if (!command.commands.empty()) out += ".I COMMAND\n";
   for (const OptionInfo& option : command.positionals) {
     out += fmt::format(".I {}{}\n", escaped(option.names[0]), option.repeated ? " ..." : "");
   }
@@ -64,7 +65,12 @@ std::string man_page(const std::vector<CommandInfo>& tree) {
   std::string out =
       fmt::format("'\\\" -*- coding: utf-8 -*-\n.TH GYRO 1 \"\" \"Gyro {0}\" \"User Commands\"\n", version());
   out += ".SH NAME\ngyro \\- what post\\-training did to the weights of a language model\n.SH SYNOPSIS\n";
-  for (size_t i = 1; i < tree.size(); ++i) out += (i > 1 ? ".br\n" : "") + synopsis(tree[i]);
+  bool first = true;
+  for (size_t i = 1; i < tree.size(); ++i) {
+    if (!tree[i].commands.empty()) continue;  // those below it have lines of their own
+    out += (first ? "" : ".br\n") + synopsis(tree[i]);
+    first = false;
+  }
   out += ".SH DESCRIPTION\n" + escaped(tree.front().description) + "\n.SH OPTIONS\n";
   for (const OptionInfo& option : tree.front().options) out += entry(option);
   out += ".SH COMMANDS\n";

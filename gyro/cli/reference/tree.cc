@@ -1,5 +1,8 @@
 #include "gyro/cli/reference/tree.h"
 
+#include <algorithm>
+#include <array>
+
 namespace gyro {
 namespace {
 
@@ -15,8 +18,10 @@ Takes taken_by(const CLI::Option& option, const OptionInfo& info) {
   if (!option.get_positional() && option.get_items_expected_max() == 0) return Takes::Nothing;
   if (!info.choices.empty()) return Takes::Choice;
   if (type == "DIR") return Takes::Folder;
-  if (type == "FILE") return Takes::File;
-  return type.starts_with("TEXT") ? Takes::Text : Takes::Number;
+  if (type == "FILE" || type == "PATH" || type == "TASK") return Takes::File;
+  constexpr std::array numbers = {"INT", "UINT", "FLOAT", "SECONDS"};
+  const bool number = std::ranges::any_of(numbers, [&](const char* name) { return type.starts_with(name); });
+  return number ? Takes::Number : Takes::Text;
 }
 
 OptionInfo option_info(const CLI::Option& option) {
@@ -45,12 +50,20 @@ void add_footer(const std::string& footer, CommandInfo& info) {
 }
 
 CommandInfo command_info(const CLI::App& app, const std::string& name) {
-  CommandInfo info{name, app.get_description(), {}, {}, {}, {}};
+  CommandInfo info{name, app.get_description(), {}, {}, {}, {}, {}};
   for (const CLI::Option* option : app.get_options()) {
     (option->get_positional() ? info.positionals : info.options).push_back(option_info(*option));
   }
   add_footer(app.get_footer(), info);
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    info.commands.push_back(command_info(*command, name + (name.empty() ? "" : " ") + command->get_name()));
+  }
   return info;
+}
+
+void add_commands(const CommandInfo& info, std::vector<CommandInfo>& tree) {
+  tree.push_back(info);
+  for (const CommandInfo& command : info.commands) add_commands(command, tree);
 }
 
 }  // namespace
@@ -74,10 +87,8 @@ std::string OptionInfo::value() const {
 }
 
 std::vector<CommandInfo> command_tree(const CLI::App& app) {
-  std::vector<CommandInfo> tree = {command_info(app, "")};
-  for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    tree.push_back(command_info(*command, command->get_name()));
-  }
+  std::vector<CommandInfo> tree;
+  add_commands(command_info(app, ""), tree);
   return tree;
 }
 

@@ -23,14 +23,18 @@ struct OptionInfo {
   std::string value() const;
 };
 
-/// A subcommand; the program itself has an empty name.
+/// A command; one below another is called by both words, "probe attention". The program itself has an empty name.
 struct CommandInfo {
   std::string name, description;
   std::vector<OptionInfo> positionals, options;
   std::vector<std::string> notes, examples;  ///< lines of the footer
+  std::vector<CommandInfo> commands;         ///< those below it, one of which must follow
+
+  /// The last word of its name.
+  std::string word() const { return name.substr(name.rfind(' ') + 1); }
 };
 
-/// The program, then its subcommands in the order in which its help lists them.
+/// The program, then all commands in the order in which help lists them, those below one right after it.
 std::vector<CommandInfo> command_tree(const CLI::App& app);
 
 /// The pages made of it.

@@ -53,17 +53,25 @@ std::string positional(const OptionInfo& option, size_t number) {
   return fmt::format("'{}:{}{}'", place, option.names[0], what.substr(what.find(':', 1)));
 }
 
+std::string function_of(const CommandInfo& command) {
+  std::string out = "_gyro_" + command.name;
+  if (command.name.empty()) out.pop_back();
+  for (char& c : out) c = c == ' ' ? '_' : c;
+  return out;
+}
+
 std::string arguments(const CommandInfo& command) {
-  std::string out = fmt::format("        {})\n          _arguments", command.name);
+  std::string out = fmt::format("        {})\n          ", command.word());
+  if (!command.commands.empty()) return out + function_of(command) + "\n          ;;\n";
+  out += "_arguments";
   for (const OptionInfo& option : command.options) out += " \\\n            " + specification(option);
   size_t number = 0;
   for (const OptionInfo& option : command.positionals) out += " \\\n            " + positional(option, ++number);
   return out + "\n          ;;\n";
 }
 
-constexpr const char* kZsh = R"(#compdef gyro
-_gyro() {{
-  local context state line
+constexpr const char* kFunction = R"({function}() {{
+  local curcontext=$curcontext context state line
   typeset -A opt_args
   local -a commands=(
 {commands}  )
@@ -78,20 +86,28 @@ _gyro() {{
       ;;
   esac
 }}
-_gyro "$@"
 )";
+
+// Of a command that has commands below it.
+std::string function(const CommandInfo& command) {
+  std::string commands, options, all;
+  for (const OptionInfo& option : command.options) options += " \\\n    " + specification(option);
+  for (const CommandInfo& below : command.commands) {
+    commands += fmt::format("    '{}:{}'\n", below.word(), escaped(below.description));
+    all += arguments(below);
+  }
+  return fmt::format(fmt::runtime(kFunction), fmt::arg("function", function_of(command)),
+                     fmt::arg("commands", commands), fmt::arg("options", options), fmt::arg("arguments", all));
+}
 
 }  // namespace
 
 std::string zsh_completion(const std::vector<CommandInfo>& tree) {
-  std::string commands, options, all;
-  for (const OptionInfo& option : tree.front().options) options += " \\\n    " + specification(option);
-  for (size_t i = 1; i < tree.size(); ++i) {
-    commands += fmt::format("    '{}:{}'\n", tree[i].name, escaped(tree[i].description));
-    all += arguments(tree[i]);
+  std::string out = "#compdef gyro\n";
+  for (const CommandInfo& command : tree) {
+    if (!command.commands.empty()) out += function(command);
   }
-  return fmt::format(fmt::runtime(kZsh), fmt::arg("commands", commands), fmt::arg("options", options),
-                     fmt::arg("arguments", all));
+  return out + "_gyro \"$@\"\n";
 }
 
 }  // namespace gyro

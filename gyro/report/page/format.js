@@ -111,10 +111,12 @@ function element(tag, attributes = {}, ...children) {
 }
 
 // Text in which W_Q, W_base, I_orth, d_in, Q_1, α_Q ... become typeset.
-function typeset(text) {
-  return text.split(/(\b[WId]_(?:gate_up|QKV|gate|up|down|[QKVO]|post|base|p|b|orth|in|out)|Q_[12cp]|α_[QK])\b/)
-      .map((part, i) => (i % 2 ? typeNode(part) : part));
-}
+const kTypeset = /(\b[WId]_(?:gate_up|QKV|gate|up|down|[QKVO]|post|base|p|b|orth|in|out)|Q_[12cp]|α_[QK])\b/;
+const typeset = (text) => text.split(kTypeset).map((part, i) => (i % 2 ? typeNode(part) : part));
+
+const symbolTex = ([letter, index]) => `$${letter === "α" ? "\\alpha" : letter}_{\\mathrm{${index}}}$`;
+const typesetTex = (text) =>
+    text.split(kTypeset).map((part, i) => (i % 2 ? symbolTex(typeParts(part)) : texText(part))).join("");
 
 function say(text) {
   const status = document.getElementById("status");

@@ -1,9 +1,10 @@
 // A table that sorts by any column (keyboard too), and goes to the clipboard as CSV or LaTeX.
 
-// columns: [{label: node or text, tex, heads: CSV headings, numeric, sortable}]; rows: [[cell]], a cell being
-// {show: node(s) or text, sort, csv: values for the column's heads, tex}. Plain values are cells of themselves.
-// `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`, `onsort`: the order
-// that it has at first, and who wants to know of another; `caption`: of the LaTeX table; `latex`: other forms of that:
+// columns: [{label: node or text, tex, heads: CSV headings, numeric, sortable, width: in LaTeX, of long texts}]; rows:
+// [[cell]], a cell being {show: node(s) or text, sort, csv: values for the column's heads, tex}. Plain values are cells
+// of themselves. `folded`: closed until opened; `filter`: a field that keeps the rows with its words; `sorted`,
+// `onsort`: the order that it has at first, and who wants to know of another; `caption`: of the LaTeX table; `latex`:
+// other forms of that:
 // [{name: "" or what a file's name has at its end, label, title, text(table)}].
 // `subject`: what its files are named by where that is not the base.
 const tables = new Map();
@@ -108,7 +109,7 @@ function tableTex(table) {
   const {columns, cells, caption, id} = table;
   const lines = tableOrder(table).map((r) => "    " + cells[r].map((cell) => cell.tex).join(" & ") + " \\\\");
   const heads = "    " + columns.map((column) => column.tex ?? "").join(" & ") + " \\\\";
-  const form = columns.map((column) => (column.numeric ? "r" : "l")).join("");
+  const form = columns.map(({width, numeric}) => (width ? `p{${width}\\linewidth}` : numeric ? "r" : "l")).join("");
   const body = [
     `  \\begin{tabular}{${form}}`, "    \\toprule", heads, "    \\midrule", ...lines, "    \\bottomrule",
     "  \\end{tabular}"
