@@ -175,7 +175,12 @@ Probed open_probed(const ProbeArguments& arguments, const RunOptions& run) {
   check_variants(arguments);
   std::vector<Task> tasks = probe_tasks(arguments);
   std::vector<std::string> names = expand_variants(arguments.variants);
-  Probed out{open_chat(load_model(arguments.engine)), open_model(arguments.base), std::move(tasks), {}, names, {}};
+  Probed out{open_chat(load_model(arguments.engine), ForChat::Questions),
+             open_model(arguments.base),
+             std::move(tasks),
+             {},
+             names,
+             {}};
   if (names.size() > 1) {
     if (!out.chat.loaded.source) throw CLI::ValidationError("--variants", "are of checkpoints, not of a GGUF file");
     out.variants.emplace(VariantSources{out.base, out.chat.loaded.source, open_model(arguments.sibling),
