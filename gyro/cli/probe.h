@@ -65,8 +65,8 @@ struct Probed {
 Probed open_probed(const ProbeArguments& arguments, const RunOptions& run);
 
 /// What all documents of probes begin with: schema, program, command, fingerprint of what the numbers depend on
-/// (`options`, the models' content, the questions), options, models (role, path, identity), tasks, questions (task, id,
-/// text, tokens).
+/// (schema, version, `options`, the models' content, the questions), options, models (role, path, identity), tasks,
+/// questions (task, id, text, tokens).
 nlohmann::ordered_json probe_head(const std::string& schema, const ProbeArguments& arguments, const Probed& probed,
                                   const nlohmann::ordered_json& options);
 

@@ -76,11 +76,12 @@ Json models_json(const ProbeArguments& arguments, const Probed& probed) {
   return models;
 }
 
-std::string fingerprint(const Json& options, const Json& models, const Probed& probed) {
+std::string fingerprint(const std::string& schema, const Json& options, const Json& models, const Probed& probed) {
   Json ids = Json::array(), names = Json::array();
   for (const ProbePrompt& prompt : probed.prompts) ids.push_back(prompt.ids);
   for (const Json& model : models) names.push_back({model["role"], model["identity"]});
-  return document_fingerprint({options, names, ids, probed.names});
+  // Another release may measure otherwise.
+  return document_fingerprint({schema, std::string(version()), options, names, ids, probed.names});
 }
 
 // To ten digits; what is not finite becomes null.
@@ -212,7 +213,7 @@ Json probe_head(const std::string& schema, const ProbeArguments& arguments, cons
   return {{"schema", schema},
           {"gyro", {{"version", std::string(version())}}},
           {"command", command_line()},
-          {"fingerprint", fingerprint(all, models, probed)},
+          {"fingerprint", fingerprint(schema, all, models, probed)},
           {"options", all},
           {"models", models},
           {"tasks", tasks},
