@@ -32,9 +32,9 @@ int run_probe(const ProbeArguments& arguments, const std::function<int(const Run
   }
 }
 
-bool is_kept(const ProbeArguments& arguments, const std::string& file, const Json& head) {
+bool is_kept(const ProbeArguments& arguments, const std::string& file, const Json& head, bool whole) {
   const fs::path path = fs::path(arguments.out) / file;
-  if (arguments.out.empty() || !is_probed(path, head, arguments.force)) return false;
+  if (arguments.out.empty() || !is_probed(path, head, arguments.force) || !whole) return false;
   if (arguments.json) {
     fmt::print("{}", read_file(path, kDocumentLimit));
   } else if (!arguments.quiet) {
