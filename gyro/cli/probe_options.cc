@@ -23,12 +23,38 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kDocumentLimit = size_t{1} << 30;
 
+// Whether it is a file, NAME=FILE, or is written as one that should be there. A '/' may be of a fraction.
+bool names_file(const std::string& text) {
+  std::error_code ignored;  // a long question is no name of a file
+  const size_t equals = text.find('=');
+  for (const fs::path& path : {fs::path(text), fs::path(text.substr(equals == std::string::npos ? 0 : equals + 1))}) {
+    if (fs::exists(path, ignored) || path.is_absolute()) return true;
+    const fs::path first = path.begin() == path.end() ? fs::path() : *path.begin();
+    if (first != path && fs::is_directory(first, ignored)) return true;
+    if (path.extension() == ".jsonl" || path.extension() == ".json" || path.extension() == ".csv") return true;
+  }
+  return false;
+}
+
+// "a.jsonl,gsm8k" is two; a text with spaces is one, whatever commas it has.
+std::vector<std::string> split_questions(const std::vector<std::string>& words) {
+  std::vector<std::string> out;
+  for (const std::string& word : words) {
+    const std::vector<std::string> parts = CLI::detail::split(word, ',');
+    const bool is_text = word.find(' ') != std::string::npos && !std::ranges::all_of(parts, names_file);
+    if (is_text) {
+      out.push_back(word);
+    } else {
+      out.insert(out.end(), parts.begin(), parts.end());
+    }
+  }
+  return out;
+}
+
 // A file's questions, or the text itself where it is no file and none is meant.
 Task probe_task(const std::string& text, const ProbeArguments& arguments) {
-  std::error_code ignored;  // a long question is no name of a file
-  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text, ignored);
   Task task;
-  if (is_text) {
+  if (text.find(' ') != std::string::npos && !names_file(text)) {
     task.name = "question";
     task.system = kSimplePrompt;
     task.questions.push_back({"0", text, {}, "", "", ""});
@@ -43,7 +69,7 @@ Task probe_task(const std::string& text, const ProbeArguments& arguments) {
 
 std::vector<Task> probe_tasks(const ProbeArguments& arguments) {
   std::vector<Task> tasks;
-  for (const std::string& text : arguments.questions) {
+  for (const std::string& text : split_questions(arguments.questions)) {
     tasks.push_back(probe_task(text, arguments));
     for (size_t i = 0; i + 1 < tasks.size(); ++i) {
       if (tasks[i].name == tasks.back().name) {
@@ -135,7 +161,6 @@ void add_probe_options(CLI::App& command, ProbeArguments& arguments, int64_t usu
   command
       .add_option("--question,--questions", arguments.questions,
                   "Files of questions as gyro eval takes them, names to find in --data, or a question itself")
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE|TEXT");
