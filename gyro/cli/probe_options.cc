@@ -191,10 +191,7 @@ void Probed::load(size_t variant) {
 Subject Probed::subject(size_t variant) {
   const std::string& name = names[variant];
   if (variant == 0) return {name, "the post as it is", "original"};
-  const std::vector<std::string> controls = control_variant_names();
-  const bool control = std::ranges::find(controls, name) != controls.end() || name == "noise" ||
-                       name.ends_with("-fake") || name.ends_with("-noise") || name.ends_with("-aligned");
-  return {name, variants->description(variant), control ? "control" : "variant"};
+  return {name, variants->description(variant), is_control_variant(name) ? "control" : "variant"};
 }
 
 Probed open_probed(const ProbeArguments& arguments, const RunOptions& run) {
