@@ -130,7 +130,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
   Evaluated out;
   if (arguments.post.empty()) {
     names = {std::string(kOriginal)};
-    out.chat.emplace(open_chat(load_model(arguments.engine)));
+    out.chat.emplace(open_chat(load_model(arguments.engine), ForChat::Questions));
     const auto& source = out.chat->loaded.source;
     out.document.models = {
         {"model", arguments.engine.model, source ? model_identity(*source) : file_identity(arguments.engine.model)}};
@@ -149,7 +149,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
   out.variants.emplace(sources, names);
   EngineArguments engine = arguments.engine;
   engine.model = arguments.post;
-  out.chat.emplace(open_chat(load_model(engine)));
+  out.chat.emplace(open_chat(load_model(engine), ForChat::Questions));
   return out;
 }
 
@@ -227,7 +227,10 @@ int run(EvalArguments& arguments) {
   if (interrupted()) return report_interruption(left);
   EvalDocument& document = evaluated.document;
   document.settings = server ? server_settings(request, document.models) : settings_lines(request, *evaluated.chat);
-  if (!server) set_engine(arguments.engine, document);
+  if (!server) {
+    set_engine(arguments.engine, document);
+    document.date = told_date(*evaluated.chat);
+  }
   if (!arguments.out.empty()) request.samples = open_eval_folder(arguments.out, document, request, arguments.force);
   const bool silent = arguments.quiet || arguments.json;
   if (!silent) {

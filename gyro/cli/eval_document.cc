@@ -1,5 +1,6 @@
 #include "gyro/cli/eval_document.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -40,18 +41,20 @@ Json asked(const EvalDocument& document, const EvalRequest& request) {
                      {"examples", request.options.few_shot > 0 ? examples : Json::array()}});
   }
   const EvalOptions& options = request.options;
-  return {{"models", models},
-          {"dtype", document.dtype.empty() ? Json(nullptr) : Json(document.dtype)},
-          {"device", document.device.empty() ? Json(nullptr) : Json(document.device)},
-          {"pre", document.pre.empty() ? Json(nullptr) : Json(document.pre)},
-          {"tasks", tasks},
-          {"temperature", options.completion.sampler.temperature},
-          {"top_p", options.completion.sampler.top_p},
-          {"seed", options.completion.sampler.seed},
-          {"max_tokens", options.completion.max_tokens},
-          {"repeats", options.repeats},
-          {"few_shot", options.few_shot},
-          {"few_shot_turns", options.few_shot_turns}};
+  Json json = {{"models", models},
+               {"dtype", document.dtype.empty() ? Json(nullptr) : Json(document.dtype)},
+               {"device", document.device.empty() ? Json(nullptr) : Json(document.device)},
+               {"pre", document.pre.empty() ? Json(nullptr) : Json(document.pre)},
+               {"tasks", tasks},
+               {"temperature", options.completion.sampler.temperature},
+               {"top_p", options.completion.sampler.top_p},
+               {"seed", options.completion.sampler.seed},
+               {"max_tokens", options.completion.max_tokens},
+               {"repeats", options.repeats},
+               {"few_shot", options.few_shot},
+               {"few_shot_turns", options.few_shot_turns}};
+  if (!document.date.empty()) json["date"] = document.date;
+  return json;
 }
 
 // Paths and prompts of a user may be no UTF-8.
@@ -153,9 +156,18 @@ std::string model_identity(const TensorSource& source) {
   return hash.hex();
 }
 
+std::string told_date(const ChatModel& model) {
+  if (!model.chat_template || !model.chat_template->asks_the_date() || !model.context.now) return "";
+  return fmt::format("{:%Y-%m-%d}", fmt::localtime(*model.context.now));
+}
+
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model) {
   std::vector<std::string> lines = {drawing_line(request.options)};
   lines.push_back(fmt::format("questions are put by {}", style_name(prompt_style(model))));
+  if (!told_date(model).empty()) {
+    lines.push_back(fmt::format("the template, which asks for the date, is told that it is {:%d %B %Y}",
+                                fmt::localtime(model.context.now.value())));
+  }
   lines.push_back(
       fmt::format("of the model's generation_config.json only the tokens that end an answer are taken ({}), its way of "
                   "drawing is not",

@@ -19,12 +19,16 @@ struct EvalDocument {
   std::vector<std::string> variants;  ///< their descriptions; empty of a model alone
   std::vector<std::string> settings;  ///< `settings_lines`
   std::string dtype, device, pre;     ///< empty of a server
+  std::string date;                   ///< `told_date`
 };
 
 /// What tells a file's content from others': its SHA-256.
 std::string file_identity(const std::filesystem::path& file);
 /// The same of what a model's answers hang on: its weights' `identity` with its config, tokenizer and template.
 std::string model_identity(const TensorSource& source);
+
+/// The date that the model's template is told, as "2024-07-26"; empty where it does not ask for one.
+std::string told_date(const ChatModel& model);
 
 /// How the questions are asked and answers end, a sentence a line: nothing that a model's files decide is silent.
 std::vector<std::string> settings_lines(const EvalRequest& request, const ChatModel& model);

@@ -23,15 +23,20 @@ void add_probe_cka_command(CLI::App& probe, int& exit_code);
 void add_probe_drift_command(CLI::App& probe, int& exit_code);
 void add_probe_rotation_command(CLI::App& probe, int& exit_code);
 
+/// Where a document goes.
+struct DocumentPlace {
+  std::string out;  ///< a folder; empty: nowhere
+  bool force = false, json = false, quiet = false;
+};
+
 /// What probes of a running model are asked: the post that is run, constructions of it and a base, and questions.
-struct ProbeArguments {
+struct ProbeArguments : DocumentPlace {
   EngineArguments engine;           ///< its model is the post
   std::vector<std::string> models;  ///< others that are asked the same
-  std::string base, sibling, data, system, out;
+  std::string base, sibling, data, system;
   std::vector<std::string> variants, questions;
   int64_t count = 0;  ///< questions of each file; 0: all
   uint64_t shuffle_seed = 0, seed = 0;
-  bool force = false, json = false, quiet = false;
   const CLI::App* command = nullptr;
 };
 
@@ -65,8 +70,8 @@ struct Probed {
 Probed open_probed(const ProbeArguments& arguments, const RunOptions& run);
 
 /// What all documents of probes begin with: schema, program, command, fingerprint of what the numbers depend on
-/// (`options`, the models' content, the questions), options, models (role, path, identity), tasks, questions (task, id,
-/// text, tokens).
+/// (schema, version, `options`, the models' content, the questions), options, models (role, path, identity), tasks,
+/// questions (task, id, text, tokens).
 nlohmann::ordered_json probe_head(const std::string& schema, const ProbeArguments& arguments, const Probed& probed,
                                   const nlohmann::ordered_json& options);
 

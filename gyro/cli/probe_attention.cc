@@ -13,11 +13,9 @@
 #include "gyro/base/team.h"
 #include "gyro/checkpoint/safetensors.h"
 #include "gyro/cli/commands.h"
-#include "gyro/cli/interrupt.h"
 #include "gyro/cli/names.h"
 #include "gyro/cli/parse.h"
-#include "gyro/cli/progress.h"
-#include "gyro/cli/run_options.h"
+#include "gyro/cli/probe_document.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/eval/completion.h"
 
@@ -28,10 +26,10 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSchema = "gyro.probe.attention/1";
+constexpr const char *kFile = "attention.json", *kMapsFile = "attention.safetensors";
 constexpr int64_t kFewLayers = 12;  // all blocks of models that have no more are looked at
 constexpr int64_t kPaperBlocks[] = {0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25};  // App. C.2
 constexpr size_t kNameWidth = 24;
-constexpr size_t kDocumentLimit = size_t{1} << 30;
 
 struct AttentionArguments {
   ProbeArguments probe;
@@ -178,7 +176,7 @@ void add_model(const ProbeArguments& arguments, Subject subject, const std::vect
                const std::string& path, AttentionProbe& out) {
   EngineArguments engine = arguments.engine;
   engine.model = path;
-  ChatModel chat = open_chat(load_model(engine));
+  ChatModel chat = open_chat(load_model(engine), ForChat::Questions);
   const std::vector<ProbePrompt> own = probe_prompts(chat, tasks);
   std::vector<LastRows> rows;
   AttentionSubject found = measure(chat, std::move(subject), own, asked, rows);
@@ -213,13 +211,11 @@ void measure_all(const AttentionArguments& arguments, std::optional<Probed>& pro
   const std::vector<Task> tasks = probed->tasks;
   const std::vector<ProbePrompt> prompts = probed->prompts;
   const size_t items = (probed->names.size() + others.size()) * prompts.size();
-  const bool silent = arguments.probe.quiet || arguments.probe.json;
-  Progress progress("prompts", static_cast<int>(items), static_cast<double>(items),
-                    silent ? ProgressSink() : stderr_progress());
-  const Asked asked{out.blocks, out.maps, &progress};
   if (probed->base && probed->chat.loaded.source) {
     out.expected = expected_temperatures(probed->base, probed->chat.loaded.source, out.blocks, how);
   }
+  Progress progress("prompts", static_cast<int>(items), static_cast<double>(items), how.progress);
+  const Asked asked{out.blocks, out.maps, &progress};
   std::vector<LastRows> original;
   add_variants(*probed, asked, original, out);
   if (!others.empty()) probed.reset();  // its memory is the next one's
@@ -229,9 +225,8 @@ void measure_all(const AttentionArguments& arguments, std::optional<Probed>& pro
   }
 }
 
-void write_files(const fs::path& folder, const std::string& text, const AttentionProbe& probe, int64_t tokens) {
-  MadeFolders made;
-  made.make(folder);
+// Before the document, which stands for both where a run is asked for again.
+void write_maps(const fs::path& folder, const std::string& fingerprint, const AttentionProbe& probe, int64_t tokens) {
   std::vector<TensorToWrite> tensors;
   for (const AttentionSubject& subject : probe.subjects) {
     for (size_t i = 0; i < subject.maps.size(); ++i) {
@@ -239,10 +234,11 @@ void write_files(const fs::path& folder, const std::string& text, const Attentio
           {map_name(subject, probe.maps[i]), DType::F32, {tokens, tokens}, std::as_bytes(std::span(subject.maps[i]))});
     }
   }
-  if (!tensors.empty()) {
-    write_safetensors(folder / "attention.safetensors", tensors, {{"schema", "gyro.probe.attention.arrays/1"}});
-  }
-  write_file_atomically(folder / "attention.json", text);
+  if (tensors.empty()) return;
+  MadeFolders made;
+  made.make(folder);
+  write_safetensors(folder / kMapsFile, tensors,
+                    {{"schema", "gyro.probe.attention.arrays/1"}, {"fingerprint", fingerprint}});
 }
 
 Json options_of(const AttentionProbe& probe) {
@@ -251,28 +247,25 @@ Json options_of(const AttentionProbe& probe) {
   return {{"blocks", probe.blocks}, {"maps", maps}};
 }
 
-// Prints what is there already; false if nothing is.
-bool show_known(const ProbeArguments& arguments, const Json& head, const AttentionProbe& probe) {
-  if (arguments.out.empty()) return false;
-  const fs::path folder = arguments.out, file = folder / "attention.json";
-  if (!is_probed(file, head, arguments.force)) return false;
-  if (!probe.maps.empty() && !fs::exists(folder / "attention.safetensors")) return false;
-  if (arguments.json) {
-    fmt::print("{}", read_file(file, kDocumentLimit));
-  } else if (!arguments.quiet) {
-    fmt::print("{} is there already\n", file.string());
+// Whether the maps of that run are there; a file that is none has none.
+bool has_maps(const fs::path& file, const std::string& fingerprint) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return false;
+  try {
+    const SafetensorsFile maps(file);
+    const auto found = maps.header().metadata.find("fingerprint");
+    return found != maps.header().metadata.end() && found->second == fingerprint;
+  } catch (const Error&) {
+    return false;
   }
-  return true;
 }
 
-void report(const ProbeArguments& arguments, const AttentionProbe& probe, const std::string& text) {
-  if (arguments.json) fmt::print("{}", text);
-  if (arguments.json || arguments.quiet) return;
+void report(const ProbeArguments& arguments, const AttentionProbe& probe) {
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   fmt::print("{}\n", text_table(attention_table(probe), terminal.width));
   for (const std::string& sentence : attention_words(probe)) fmt::print("{}", wrapped(sentence, terminal.width, "  "));
   if (!probe.no_maps.empty()) fmt::print("{}", wrapped("No maps: " + probe.no_maps + ".", terminal.width, "  "));
-  if (!arguments.out.empty()) fmt::print("Wrote {}\n", (fs::path(arguments.out) / "attention.json").string());
+  print_kept(arguments, kFile);
 }
 
 int probe_attention(const AttentionArguments& arguments, const RunOptions& how) {
@@ -282,12 +275,13 @@ int probe_attention(const AttentionArguments& arguments, const RunOptions& how) 
   found.blocks = chosen_blocks(arguments.blocks, probed->engine().layers());
   choose_maps(arguments, *probed, found);
   const Json head = probe_head(kSchema, probe, *probed, options_of(found));
-  if (show_known(probe, head, found)) return kDone;
+  const auto print = head["fingerprint"].get<std::string>();
+  const bool whole = found.maps.empty() || has_maps(fs::path(probe.out) / kMapsFile, print);
+  if (is_kept(probe, kFile, head, whole)) return kDone;
   const auto tokens = static_cast<int64_t>(probed->prompts.front().ids.size());
   measure_all(arguments, probed, how, found);
-  const std::string text = probe_text(attention_json(head, found));
-  if (!probe.out.empty()) write_files(probe.out, text, found, tokens);
-  report(probe, found, text);
+  if (!probe.out.empty()) write_maps(probe.out, print, found, tokens);
+  if (keep_document(probe, kFile, attention_json(head, found))) report(probe, found);
   return kDone;
 }
 
@@ -297,14 +291,7 @@ int run(AttentionArguments& arguments) {
   probe.models.assign(arguments.models.begin() + 1, arguments.models.end());
   if (!probe.base.empty() && probe.variants.empty()) probe.variants = {"replace", "replace-noise", "replace-fake"};
   if (!arguments.maps.empty() && probe.out.empty()) throw CLI::ValidationError("--maps", "needs --out");
-  const RunOptions how = run_options({probe.engine.device, "", probe.engine.threads, true});
-  Team team(how.stop);
-  const TeamMember member(&team);
-  try {
-    return probe_attention(arguments, how);
-  } catch (const Stopped&) {
-    return report_interruption(kNothingWritten);
-  }
+  return run_probe(probe, [&](const RunOptions& how) { return probe_attention(arguments, how); });
 }
 
 }  // namespace

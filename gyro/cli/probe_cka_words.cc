@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gyro/edit/variants.h"
+
 namespace gyro {
 namespace {
 
@@ -25,7 +27,10 @@ CkaReading judged_by(const std::vector<CkaSubject>& subjects) {
 
 // Whether one construction shows what the other would do if nothing of the base were in it.
 bool is_control_of(const std::string& control, const std::string& name) {
-  if (name.starts_with("replace")) return control == "noise";
+  if (name.starts_with("replace")) {
+    const bool is_of_it = control == "noise" || control == "replace-noise" || control == "replace-fake";
+    return is_of_it && !is_control_variant(name);
+  }
   if (control == name + "-aligned" || control == name + "-fake") return true;
   const size_t sibling = name.rfind("-sibling");
   if (sibling != name.npos) return control == name.substr(0, sibling) + "-fake";

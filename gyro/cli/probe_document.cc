@@ -32,30 +32,30 @@ int run_probe(const ProbeArguments& arguments, const std::function<int(const Run
   }
 }
 
-bool is_kept(const ProbeArguments& arguments, const std::string& file, const Json& head) {
-  const fs::path path = fs::path(arguments.out) / file;
-  if (arguments.out.empty() || !is_probed(path, head, arguments.force)) return false;
-  if (arguments.json) {
+bool is_kept(const DocumentPlace& place, const std::string& file, const Json& head, bool whole) {
+  const fs::path path = fs::path(place.out) / file;
+  if (place.out.empty() || !is_probed(path, head, place.force) || !whole) return false;
+  if (place.json) {
     fmt::print("{}", read_file(path, kDocumentLimit));
-  } else if (!arguments.quiet) {
+  } else if (!place.quiet) {
     fmt::print("{} is there already\n", path.string());
   }
   return true;
 }
 
-bool keep_document(const ProbeArguments& arguments, const std::string& file, const Json& document) {
+bool keep_document(const DocumentPlace& place, const std::string& file, const Json& document) {
   const std::string text = probe_text(document);
-  if (!arguments.out.empty()) {
+  if (!place.out.empty()) {
     MadeFolders folders;
-    folders.make(arguments.out);
-    write_file_atomically(fs::path(arguments.out) / file, text);
+    folders.make(place.out);
+    write_file_atomically(fs::path(place.out) / file, text);
   }
-  if (arguments.json) fmt::print("{}", text);
-  return !arguments.json && !arguments.quiet;
+  if (place.json) fmt::print("{}", text);
+  return !place.json && !place.quiet;
 }
 
-void print_kept(const ProbeArguments& arguments, const std::string& file) {
-  if (!arguments.out.empty()) fmt::print("Wrote {}\n", (fs::path(arguments.out) / file).string());
+void print_kept(const DocumentPlace& place, const std::string& file) {
+  if (!place.out.empty()) fmt::print("Wrote {}\n", (fs::path(place.out) / file).string());
 }
 
 Json subject_json(const Subject& subject) {

@@ -23,12 +23,38 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kDocumentLimit = size_t{1} << 30;
 
+// Whether it is a file, NAME=FILE, or is written as one that should be there. A '/' may be of a fraction.
+bool names_file(const std::string& text) {
+  std::error_code ignored;  // a long question is no name of a file
+  const size_t equals = text.find('=');
+  for (const fs::path& path : {fs::path(text), fs::path(text.substr(equals == std::string::npos ? 0 : equals + 1))}) {
+    if (fs::exists(path, ignored) || path.is_absolute()) return true;
+    const fs::path first = path.begin() == path.end() ? fs::path() : *path.begin();
+    if (first != path && fs::is_directory(first, ignored)) return true;
+    if (path.extension() == ".jsonl" || path.extension() == ".json" || path.extension() == ".csv") return true;
+  }
+  return false;
+}
+
+// "a.jsonl,gsm8k" is two; a text with spaces is one, whatever commas it has.
+std::vector<std::string> split_questions(const std::vector<std::string>& words) {
+  std::vector<std::string> out;
+  for (const std::string& word : words) {
+    const std::vector<std::string> parts = CLI::detail::split(word, ',');
+    const bool is_text = word.find(' ') != std::string::npos && !std::ranges::all_of(parts, names_file);
+    if (is_text) {
+      out.push_back(word);
+    } else {
+      out.insert(out.end(), parts.begin(), parts.end());
+    }
+  }
+  return out;
+}
+
 // A file's questions, or the text itself where it is no file and none is meant.
 Task probe_task(const std::string& text, const ProbeArguments& arguments) {
-  std::error_code ignored;  // a long question is no name of a file
-  const bool is_text = text.find(' ') != std::string::npos && !fs::exists(text, ignored);
   Task task;
-  if (is_text) {
+  if (text.find(' ') != std::string::npos && !names_file(text)) {
     task.name = "question";
     task.system = kSimplePrompt;
     task.questions.push_back({"0", text, {}, "", "", ""});
@@ -43,7 +69,7 @@ Task probe_task(const std::string& text, const ProbeArguments& arguments) {
 
 std::vector<Task> probe_tasks(const ProbeArguments& arguments) {
   std::vector<Task> tasks;
-  for (const std::string& text : arguments.questions) {
+  for (const std::string& text : split_questions(arguments.questions)) {
     tasks.push_back(probe_task(text, arguments));
     for (size_t i = 0; i + 1 < tasks.size(); ++i) {
       if (tasks[i].name == tasks.back().name) {
@@ -76,11 +102,12 @@ Json models_json(const ProbeArguments& arguments, const Probed& probed) {
   return models;
 }
 
-std::string fingerprint(const Json& options, const Json& models, const Probed& probed) {
+std::string fingerprint(const std::string& schema, const Json& options, const Json& models, const Probed& probed) {
   Json ids = Json::array(), names = Json::array();
   for (const ProbePrompt& prompt : probed.prompts) ids.push_back(prompt.ids);
   for (const Json& model : models) names.push_back({model["role"], model["identity"]});
-  return document_fingerprint({options, names, ids, probed.names});
+  // Another release may measure otherwise.
+  return document_fingerprint({schema, std::string(version()), options, names, ids, probed.names});
 }
 
 // To ten digits; what is not finite becomes null.
@@ -134,7 +161,6 @@ void add_probe_options(CLI::App& command, ProbeArguments& arguments, int64_t usu
   command
       .add_option("--question,--questions", arguments.questions,
                   "Files of questions as gyro eval takes them, names to find in --data, or a question itself")
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE|TEXT");
@@ -165,17 +191,19 @@ void Probed::load(size_t variant) {
 Subject Probed::subject(size_t variant) {
   const std::string& name = names[variant];
   if (variant == 0) return {name, "the post as it is", "original"};
-  const std::vector<std::string> controls = control_variant_names();
-  const bool control = std::ranges::find(controls, name) != controls.end() || name == "noise" ||
-                       name.ends_with("-fake") || name.ends_with("-noise") || name.ends_with("-aligned");
-  return {name, variants->description(variant), control ? "control" : "variant"};
+  return {name, variants->description(variant), is_control_variant(name) ? "control" : "variant"};
 }
 
 Probed open_probed(const ProbeArguments& arguments, const RunOptions& run) {
   check_variants(arguments);
   std::vector<Task> tasks = probe_tasks(arguments);
   std::vector<std::string> names = expand_variants(arguments.variants);
-  Probed out{open_chat(load_model(arguments.engine)), open_model(arguments.base), std::move(tasks), {}, names, {}};
+  Probed out{open_chat(load_model(arguments.engine), ForChat::Questions),
+             open_model(arguments.base),
+             std::move(tasks),
+             {},
+             names,
+             {}};
   if (names.size() > 1) {
     if (!out.chat.loaded.source) throw CLI::ValidationError("--variants", "are of checkpoints, not of a GGUF file");
     out.variants.emplace(VariantSources{out.base, out.chat.loaded.source, open_model(arguments.sibling),
@@ -207,7 +235,7 @@ Json probe_head(const std::string& schema, const ProbeArguments& arguments, cons
   return {{"schema", schema},
           {"gyro", {{"version", std::string(version())}}},
           {"command", command_line()},
-          {"fingerprint", fingerprint(all, models, probed)},
+          {"fingerprint", fingerprint(schema, all, models, probed)},
           {"options", all},
           {"models", models},
           {"tasks", tasks},

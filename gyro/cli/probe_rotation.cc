@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "gyro/base/file.h"
 #include "gyro/base/version.h"
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
@@ -16,6 +15,7 @@
 #include "gyro/cli/names.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/probe.h"
+#include "gyro/cli/probe_document.h"
 #include "gyro/cli/progress.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/table.h"
@@ -28,13 +28,13 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kDocumentLimit = size_t{1} << 30;
+constexpr const char* kFile = "rotation.json";
 constexpr size_t kNameLimit = 24;
 
 struct RotationArguments {
-  std::string base, post, out;
+  std::string base, post;
   std::vector<std::string> others;
-  bool force = false, json = false;
+  DocumentPlace place;
   RunArguments run;
   RotationRequest request;
 };
@@ -196,15 +196,6 @@ void print_comparisons(const RotationArguments& arguments, const std::vector<Rot
                      terminal.width, "  "));
 }
 
-// The folder has the document already: it is said, or printed.
-void report_kept(const RotationArguments& arguments, const fs::path& file) {
-  if (arguments.json) {
-    fmt::print("{}", read_file(file, kDocumentLimit));
-  } else if (!arguments.run.quiet) {
-    fmt::print("{} is there already\n", file.string());
-  }
-}
-
 void open_models(RotationArguments& arguments) {
   RotationRequest& request = arguments.request;
   request.base = std::make_shared<Checkpoint>(arguments.base);
@@ -214,34 +205,23 @@ void open_models(RotationArguments& arguments) {
 
 int run(RotationArguments& arguments) {
   RunArguments how = arguments.run;
-  how.quiet = how.quiet || arguments.json;
+  DocumentPlace& place = arguments.place;
+  place.quiet = how.quiet;
+  how.quiet = how.quiet || place.json;
   arguments.request.run = run_options(how);
   open_models(arguments);
   const Json head = head_of(arguments);
-  const fs::path file = fs::path(arguments.out) / "rotation.json";
-  if (!arguments.out.empty()) {
+  if (!place.out.empty()) {
     std::vector<fs::path> inputs = {arguments.base, arguments.post};
     inputs.insert(inputs.end(), arguments.others.begin(), arguments.others.end());
-    check_not_an_input(arguments.out, inputs);
-    if (is_probed(file, head, arguments.force)) {
-      report_kept(arguments, file);
-      return kDone;
-    }
+    check_not_an_input(place.out, inputs);
   }
+  if (is_kept(place, kFile, head)) return kDone;
   const auto comparisons = compare_rotations(arguments.request);
   if (!comparisons) return report_interruption(kNothingWritten);
-  const std::string text = probe_text(document_of(arguments, head, *comparisons));
-  if (!arguments.out.empty()) {
-    MadeFolders folders;
-    folders.make(arguments.out);
-    write_file_atomically(file, text);
-  }
-  if (arguments.json) {
-    fmt::print("{}", text);
-  } else if (!arguments.run.quiet) {
-    print_comparisons(arguments, *comparisons);
-    if (!arguments.out.empty()) fmt::print("Wrote {}\n", file.string());
-  }
+  if (!keep_document(place, kFile, document_of(arguments, head, *comparisons))) return kDone;
+  print_comparisons(arguments, *comparisons);
+  print_kept(place, kFile);
   return kDone;
 }
 
@@ -263,10 +243,11 @@ void add_probe_rotation_command(CLI::App& probe, int& exit_code) {
       ->check(whole_number_from(0, 10000))
       ->capture_default_str();
   command->add_option("--seed", arguments->request.seed, "Seed of all draws")->capture_default_str();
-  command->add_option("-o,--out", arguments->out, "Folder for rotation.json; a run that is there is not done again")
+  command
+      ->add_option("-o,--out", arguments->place.out, "Folder for rotation.json; a run that is there is not done again")
       ->type_name("DIR");
-  command->add_flag("--force", arguments->force, "Write over another probe's file");
-  command->add_flag("--json", arguments->json, "Print the document");
+  command->add_flag("--force", arguments->place.force, "Write over another probe's file");
+  command->add_flag("--json", arguments->place.json, "Print the document");
   add_run_options(*command, arguments->run);
   command->footer("Example:\n  gyro probe rotation base instruct reasoning rl --out rotations");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -110,13 +109,13 @@ void write_folder_report(const fs::path& folder, const ReportOptions& options, b
   const fs::path page = folder / "report.html";
   std::error_code error;
   const auto written = fs::last_write_time(page, error);
-  const auto newer_than = [&](const char* name) {
+  const auto newer_than = [&](const std::string& name) {
     std::error_code missing;
     const auto time = fs::last_write_time(folder / name, missing);
     return missing || written >= time;
   };
-  constexpr std::array files = {"result.json", "eval.json",  "attention.json",
-                                "cka.json",    "drift.json", "rotation.json"};
+  std::vector<std::string> files = {"result.json", "eval.json"};
+  for (const char* kind : kProbeKinds) files.push_back(fmt::format("{}.json", kind));
   if (!error && std::ranges::all_of(files, newer_than) && !again) return;
   Inputs inputs;
   const auto add = [&](auto read, auto& list) {

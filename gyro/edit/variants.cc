@@ -140,6 +140,14 @@ std::optional<NamedVariant> named_variant(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_control_variant(std::string_view name) {
+  const std::optional<NamedVariant> named = named_variant(name);
+  if (!named) return false;
+  const Construction& what = named->variant.what;
+  return named->base == VariantBase::Fake || what.align_signs || what.as_noise || what.operation == Operation::Noise ||
+         what.operation == Operation::Interpolate;
+}
+
 std::vector<std::string> paper_variant_names() {
   std::vector<std::string> names;
   for (const char* operation : {"restore", "ablate"}) {

@@ -45,6 +45,10 @@ struct NamedVariant {
 /// Nothing for what is no such name.
 std::optional<NamedVariant> named_variant(std::string_view name);
 
+/// Whether a named variant shows what any base, or noise, would do, or the base's own matrices do: it is aligned, of a
+/// fake base, noise, or base-…. False for what is no such name.
+bool is_control_variant(std::string_view name);
+
 /// The names of the paper's variants: replace, replace-scaled, and restorations and ablations of attention and MLP on
 /// either side.
 std::vector<std::string> paper_variant_names();

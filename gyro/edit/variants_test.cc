@@ -73,6 +73,15 @@ TEST_P(ReplaceNoise, IsAsFarFromThePostAsReplaceTensorByTensorElsewhere) {
 INSTANTIATE_TEST_SUITE_P(Pico, ReplaceNoise, testing::Values("pico-qwen2", "pico-phi3"),
                          [](const auto& family) { return std::string(family.param).substr(5); });
 
+TEST(NamedVariant, OneRuleSaysWhichAreControls) {
+  for (const std::string& name : control_variant_names()) EXPECT_TRUE(is_control_variant(name)) << name;
+  for (const char* name : {"noise", "noise-all", "base-all", "replace-noise", "replace-fake", "restore-all-in-fake"}) {
+    EXPECT_TRUE(is_control_variant(name)) << name;
+  }
+  for (const std::string& name : paper_variant_names()) EXPECT_FALSE(is_control_variant(name)) << name;
+  for (const char* name : {"restore-mlp-out-sibling", "original", "x-fake", ""}) EXPECT_FALSE(is_control_variant(name));
+}
+
 TEST(NamedVariant, ControlsOfReplace) {
   const NamedVariant fake = named_variant("replace-fake").value(), noise = named_variant("replace-noise").value();
   EXPECT_EQ(fake.base, VariantBase::Fake);

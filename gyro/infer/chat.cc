@@ -2,6 +2,7 @@
 
 #include <llama.h>
 
+#include <ctime>
 #include <utility>
 
 #include "gyro/base/error.h"
@@ -46,6 +47,17 @@ void take_template(ChatModel& model) {
   if (text != nullptr) model.chat_template.emplace("tokenizer.chat_template", text);
 }
 
+// By the local clock, as templates print it.
+std::time_t noon(const std::chrono::year_month_day& day) {
+  std::tm time{};
+  time.tm_year = static_cast<int>(day.year()) - 1900;
+  time.tm_mon = static_cast<int>(static_cast<unsigned>(day.month())) - 1;
+  time.tm_mday = static_cast<int>(static_cast<unsigned>(day.day()));
+  time.tm_hour = 12;
+  time.tm_isdst = -1;
+  return std::mktime(&time);
+}
+
 }  // namespace
 
 ChatModel open_chat(LoadedModel loaded, ForChat what) {
@@ -55,7 +67,8 @@ ChatModel open_chat(LoadedModel loaded, ForChat what) {
   } else {
     take_gguf(model);
   }
-  if (what == ForChat::Conversations) take_template(model);
+  if (what != ForChat::PlainTexts) take_template(model);
+  if (what == ForChat::Questions) model.context.now = noon(kQuestionsDay);
   return model;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,12 +16,19 @@ namespace gyro {
 struct ChatModel {
   LoadedModel loaded;
   std::optional<ChatTemplate> chat_template;  ///< its own, if it has one and it is needed
-  ChatContext context;                        ///< with its special tokens
+  ChatContext context;                        ///< with its special tokens, and the date if it is told one
   std::vector<int32_t> ends;                  ///< ascending: the tokens that end an answer
 };
 
-/// What a model is opened for: only conversations need its template.
-enum class ForChat { Conversations, PlainTexts };
+/// What a model is opened for.
+enum class ForChat {
+  Conversations,  ///< templates that ask for the date are told today's
+  Questions,      ///< that are the same on any day: templates are told kQuestionsDay, at noon by the local clock
+  PlainTexts      ///< without its template
+};
+
+/// What Llama 3's templates print where nobody tells them the date.
+inline constexpr std::chrono::year_month_day kQuestionsDay{std::chrono::July / 26 / 2024};
 
 /// Takes what a conversation needs from the model's files, or from its GGUF file. Throws Error naming a template that
 /// is none, if it is needed.

@@ -175,7 +175,8 @@ struct ChatTemplate::Program {
   jinja::program program;
 };
 
-ChatTemplate::ChatTemplate(std::string_view subject, std::string_view text) : subject_(subject) {
+ChatTemplate::ChatTemplate(std::string_view subject, std::string_view text)
+    : subject_(subject), asks_the_date_(text.find("strftime_now") != text.npos) {
   if (text.size() > kTemplateLimit) fail(subject_, "is a template of more than {} bytes", kTemplateLimit);
   try {
     jinja::lexer lexer;

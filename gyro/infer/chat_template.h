@@ -48,9 +48,13 @@ class ChatTemplate {
   std::vector<std::string> render_all(std::span<const std::vector<ChatMessage>> conversations,
                                       const ChatContext& context) const;
 
+  /// Whether it may print the date, by strftime_now.
+  bool asks_the_date() const { return asks_the_date_; }
+
  private:
   struct Program;
   std::string subject_;
+  bool asks_the_date_;
   std::unique_ptr<const Program> program_;
 };
 

@@ -33,6 +33,23 @@ TEST(Chat, PromptsAndAnswersAreThoseOfTransformers) {
   }
 }
 
+// Where in the world it is asked, and when, makes no difference.
+TEST(Chat, QuestionsAreAskedOnOneDay) {
+  const ModelCopy copy("pico-qwen2/instruct");
+  copy.write("chat_template.jinja", "{{ strftime_now('%d %b %Y') }}{{ messages[0].content }}");
+  const auto prompt = [&](const char* zone, ForChat what) {
+    setenv("TZ", zone, 1);
+    tzset();
+    const ChatModel model = open_chat(load_model(copy.path(), {.dtype = DType::F32, .threads = 1}), what);
+    EXPECT_TRUE(model.chat_template->asks_the_date());
+    const std::vector<ChatMessage> messages = {{"user", "!"}};
+    return model.chat_template->render(messages, model.context);
+  };
+  for (const char* zone : {"UTC", "XXX-14", "YYY+12"}) EXPECT_EQ(prompt(zone, ForChat::Questions), "26 Jul 2024!");
+  EXPECT_NE(prompt("UTC", ForChat::Conversations), "26 Jul 2024!");
+  EXPECT_FALSE(open(shipped_model("pico-qwen2/instruct")).chat_template->asks_the_date());
+}
+
 TEST(Chat, PlainTextGetsWhatTheTokenizerPutsBeforeIt) {
   const ChatModel llama = open(shipped_model("pico-llama/base"));
   const std::vector<int32_t> ids = plain_prompt(llama, "a");

@@ -162,11 +162,19 @@ double map_bytes(const Json& maps, const ProbeDetail& detail) {
   return bytes;
 }
 
+// Whether a file of maps was written by the run that the document is of.
+bool are_of(const SafetensorsFile& maps, const Json& document) {
+  const auto& metadata = maps.header().metadata;
+  const auto found = metadata.find("fingerprint");
+  return text_of(document, "fingerprint", kLongestName) == (found == metadata.end() ? "" : found->second);
+}
+
 Json maps_json(const ProbeInput& input, const Json& document, const ProbeDetail& detail) {
   Json out = Json::array();
   const Json maps = document.value("maps", Json::array());
   if (input.maps.empty() || maps.empty() || detail.maps == 0) return out;
   const SafetensorsFile file(input.maps);
+  if (!are_of(file, document)) return out;
   for (size_t i = 0; i < std::min(maps.size(), detail.maps); ++i) {
     const Json& map = maps[i];
     const auto positions = map["positions"].get<int64_t>();
@@ -191,10 +199,15 @@ Json maps_json(const ProbeInput& input, const Json& document, const ProbeDetail&
   return out;
 }
 
-void add_map_notes(const ProbeInput& input, const Json& maps, const ProbeDetail& detail, Json& notes) {
+void add_map_notes(const ProbeInput& input, const Json& document, const ProbeDetail& detail, Json& notes) {
+  const Json maps = document.value("maps", Json::array());
   if (maps.empty()) return;
   if (input.maps.empty()) {
     notes.push_back("attention.safetensors is not beside attention.json: its maps are not shown.");
+    return;
+  }
+  if (!are_of(SafetensorsFile(input.maps), document)) {
+    notes.push_back("attention.safetensors is of another run than attention.json: its maps are not shown.");
     return;
   }
   if (detail.maps < maps.size()) {
@@ -224,7 +237,7 @@ Json attention_json(const ProbeInput& input, const Json& document, const ProbeDe
     one["why"] = text_of(row, "why", detail.text);
   }
   if (!detail.heads) notes.push_back("Entropies and temperatures of single heads are left out of this page.");
-  add_map_notes(input, document.value("maps", Json::array()), detail, notes);
+  add_map_notes(input, document, detail, notes);
   return {{"heads", document["heads"]},
           {"blocks", document["blocks"]},
           {"log_keys", encoded(document["log_keys"])},

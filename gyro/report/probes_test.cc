@@ -19,6 +19,7 @@ Json head(const std::string& kind) {
   return {{"schema", "gyro.probe." + kind + "/1"},
           {"gyro", {{"version", "1"}}},
           {"command", "gyro probe /home/someone/secret"},
+          {"fingerprint", "a run"},
           {"options", {{"dtype", "f32"}, {"blocks", {0, 2}}}},
           {"models", {{{"role", "base"}, {"path", "m/base"}}, {{"role", "post"}, {"path", "m/sft/"}}}},
           {"tasks", {{{"name", "sums"}, {"system", "s"}}}},
@@ -112,7 +113,7 @@ std::vector<float> floats(const Json& text) {
 }
 
 // Row i of map k has 1000k + i at all keys that it sees, and NaN at those that it does not.
-void write_maps(const std::filesystem::path& file, int64_t positions) {
+void write_maps(const std::filesystem::path& file, int64_t positions, const std::string& fingerprint = "a run") {
   std::vector<std::vector<float>> maps(2);
   std::vector<TensorToWrite> tensors;
   for (size_t k = 0; k < maps.size(); ++k) {
@@ -124,7 +125,7 @@ void write_maps(const std::filesystem::path& file, int64_t positions) {
     const std::string name = k == 0 ? "m.0" : "m.1";
     tensors.push_back({name, DType::F32, {positions, positions}, std::as_bytes(std::span(maps[k]))});
   }
-  write_safetensors(file, tensors, {});
+  write_safetensors(file, tensors, {{"fingerprint", fingerprint}});
 }
 
 TEST(Probes, NumbersReachThePage) {
@@ -227,6 +228,16 @@ TEST(Probes, MapsThatAreNotThere) {
             file + ": lacks the array gone?");
 }
 
+TEST(Probes, MapsOfAnotherRun) {
+  TempDir dir;
+  write_text(dir / "attention.json", attention(5).dump());
+  write_maps(dir / "attention.safetensors", 5, "another");
+  const Json data = probes_data(read_probes(dir.path()).value(), -1, 100'000);
+  EXPECT_EQ(data["attention"]["maps"], Json::array());
+  EXPECT_EQ(data["notes"],
+            Json{"attention.safetensors is of another run than attention.json: its maps are not shown."});
+}
+
 TEST(Probes, WhatIsNoneIsRefused) {
   for (const std::string kind : kProbeKinds) {
     const Json good = document(kind);
@@ -236,7 +247,7 @@ TEST(Probes, WhatIsNoneIsRefused) {
       EXPECT_EQ(error_of([&] { parse_probe("p", kind, edited.dump()); }), "p: is not a document of " + command) << why;
     };
     for (const auto& [key, value] : good.items()) {
-      if (key == "gyro" || key == "command" || key == "options") continue;
+      if (key == "gyro" || key == "command" || key == "fingerprint" || key == "options") continue;
       for (const Json& wrong : {Json("x"), Json(-7), Json({{"x", 1}}), Json::array({Json::array({1})})}) {
         if (key == "next_token" && wrong.is_object()) continue;  // one that says nothing
         Json edited = good;

@@ -331,6 +331,10 @@ class Words(unittest.TestCase):
         text = self.words({"original": [1.0, 1.0], "noise-mlp": [0.5, 0.0]}, {"noise-mlp": 0.01})
         self.assertIn("None of the paper’s variants was asked.", text)
         self.assertIn("Controls: 1 of 1 control differs from the original", text)
+        whole = {"original": [1.0, 1.0], "noise": [0.5, 0.0], "replace-noise": [1.0, 1.0], "replace-fake": [1.0, 1.0], "base-all": [1.0, 1.0]}
+        text = self.words(whole, {"noise": 0.01})
+        self.assertIn("None of the paper’s variants was asked.", text)
+        self.assertIn("Controls: 1 of 4 controls differs from the original", text)
 
 
 class Refused(unittest.TestCase):

@@ -9,8 +9,8 @@ const kUnseen =
 const codeOf = (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 const visible = (text) => String(text).replace(kUnseen, codeOf);
 
-// Controls by their names, which gyro eval gives them.
-const isControl = (name) => /-(aligned|fake)$/.test(name) || /^(noise|base)-/.test(name);
+// Controls by their names, as is_control_variant (gyro/edit/variants.h) knows them.
+const isControl = (name) => /-(aligned|fake|noise)$/.test(name) || /^(noise|base)(-|$)/.test(name);
 
 // What stands beside an accuracy: "-" of a collapse, "†" where more than 2 % of the answers were cut.
 const kMuchTruncated = 0.02;
