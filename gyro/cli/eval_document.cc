@@ -111,7 +111,7 @@ Json head(const EvalDocument& document, const EvalRequest& request) {
 bool is_of_others(const fs::path& folder) {
   constexpr std::array names = {"result.json", "arrays.safetensors", ".gyro-journal",         "attention.json",
                                 "cka.json",    "drift.json",         "attention.safetensors", "rotation.json",
-                                "report.html", "plotly.min.js"};
+                                "claims.json", "questions.jsonl",    "report.html",           "plotly.min.js"};
   return std::ranges::all_of(fs::directory_iterator(folder), [&](const fs::directory_entry& entry) {
     return std::ranges::find(names, entry.path().filename().string()) != names.end();
   });
