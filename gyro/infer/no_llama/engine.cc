@@ -1,5 +1,6 @@
 #include "gyro/infer/engine.h"
 
+#include "gyro/infer/hyperparameters.h"
 #include "gyro/infer/image_plan.h"
 #include "gyro/infer/no_llama/refuse.h"
 
@@ -71,6 +72,10 @@ const llama_model* Engine::model() const {
   refuse();
 }
 const llama_vocab* Engine::vocab() const {
+  refuse();
+}
+
+Hyperparameters read_hyperparameters(const TensorSource&) {
   refuse();
 }
 
