@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -256,7 +257,12 @@ void finish(const StudyArguments& arguments) {
   const std::string text = claims_json(models, claims).dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
   write_file_atomically(request.out / "claims.json", text);
   std::vector<std::string> words = {"report", request.out.string()};
-  for (const StudyPost& post : request.posts) words.push_back(post_folder(request, post).string());
+  for (const StudyPost& post : request.posts) {
+    const fs::path folder = post_folder(request, post);
+    constexpr std::array files = {"attention.json", "eval.json", "cka.json", "drift.json"};
+    const auto is_there = [&](const char* file) { return fs::exists(folder / file); };
+    if (std::ranges::any_of(files, is_there)) words.push_back(folder.string());
+  }
   words.insert(words.end(), {"--out", (request.out / "report.html").string(), "--plotly", arguments.plotly, "--quiet"});
   run_words(words);
   if (arguments.json) fmt::print("{}", text);
