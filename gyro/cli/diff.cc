@@ -16,6 +16,7 @@
 #include "gyro/cli/progress.h"
 #include "gyro/cli/report.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/diff/result_json.h"
 #include "gyro/diff/runner.h"
@@ -47,13 +48,11 @@ void complete_controls(DiffRequest& request) {
   controls.clear();
 }
 
-// "NAME=PATH" gives the model at PATH a name; what is there as it stands is a path.
+// "NAME=PATH" gives the model at PATH a name.
 void take_name(DiffRequest& request, std::string& model) {
-  const size_t equals = model.find('=');
-  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(model)) return;
-  const std::string name = model.substr(0, equals);
-  model.erase(0, equals + 1);
-  request.names[model] = name;
+  const auto [name, path] = split_name(model);
+  model = path;
+  if (!name.empty()) request.names[path] = name;
 }
 
 void take_names(DiffRequest& request) {

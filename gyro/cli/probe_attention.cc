@@ -18,6 +18,7 @@
 #include "gyro/cli/probe_document.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/eval/completion.h"
+#include "gyro/study/stages.h"
 
 namespace gyro {
 namespace {
@@ -289,7 +290,7 @@ int run(AttentionArguments& arguments) {
   ProbeArguments& probe = arguments.probe;
   probe.engine.model = arguments.models.front();
   probe.models.assign(arguments.models.begin() + 1, arguments.models.end());
-  if (!probe.base.empty() && probe.variants.empty()) probe.variants = {"replace", "replace-noise", "replace-fake"};
+  if (!probe.base.empty() && probe.variants.empty()) probe.variants = attention_variants();
   if (!arguments.maps.empty() && probe.out.empty()) throw CLI::ValidationError("--maps", "needs --out");
   return run_probe(probe, [&](const RunOptions& how) { return probe_attention(arguments, how); });
 }

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -35,7 +34,7 @@ constexpr size_t kDocumentLimit = size_t{1} << 30;
 struct StudyArguments {
   StudyRequest request;
   std::vector<std::string> posts;
-  std::string out, sibling, plotly = "inline";
+  std::string out, sibling;
   bool plan = false, json = false, quiet = false;
 };
 
@@ -66,10 +65,9 @@ void take_posts(StudyArguments& arguments) {
   StudyRequest& request = arguments.request;
   std::vector<std::string> paths, given;
   for (const std::string& text : arguments.posts) {
-    const size_t equals = text.find('=');
-    const bool named = equals != std::string::npos && equals > 0 && !fs::exists(text);
-    given.push_back(named ? text.substr(0, equals) : "");
-    paths.push_back(named ? text.substr(equals + 1) : text);
+    const auto [name, path] = split_name(text);
+    given.push_back(name);
+    paths.push_back(path);
   }
   const std::vector<std::string> names = distinct_names(paths, 60);
   for (size_t i = 0; i < paths.size(); ++i) {
@@ -208,13 +206,11 @@ Json read_json(const fs::path& file) {
   return parse_document(file.string(), read_file(file, kDocumentLimit));
 }
 
-StudyDocuments documents_of(const StudyRequest& request, size_t post) {
+// `result` and `rotation` are of all posts.
+StudyDocuments documents_of(const StudyRequest& request, size_t post, const Json& result, const Json& rotation) {
   StudyDocuments out;
-  const StudyPost& one = request.posts[post];
-  out.post = one.name;
-  const Json result = read_json(request.out / "result.json"), rotation = read_json(request.out / "rotation.json");
   if (result.is_object()) out.comparison = result.at("comparisons").at(post);  // posts come first, in their order
-  const fs::path folder = post_folder(request, one);
+  const fs::path folder = post_folder(request, request.posts[post]);
   out.evaluation = read_json(folder / "eval.json");
   out.attention = read_json(folder / "attention.json");
   out.cka = read_json(folder / "cka.json");
@@ -246,11 +242,12 @@ void print_claims(const PostClaims& posts) {
 }
 
 // The page of the study, and the claims at its head.
-void finish(const StudyArguments& arguments) {
+void finish(const StudyArguments& arguments, const std::vector<Stage>& stages) {
   const StudyRequest& request = arguments.request;
+  const Json result = read_json(request.out / "result.json"), rotation = read_json(request.out / "rotation.json");
   PostClaims claims;
   for (size_t i = 0; i < request.posts.size(); ++i) {
-    claims.emplace_back(request.posts[i].name, judge_claims(documents_of(request, i)));
+    claims.emplace_back(request.posts[i].name, judge_claims(documents_of(request, i, result, rotation)));
   }
   Json models = {{{"role", "base"}, {"path", request.base}}};
   for (const StudyPost& post : request.posts) models.push_back({{"role", "post"}, {"path", post.path}});
@@ -258,12 +255,10 @@ void finish(const StudyArguments& arguments) {
   write_file_atomically(request.out / "claims.json", text);
   std::vector<std::string> words = {"report", request.out.string()};
   for (const StudyPost& post : request.posts) {
-    const fs::path folder = post_folder(request, post);
-    constexpr std::array files = {"attention.json", "eval.json", "cka.json", "drift.json"};
-    const auto is_there = [&](const char* file) { return fs::exists(folder / file); };
-    if (std::ranges::any_of(files, is_there)) words.push_back(folder.string());
+    const auto is_there = [&](const Stage& stage) { return stage.post == post.name && fs::exists(stage.gives); };
+    if (std::ranges::any_of(stages, is_there)) words.push_back(post_folder(request, post).string());
   }
-  words.insert(words.end(), {"--out", (request.out / "report.html").string(), "--plotly", arguments.plotly, "--quiet"});
+  words.insert(words.end(), {"--out", (request.out / "report.html").string(), "--quiet"});
   run_words(words);
   if (arguments.json) fmt::print("{}", text);
   if (arguments.json || arguments.quiet) return;
@@ -294,7 +289,7 @@ int run_stages(const StudyArguments& arguments, const std::vector<Stage>& stages
       write_file_atomically(request.out / kQuestionsFile, built_in_questions());
     }
   }
-  finish(arguments);
+  finish(arguments, stages);
   if (!failed.empty()) fail(arguments.out, "is without {}", fmt::join(failed, ", "));
   return kDone;
 }

@@ -11,12 +11,15 @@ std::shared_ptr<const TensorSource> open_model(const std::string& path) {
   return path.empty() ? nullptr : std::make_shared<Checkpoint>(path);
 }
 
+std::pair<std::string, std::string> split_name(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(text)) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
 Task named_task(const std::string& text, const std::string& data, uint64_t seed) {
   namespace fs = std::filesystem;
-  const size_t equals = text.find('=');
-  if (!fs::exists(text) && equals != std::string::npos && equals > 0) {
-    return read_task(text.substr(0, equals), text.substr(equals + 1), seed);
-  }
+  if (const auto [name, path] = split_name(text); !name.empty()) return read_task(name, path, seed);
   if (fs::exists(text) || text.find('/') != std::string::npos || fs::path(text).has_extension()) {
     return read_task(fs::path(text).stem().string(), text, seed);
   }

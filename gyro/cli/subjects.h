@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gyro/checkpoint/source.h"
 #include "gyro/eval/task.h"
@@ -11,6 +12,9 @@ namespace gyro {
 
 /// A model that is named on the command line, opened; null for no name. Throws Error naming what cannot be read.
 std::shared_ptr<const TensorSource> open_model(const std::string& path);
+
+/// "NAME=PATH" in its two parts; what is there as it stands is a path, whose name is empty.
+std::pair<std::string, std::string> split_name(const std::string& text);
 
 /// The task that a word of the command line names: "NAME=PATH", a path, or a name to be found in the folder `data`.
 /// Throws Error as read_task does, the field "data" where there is no folder to look in.

@@ -9,21 +9,25 @@ namespace gyro {
 
 // What judges claims from documents that may be of whomever: a part that is not there is null, or NaN.
 
-inline Json part_of(const Json& object, const char* key) {
+// What they give lies in the document.
+
+inline const Json& part_of(const Json& object, const char* key) {
+  static const Json none;
   const auto it = object.is_object() ? object.find(key) : object.end();
-  return it != object.end() ? *it : Json();
+  return it != object.end() ? *it : none;
 }
 inline double number_of(const Json& object, const char* key) {
-  const Json part = part_of(object, key);
+  const Json& part = part_of(object, key);
   return part.is_number() ? part.get<double>() : NAN;
 }
 inline std::string text_of(const Json& object, const char* key) {
-  const Json part = part_of(object, key);
+  const Json& part = part_of(object, key);
   return part.is_string() ? part.get<std::string>() : "";
 }
-inline Json list_of(const Json& object, const char* key) {
-  Json part = part_of(object, key);
-  return part.is_array() ? part : Json::array();
+inline const Json& list_of(const Json& object, const char* key) {
+  static const Json none = Json::array();
+  const Json& part = part_of(object, key);
+  return part.is_array() ? part : none;
 }
 
 /// From the answers of eval.json.

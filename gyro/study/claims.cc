@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "gyro/base/version.h"
 #include "gyro/study/claim_parts.h"
@@ -13,11 +15,12 @@ namespace {
 
 // Of weights the findings of gyro diff, which have their nulls in them.
 
-Json finding_of(const Json& comparison, const char* id) {
+const Json& finding_of(const Json& comparison, const char* id) {
+  static const Json none;
   for (const Json& finding : list_of(comparison, "findings")) {
     if (text_of(finding, "id") == id) return finding;
   }
-  return nullptr;
+  return none;
 }
 
 ClaimVerdict of_finding(const std::string& verdict) {
@@ -39,7 +42,7 @@ std::string verdict_in_words(const std::string& verdict) {
 }
 
 void take_finding(Claim& claim, const Json& comparison, const char* id) {
-  const Json finding = finding_of(comparison, id);
+  const Json& finding = finding_of(comparison, id);
   if (finding.is_null()) {
     claim.why = "no diff of the pair was made";
     return;
@@ -50,42 +53,44 @@ void take_finding(Claim& claim, const Json& comparison, const char* id) {
   claim.why = verdict_in_words(verdict);
 }
 
-// The spread of α over types, of the pair and of its null.
-std::string spread_of_null(const Json& comparison) {
+// The least and the largest of a figure over the types, fused ones apart; nothing where it is defined of none.
+template <typename Figure>
+std::optional<std::pair<double, double>> range_over_types(const Json& comparison, const Figure& figure) {
   double least = INFINITY, most = -INFINITY;
   for (const Json& type : list_of(comparison, "types")) {
-    const Json null = part_of(type, "null");
-    const double spread = number_of(null, "alpha_std") / number_of(null, "alpha_mean");
-    if (!std::isfinite(spread) || part_of(type, "fused") == true) continue;
-    least = std::min(least, spread);
-    most = std::max(most, spread);
+    const double value = figure(type);
+    if (!std::isfinite(value) || part_of(type, "fused") == true) continue;
+    least = std::min(least, value);
+    most = std::max(most, value);
   }
-  if (!std::isfinite(least)) return "";
-  return fmt::format("noise of the same size spreads α by {:.2f} to {:.2f} % of its mean", 100 * least, 100 * most);
+  if (!std::isfinite(least)) return std::nullopt;
+  return std::pair(least, most);
+}
+
+std::string spread_of_null(const Json& comparison) {
+  const auto range = range_over_types(comparison, [](const Json& type) {
+    const Json& null = part_of(type, "null");
+    return number_of(null, "alpha_std") / number_of(null, "alpha_mean");
+  });
+  if (!range) return "";
+  return fmt::format("noise of the same size spreads α by {:.2f} to {:.2f} % of its mean", 100 * range->first,
+                     100 * range->second);
+}
+
+std::string nf_over_null(const Json& comparison) {
+  const auto range =
+      range_over_types(comparison, [](const Json& type) { return number_of(type, "nf_robust_mean_over_null"); });
+  if (!range) return "";
+  return fmt::format("robust NF is {:.2f} to {:.2f} of what noise of the same size gives, by type", range->first,
+                     range->second);
 }
 
 // What chance gives of a finding's figure, and from where on it counts.
 std::string margin_of(const Json& comparison, const char* id) {
-  const Json finding = finding_of(comparison, id);
+  const Json& finding = finding_of(comparison, id);
   const double null = number_of(finding, "null"), threshold = number_of(finding, "threshold");
   if (!std::isfinite(null) || !std::isfinite(threshold)) return "";
   return fmt::format("chance gives {:.2g}; it counts from {:.2g} on", null, threshold);
-}
-
-std::string range_over_null(const Json& comparison, const char* key) {
-  double least = INFINITY, most = -INFINITY;
-  for (const Json& type : list_of(comparison, "types")) {
-    const double ratio = number_of(type, key);
-    if (!std::isfinite(ratio) || part_of(type, "fused") == true) continue;
-    least = std::min(least, ratio);
-    most = std::max(most, ratio);
-  }
-  if (!std::isfinite(least)) return "";
-  return fmt::format("robust NF is {:.2f} to {:.2f} of what noise of the same size gives, by type", least, most);
-}
-
-std::string name_in_json(ClaimVerdict verdict) {
-  return std::string(claim_verdict_name(verdict));
 }
 
 }  // namespace
@@ -112,7 +117,7 @@ std::vector<Claim> judge_claims(const StudyDocuments& documents) {
   Claim& rotation = add("co_rotation", "Left and right singular vectors turn by the same orthogonal matrix.",
                         "§4.2, eqs. 6 and 7, Figure 3", "NF of posts lies far below another base's");
   take_finding(rotation, documents.comparison, "co_rotation");
-  rotation.control = range_over_null(documents.comparison, "nf_robust_mean_over_null");
+  rotation.control = nf_over_null(documents.comparison);
   judge_replacement(add("replacement", "Replacing the singular values by the base's leaves performance.",
                         "§5.1, Tables 1 and 5", "accuracies within some points of the original's"),
                     documents.evaluation);
@@ -150,7 +155,7 @@ Json claims_json(const Json& models, const std::vector<std::pair<std::string, st
                       {"evidence", claim.evidence},
                       {"figure", claim.figure},
                       {"control", claim.control},
-                      {"verdict", name_in_json(claim.verdict)},
+                      {"verdict", std::string(claim_verdict_name(claim.verdict))},
                       {"why", claim.why}});
     }
     list.push_back({{"post", post}, {"claims", rows}});

@@ -11,7 +11,6 @@ namespace gyro {
 
 /// What a study has of one post: documents that gyro diff, eval and probe wrote, or nothing.
 struct StudyDocuments {
-  std::string post;             ///< its name
   Json comparison;              ///< of result.json: this post's; null if there is none, as all of these
   Json evaluation;              ///< eval.json, finished
   Json attention, cka;          ///< attention.json, cka.json

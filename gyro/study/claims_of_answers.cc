@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "gyro/edit/variants.h"
 #include "gyro/study/claim_parts.h"
 
 namespace gyro {
@@ -44,7 +45,7 @@ Answers answers_of(const Json& evaluation) {
     if (variant == "original" || !(original[task] > 0) || !std::isfinite(accuracy)) continue;
     auto it = std::ranges::find(out, variant, &Answered::variant);
     if (it == out.end()) it = out.insert(out.end(), Answered{variant, {}});
-    const Json against = part_of(cell, "against_first");
+    const Json& against = part_of(cell, "against_first");
     it->cells.push_back({accuracy / original[task], number_of(against, "difference"), number_of(against, "low"),
                          number_of(against, "p_adjusted")});
   }
@@ -54,10 +55,6 @@ Answers answers_of(const Json& evaluation) {
 const Answered* find(const Answers& all, const std::string& name) {
   const auto it = std::ranges::find(all, name, &Answered::variant);
   return it == all.end() ? nullptr : &*it;
-}
-
-bool is_control(std::string_view name) {
-  return name.ends_with("-fake") || name.ends_with("-aligned") || name.ends_with("-noise");
 }
 
 template <typename Condition>
@@ -138,7 +135,7 @@ void judge_replacement(Claim& claim, const Json& evaluation) {
 void judge_ablation(Claim& claim, const Json& evaluation) {
   const Answers all = answers_of(evaluation);
   const Answers these =
-      those(all, [](std::string_view name) { return name.starts_with("ablate-") && !is_control(name); });
+      those(all, [](std::string_view name) { return name.starts_with("ablate-") && !is_control_variant(name); });
   if (is_untested(claim, evaluation, all, these, "no ablation was asked")) return;
   const Answers fakes = controls_of(all, these, "-fake"), aligned = controls_of(all, these, "-aligned");
   Answers controls = fakes;
@@ -176,7 +173,7 @@ void judge_ablation(Claim& claim, const Json& evaluation) {
 void judge_restoration(Claim& claim, const Json& evaluation, bool sibling) {
   const Answers all = answers_of(evaluation);
   const Answers these = those(all, [&](std::string_view name) {
-    return name.starts_with("restore-") && !is_control(name) && name.ends_with("-sibling") == sibling;
+    return name.starts_with("restore-") && !is_control_variant(name) && name.ends_with("-sibling") == sibling;
   });
   const char* none = sibling ? "no sibling was named" : "no restoration was asked";
   if (is_untested(claim, evaluation, all, these, none)) return;

@@ -17,18 +17,19 @@ double mean(const std::vector<double>& values) {
 }
 
 // The blocks of a subject's comparison with the original.
-Json blocks_of(const Json& attention, std::string_view subject) {
+const Json& blocks_of(const Json& attention, std::string_view subject) {
   for (const Json& comparison : list_of(attention, "comparisons")) {
     if (text_of(comparison, "subject") == subject) return list_of(comparison, "blocks");
   }
-  return Json::array();
+  return list_of(nullptr, "blocks");
 }
 
 // Mean over questions and blocks of the original's entropy, in nats.
 double mean_entropy(const Json& attention) {
   std::vector<double> values;
-  const Json subjects = list_of(attention, "subjects");
-  for (const Json& question : subjects.empty() ? Json::array() : list_of(subjects[0], "entropy_mean")) {
+  const Json& subjects = list_of(attention, "subjects");
+  if (subjects.empty()) return NAN;
+  for (const Json& question : list_of(subjects[0], "entropy_mean")) {
     for (const Json& value : question) {
       if (value.is_number()) values.push_back(value.get<double>());
     }
@@ -56,7 +57,7 @@ struct Explained {
 Explained explained(const Json& attention, std::string_view subject) {
   Explained out;
   double all = 0, left = 0, left_by_expected = 0;
-  const Json blocks = blocks_of(attention, subject);
+  const Json& blocks = blocks_of(attention, subject);
   out.blocks = blocks.size();
   for (const Json& block : blocks) {
     const double kl = number_of(block, "kl"), temperature = number_of(block, "temperature");
@@ -203,7 +204,7 @@ void judge_rotations(Claim& claim, const std::vector<Json>& pairs) {
   size_t above = 0, undefined = 0, related = 0;
   std::vector<std::string> own, null;
   for (const Json& pair : pairs) {
-    const Json verdicts = part_of(pair, "verdicts"), all = part_of(pair, "all");
+    const Json &verdicts = part_of(pair, "verdicts"), &all = part_of(pair, "all");
     if (!verdicts.is_object() || part_of(verdicts, "unrelated") == true) continue;
     ++related;
     const std::string carried = text_of(verdicts, "carried");
