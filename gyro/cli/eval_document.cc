@@ -63,10 +63,7 @@ std::string dumped(const Json& json, int indent) {
 }
 
 std::string fingerprint(const EvalDocument& document, const EvalRequest& request) {
-  const std::string text = dumped(asked(document, request), -1);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.hex();
+  return document_fingerprint(asked(document, request));
 }
 
 Json options_json(const EvalDocument& document, const EvalRequest& request) {
@@ -117,13 +114,6 @@ bool is_of_others(const fs::path& folder) {
   });
 }
 
-// Whether the folder has an evaluation with that fingerprint.
-bool is_of(const fs::path& file, const std::string& print) {
-  const Json json = Json::parse(read_file(file, kDocumentLimit), nullptr, false);
-  const auto at = json.is_object() ? json.find("fingerprint") : json.end();
-  return json.is_object() && at != json.end() && at->is_string() && at->get_ref<const std::string&>() == print;
-}
-
 std::string drawing_line(const EvalOptions& options) {
   return fmt::format("temperature {:g}, top-p {:g}, at most {} tokens, {} repeat{}, seed {}",
                      options.completion.sampler.temperature, options.completion.sampler.top_p,
@@ -132,6 +122,19 @@ std::string drawing_line(const EvalOptions& options) {
 }
 
 }  // namespace
+
+std::string document_fingerprint(const Json& value) {
+  const std::string text = dumped(value, -1);
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(text)));
+  return hash.hex();
+}
+
+bool has_fingerprint(const fs::path& file, const std::string& print) {
+  const Json json = Json::parse(read_file(file, kDocumentLimit), nullptr, false);
+  const auto at = json.is_object() ? json.find("fingerprint") : json.end();
+  return json.is_object() && at != json.end() && at->is_string() && at->get_ref<const std::string&>() == print;
+}
 
 std::string file_identity(const fs::path& file) {
   const MappedFile mapped(file);
@@ -195,7 +198,7 @@ fs::path open_eval_folder(const fs::path& folder, const EvalDocument& document, 
   const std::string print = fingerprint(document, request);
   const bool is_there = fs::exists(folder, ignored);
   if (is_there && !fs::is_directory(folder, ignored)) fail(folder.string(), "is no folder");
-  const bool begun = fs::exists(file, ignored), same = begun && is_of(file, print);
+  const bool begun = fs::exists(file, ignored), same = begun && has_fingerprint(file, print);
   const bool empty = !is_there || fs::is_empty(folder, ignored);
   if (!empty && !(begun ? same : is_of_others(folder)) && !force) {
     fail({ErrorKind::Input, "force"}, folder.string(), "has {}",

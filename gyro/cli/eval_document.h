@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,11 @@ struct EvalDocument {
   std::string dtype, device, pre;     ///< empty of a server
   std::string date;                   ///< `told_date`
 };
+
+/// SHA-256 (hex) of a value's text: what tells one document from another, of all that its numbers depend on.
+std::string document_fingerprint(const nlohmann::ordered_json& value);
+/// Whether the file, which there is, has a document with that "fingerprint".
+bool has_fingerprint(const std::filesystem::path& file, const std::string& print);
 
 /// What tells a file's content from others': its SHA-256.
 std::string file_identity(const std::filesystem::path& file);

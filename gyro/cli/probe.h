@@ -75,9 +75,6 @@ Probed open_probed(const ProbeArguments& arguments, const RunOptions& run);
 nlohmann::ordered_json probe_head(const std::string& schema, const ProbeArguments& arguments, const Probed& probed,
                                   const nlohmann::ordered_json& options);
 
-/// SHA-256 (hex) of a value's text: what tells one document from another, of all that its numbers depend on.
-std::string document_fingerprint(const nlohmann::ordered_json& value);
-
 /// Whether the file has a document of that head already, so that there is nothing to do. Throws Error, the field
 /// "force", for one of another head.
 bool is_probed(const std::filesystem::path& file, const nlohmann::ordered_json& head, bool force);

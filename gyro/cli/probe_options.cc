@@ -4,8 +4,6 @@
 #include <cmath>
 
 #include "gyro/base/error.h"
-#include "gyro/base/file.h"
-#include "gyro/base/sha256.h"
 #include "gyro/base/team.h"
 #include "gyro/base/version.h"
 #include "gyro/cli/commands.h"
@@ -20,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr size_t kDocumentLimit = size_t{1} << 30;
 
 // Whether it is a file, NAME=FILE, or is written as one that should be there. A '/' may be of a fraction.
 bool names_file(const std::string& text) {
@@ -242,18 +238,10 @@ Json probe_head(const std::string& schema, const ProbeArguments& arguments, cons
           {"questions", questions}};
 }
 
-std::string document_fingerprint(const Json& value) {
-  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
-  return hash.hex();
-}
-
 bool is_probed(const fs::path& file, const Json& head, bool force) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return false;
-  const Json there = Json::parse(read_file(file, kDocumentLimit), nullptr, false);
-  if (there.is_object() && there.contains("fingerprint") && there["fingerprint"] == head["fingerprint"]) return true;
+  if (has_fingerprint(file, head["fingerprint"])) return true;
   if (force) return false;
   fail({ErrorKind::Input, "force"}, file.string(), "is of other models, questions or options");
 }

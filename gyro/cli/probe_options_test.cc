@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "gyro/base/version.h"
+#include "gyro/cli/eval_document.h"
 #include "gyro/cli/probe.h"
 #include "gyro/probe/test_util.h"
 

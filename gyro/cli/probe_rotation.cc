@@ -11,6 +11,7 @@
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/cli/commands.h"
+#include "gyro/cli/eval_document.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/names.h"
 #include "gyro/cli/parse.h"
