@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <set>
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/checkpoint.h"
@@ -92,6 +93,13 @@ std::vector<Variant> variants_of(const BuildArguments& arguments) {
   return one(arguments.what == "sigma" ? Operation::TransplantSigma : Operation::TransplantRotation);
 }
 
+// Variants share the matrices that stay: each is said once.
+void print_left(const std::vector<BuildRow>& rows) {
+  std::set<std::string> left;
+  for (const BuildRow& row : rows) left.insert(row.left.begin(), row.left.end());
+  for (const std::string& line : left) fmt::print("Left as the post's: {}\n", line);
+}
+
 void print_rows(const std::vector<BuildRow>& rows, const BuildArguments& arguments) {
   fmt::print("{:<22}{:<10}{:>9}{:>22}{:>22}\n", "", "type", "matrices", "moved / change", "rounding / change");
   std::string last;
@@ -106,6 +114,7 @@ void print_rows(const std::vector<BuildRow>& rows, const BuildArguments& argumen
   fmt::print(
       "\nNorms over ‖W_post − W_base‖: how far the built matrices are from the post's, and what storing them rounds "
       "away.\n");
+  print_left(rows);
   fmt::print("Wrote {}\n", arguments.out);
 }
 
@@ -118,6 +127,7 @@ int run(BuildArguments& arguments) {
   BuildRequest& request = arguments.request;
   arguments.model = std::make_shared<Checkpoint>(arguments.base);
   request.run = run_options(arguments.run);
+  request.leave_deficient = true;
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   for (const int64_t layer : parse_layers(arguments.layers)) {

@@ -7,6 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/cli/adapter_text.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
@@ -76,15 +77,18 @@ int run(const InitArguments& arguments) {
   request.run = run_options(arguments.run);
   request.command = command_line();
   request.base = std::make_shared<Checkpoint>(arguments.base);
-  const auto rows = run_init(request);
-  if (!rows) return report_interruption(kNothingWritten);
+  const auto outcome = run_init(request);
+  if (!outcome) return report_interruption(kNothingWritten);
   if (arguments.run.quiet) return kDone;
   fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
-  for (const InitRow& row : *rows) {
+  for (const InitRow& row : outcome->rows) {
     fmt::print("{:<42}{:>12}{:>12.1f} %{:>20.2g}\n", row.module,
-               fmt::format("{}-{}", row.first, row.first + request.rank - 1), 100 * row.share, row.rounding);
+               fmt::format("{}-{}", row.first, row.first + row.rank - 1), 100 * row.share, row.rounding);
   }
-  fmt::print("\nWrote the residual model to {0} and the adapter to {0}/{1}\n", arguments.out, request.adapter_folder);
+  fmt::print("\n");
+  for (const std::string& line : outcome->left) fmt::print("Left whole, without an adapter: {}\n", line);
+  fmt::print("{}", capped_text(outcome->rows, request.rank));
+  fmt::print("Wrote the residual model to {0} and the adapter to {0}/{1}\n", arguments.out, request.adapter_folder);
   return kDone;
 }
 
@@ -102,7 +106,7 @@ void add_init_command(CLI::App& app, int& exit_code) {
       ->required()
       ->type_name("DIR");
   command->add_flag("--force", arguments->force, "Replace the files of a folder that is not empty");
-  command->add_option("-r,--rank", arguments->rank, "Components a matrix")
+  command->add_option("-r,--rank", arguments->rank, "Components a matrix, at most what it has")
       ->check(whole_number_from(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")

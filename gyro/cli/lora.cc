@@ -7,6 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/cli/adapter_text.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
@@ -38,6 +39,7 @@ void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
     fmt::print("{} other tensors differ and are not in it, such as {}.\n", outcome.left_out.size(),
                printable(outcome.left_out.front()));
   }
+  fmt::print("{}", capped_text(outcome.rows, arguments.request.rank));
   fmt::print("Wrote {}\n", arguments.out);
 }
 
@@ -68,7 +70,7 @@ void add_lora_command(CLI::App& app, int& exit_code) {
       ->required()
       ->type_name("DIR");
   command->add_flag("--force", request.force, "Replace the files of a folder that is not empty");
-  command->add_option("-r,--rank", request.rank, "Rank of every module's adapter")
+  command->add_option("-r,--rank", request.rank, "Rank of every module's adapter, at most what the module has")
       ->check(whole_number_from(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--alpha", arguments->alpha, "lora_alpha; the scaling is alpha / rank [rank]")

@@ -17,11 +17,13 @@ namespace {
 using Rows = std::map<std::pair<size_t, MatrixType>, BuildRow>;
 
 void add_row(Rows& total, size_t variant, const BuildRow& row) {
-  BuildRow& sum = total.try_emplace({variant, row.type}, BuildRow{row.variant, row.type, 0, 0, 0, 0}).first->second;
+  BuildRow& sum =
+      total.try_emplace({variant, row.type}, BuildRow{.variant = row.variant, .type = row.type}).first->second;
   sum.matrices += row.matrices;
   sum.change += row.change;
   sum.moved += row.moved;
   sum.rounding += row.rounding;
+  sum.left.insert(sum.left.end(), row.left.begin(), row.left.end());
 }
 
 using Writers = std::vector<std::unique_ptr<CheckpointWriter>>;

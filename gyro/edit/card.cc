@@ -82,7 +82,8 @@ Json rows_json(const std::vector<BuildRow>& rows, const Variant& variant) {
     out.push_back({{"type", type_name(row.type)},
                    {"matrices", row.matrices},
                    {"moved_over_change", row.change > 0 ? Json(std::sqrt(row.moved / row.change)) : Json()},
-                   {"rounding_over_change", row.change > 0 ? Json(std::sqrt(row.rounding / row.change)) : Json()}});
+                   {"rounding_over_change", row.change > 0 ? Json(std::sqrt(row.rounding / row.change)) : Json()},
+                   {"left", row.left}});
   }
   return out;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
@@ -12,28 +11,30 @@
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
 #include "gyro/edit/diff_folder.h"
+#include "gyro/edit/modules.h"
 #include "gyro/tensor/narrow.h"
 
 namespace gyro {
 namespace {
 
 int64_t first_component(const InitRequest& request, const DiffFolder* diff, const MatrixSite& site) {
-  const int64_t n = std::min(site.d_in, site.d_out);
+  const int64_t n = std::min(site.d_in, site.d_out), rank = module_rank(site, request.rank);
   if (request.band == Band::Top) return 0;
-  if (request.band == Band::Bottom) return n - request.rank;
-  if (diff != nullptr) return widest_turn(diff->turn(site), request.rank);
-  const int64_t first = request.first.value_or((n - request.rank) / 2);
-  if (first < 0 || first + request.rank > n) {
-    fail_field("band", "components {} to {} are not all among the {} of {}", first, first + request.rank - 1, n,
+  if (request.band == Band::Bottom) return n - rank;
+  if (diff != nullptr) return widest_turn(diff->turn(site), rank);
+  const int64_t first = request.first.value_or((n - rank) / 2);
+  if (first < 0 || first + rank > n) {
+    fail_field("band", "components {} to {} are not all among the {} of {}", first, first + rank - 1, n,
                module_of(site));
   }
   return first;
 }
 
 struct ModuleResult {
-  std::optional<ModuleAdapter> adapter;
-  InitRow row;
-  Bytes bytes;
+  std::optional<ModuleAdapter> adapter = {};
+  InitRow row = {};
+  Bytes bytes = {};
+  std::string left = {};  // why the tensor stays whole
 };
 
 ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const TensorSource& base,
@@ -42,9 +43,15 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
   const Weight& weight = resident.weight();
   const int64_t first = first_component(request, diff, site);
   const double scaling = request.alpha.value_or(static_cast<double>(request.rank)) / static_cast<double>(request.rank);
-  const Factors factors = factorize(weight);
+  const int64_t rank = module_rank(site, request.rank);
+  const Factors factors = factorize_any(weight);
+  if (const int64_t there = factors.svd.rank(); first + rank > there) {
+    return {.bytes = copy_tensor(base, {site.tensor, dtype, {site.d_out, site.d_in}}),
+            .left = fmt::format("{} has rank {} of {}: components {} to {} are not determined", module_of(site), there,
+                                factors.svd.n, first, first + rank - 1)};
+  }
   if (diff != nullptr) diff->check_sigma(site, factors.svd.sigma);
-  ModuleResult result{ModuleAdapter{module_of(site), component_band(factors, first, request.rank, scaling)}, {}, {}};
+  ModuleResult result{ModuleAdapter{module_of(site), component_band(factors, first, rank, scaling)}, {}, {}, {}};
   LoraPair& pair = result.adapter->pair;
   // PEFT keeps the adapter in F32: the residual is taken against what it will read.
   for (std::vector<double>* factor : {&pair.lora_a, &pair.lora_b}) {
@@ -56,9 +63,9 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
     const double square = factors.svd.sigma[j] * factors.svd.sigma[j];
     all += square;
     const auto index = static_cast<int64_t>(j);
-    if (index >= first && index < first + request.rank) taken += square;
+    if (index >= first && index < first + rank) taken += square;
   }
-  result.row = {module_of(site), first, taken / all, std::sqrt(stored.rounding / all)};
+  result.row = {module_of(site), first, rank, taken / all, std::sqrt(stored.rounding / all)};
   result.bytes = std::move(stored.bytes);
   return result;
 }
@@ -72,7 +79,7 @@ struct ResidualJob {
 
 struct Modules {
   std::vector<ModuleAdapter> adapters;
-  std::vector<InitRow> rows;
+  InitOutcome outcome;
 };
 
 // All tensors in order, the sites' without their bands. False if stopped.
@@ -86,7 +93,7 @@ bool write_residual(const ResidualJob& job, const std::vector<MatrixSite>& sites
   const auto make_one = [&](const PlannedTensor& tensor) {
     progress.begin(tensor.name);
     const auto it = site_of.find(tensor.name);
-    if (it == site_of.end()) return ModuleResult{{}, {}, copy_tensor(job.base, tensor)};
+    if (it == site_of.end()) return ModuleResult{.bytes = copy_tensor(job.base, tensor)};
     const MatrixSite& site = *it->second;
     ModuleResult result;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
@@ -97,9 +104,10 @@ bool write_residual(const ResidualJob& job, const std::vector<MatrixSite>& sites
   const auto write = [&](int, ModuleResult result) {
     writer.append(result.bytes);
     progress.advance(1, 1);
+    if (!result.left.empty()) modules.outcome.left.push_back(std::move(result.left));
     if (!result.adapter) return;
     modules.adapters.push_back(std::move(*result.adapter));
-    modules.rows.push_back(result.row);
+    modules.outcome.rows.push_back(result.row);
   };
   return ordered_parallel(static_cast<int>(plan.size()), workers.count(), make, write, job.request.run.stop);
 }
@@ -117,54 +125,7 @@ std::string init_card(const TensorSource& base, const InitRequest& request) {
 
 }  // namespace
 
-std::string module_of(const MatrixSite& site) {
-  return site.tensor.ends_with(".weight") ? site.tensor.substr(0, site.tensor.size() - 7) : site.tensor;
-}
-
-std::string short_module(const std::string& module) {
-  return module.substr(module.rfind('.') + 1);
-}
-
-std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
-  std::set<std::string> names;
-  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
-  return {names.begin(), names.end()};
-}
-
-void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
-  for (const MatrixSite& site : sites) {
-    const int64_t n = std::min(site.d_in, site.d_out);
-    if (rank > n) fail_field("rank", "{} is more than the {} components of {}", rank, n, module_of(site));
-  }
-}
-
-std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
-  std::vector<MatrixSite> sites;
-  std::set<std::string> found;
-  for (const MatrixSite& site : map.sites) {
-    const std::string name = short_module(module_of(site));
-    const auto names_it = [&](const std::string& target) {
-      return target == name || type_from_name(target) == site.type;
-    };
-    const auto named = std::ranges::find_if(target_modules, names_it);
-    if (!target_modules.empty() && named == target_modules.end()) continue;
-    if (site.sliced && site.expert >= 0) {
-      fail_field(
-          "target_modules",
-          "{} holds all experts of its layer, and an adapter attaches to single matrices: name other projections",
-          site.tensor);
-    }
-    if (site.sliced) continue;
-    std::ranges::copy_if(target_modules, std::inserter(found, found.end()), names_it);
-    sites.push_back(site);
-  }
-  for (const std::string& target : target_modules) {
-    if (!found.contains(target)) fail_field("target_modules", "the model has no projection '{}'", target);
-  }
-  return sites;
-}
-
-std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
+std::optional<InitOutcome> run_init(const InitRequest& request) {
   const TensorSource& base = *request.base;
   const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
@@ -183,14 +144,14 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   copy_companions(base, companions, writer);
   writer.add_file("config.json", config_with_dtype(base, request.dtype));
   writer.add_file("README.md", init_card(base, request));
-  add_adapter({request.out.string(),
+  if (modules.adapters.empty()) fail(base.path().string(), "{}", modules.outcome.left.front());
+  add_adapter({{std::filesystem::absolute(request.out).lexically_normal().string(), ""},
                request.rank,
                request.alpha.value_or(static_cast<double>(request.rank)),
-               short_modules(sites),
-               {}},
+               target_modules(base, modules_of(modules.adapters))},
               modules.adapters, request.adapter_folder, writer);
   writer.finish();
-  return std::move(modules.rows);
+  return std::move(modules.outcome);
 }
 
 }  // namespace gyro

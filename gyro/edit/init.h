@@ -39,23 +39,19 @@ struct InitRequest {
 struct InitRow {
   std::string module;
   int64_t first = 0;    ///< first component of the band
+  int64_t rank = 0;     ///< how many: at most what the module has
   double share = 0;     ///< ‖scaling · B A‖_F² / ‖W‖_F²
   double rounding = 0;  ///< ‖stored residual − residual‖_F / ‖W‖_F
+};
+
+struct InitOutcome {
+  std::vector<InitRow> rows;
+  std::vector<std::string> left;  ///< why other modules stay whole, a line each: their bands are not determined
 };
 
 /// Writes the residual model (base − scaling · B A) to `out` and the adapter to its folder in it, as PEFT does with a
 /// converted PiSSA: `PeftModel.from_pretrained(model(out), out, subfolder="pissa_init")` is the base again. Nothing if
 /// `stop` ended it.
-std::optional<std::vector<InitRow>> run_init(const InitRequest& request);
-
-/// The modules an adapter can attach to: whole tensors (a fused one is one module), by module name.
-std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules);
-/// "model.layers.0.self_attn.q_proj" and its last part.
-std::string module_of(const MatrixSite& site);
-std::string short_module(const std::string& module);
-/// The last parts that occur among the sites, in order.
-std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites);
-/// Throws Error if `rank` is more than a site has components.
-void check_rank(const std::vector<MatrixSite>& sites, int64_t rank);
+std::optional<InitOutcome> run_init(const InitRequest& request);
 
 }  // namespace gyro

@@ -8,7 +8,8 @@
 #include "gyro/base/progress.h"
 #include "gyro/device/pool.h"
 #include "gyro/edit/card.h"
-#include "gyro/edit/init.h"
+#include "gyro/edit/modules.h"
+#include "gyro/edit/peft.h"
 
 namespace gyro {
 namespace {
@@ -50,15 +51,17 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const auto job = [&](int i) {
     const MatrixSite& site = sites[static_cast<size_t>(i)];
     progress.begin(module_of(site));
+    const int64_t rank = module_rank(site, request.rank);
     LowRankChange change;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 2), [&] {
       const ResidentWeight b(load_weight(base, site)), p(load_weight(post, same_site(post_map, site)));
       change = checked({&base, &post}, [&] {
-        return low_rank_change(b.weight(), p.weight(), request.rank, alpha / static_cast<double>(request.rank));
+        return low_rank_change(b.weight(), p.weight(), rank, alpha / static_cast<double>(request.rank));
       });
     });
-    outcome.rows[static_cast<size_t>(i)] = {module_of(site),      change.change,        change.error,
-                                            change.rank_for(0.5), change.rank_for(0.9), change.rank_for(0.99)};
+    outcome.rows[static_cast<size_t>(i)] = {
+        module_of(site),      rank, change.change, change.error, change.rank_for(0.5), change.rank_for(0.9),
+        change.rank_for(0.99)};
     adapters[static_cast<size_t>(i)] = {module_of(site), std::move(change.pair)};
     progress.advance(1, 1);
   };
@@ -66,7 +69,8 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   outcome.left_out = checked({&base, &post}, [&] { return other_changes(base, post, sites); });
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
-  add_adapter({base.path().string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);
+  add_adapter({base_model(base), request.rank, alpha, target_modules(base, modules_of(adapters))}, adapters, "",
+              writer);
   writer.add_file("README.md",
                   fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
                               card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,

@@ -27,6 +27,7 @@ struct LoraRequest {
 /// What the adapter holds of one module's change.
 struct LoraRow {
   std::string module;
+  int64_t rank = 0;                            ///< the adapter's: at most the module's components
   double change = 0;                           ///< ‖post − base‖_F
   double error = 0;                            ///< ‖post − base − scaling · B A‖_F
   int64_t rank50 = 0, rank90 = 0, rank99 = 0;  ///< ranks that hold these shares of ‖post − base‖_F²
@@ -38,7 +39,7 @@ struct LoraOutcome {
 };
 
 /// Writes the adapter to `out` as PEFT saves one. Throws Error for models that do not have the same matrices, and a
-/// rank that a module has not. Nothing if `stop` ended it; then, and on Error, no folder is left.
+/// rank that no module has. Nothing if `stop` ended it; then, and on Error, no folder is left.
 std::optional<LoraOutcome> run_lora(const LoraRequest& request);
 
 }  // namespace gyro

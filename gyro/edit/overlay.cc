@@ -12,8 +12,9 @@ namespace gyro {
 
 // One matrix with the squares of BuildRow's norms.
 struct Constructions::Built {
-  Bytes bytes;
+  Bytes bytes = {};
   double change = 0, moved = 0, rounding = 0;
+  std::string left = {};  // why it stays the post's
 };
 
 namespace {
@@ -63,7 +64,13 @@ std::vector<std::optional<Constructions::Built>> Constructions::build_matrix(con
     if (!in_group(site.type, request_.variants[v].on)) continue;
     const Construction what = with_scale(request_.variants[v], site);
     const bool noise = what.operation == Operation::Noise;
-    if (!noise && !factors) factors = factorize(base, post);
+    try {
+      if (!noise && !factors) factors = factorize(base, post);
+    } catch (const RankDeficient& deficient) {
+      if (!request_.leave_deficient) throw;
+      out[v] = Built{.left = deficient.what()};
+      continue;
+    }
     Matrix values = noise ? construct_noise(base, post, what.seed) : construct(what, factors->first, factors->second);
     const double moved = squared_distance(as_weight(values, ""), post);
     Stored stored = store(moved_to(Space::Host, std::move(values)), dtype);
@@ -80,10 +87,19 @@ void Constructions::build_site(const MatrixSite& site, const PlannedTensor& tens
                [&] { built = build_matrix(site, tensor.dtype, variants); });
   for (const size_t v : variants) {
     if (!built[v]) continue;
+    BuildRow row{.variant = variant_name(request_.variants[v]), .type = site.type};
+    if (!built[v]->left.empty()) {
+      row.left.push_back(built[v]->left);
+      result.rows.emplace_back(v, std::move(row));
+      continue;
+    }
     Bytes& bytes = result.edited.try_emplace(v, result.post).first->second;
     place_weight(site, tensor.dtype, built[v]->bytes, tensor.shape.back(), bytes);
-    result.rows.emplace_back(v, BuildRow{variant_name(request_.variants[v]), site.type, 1, built[v]->change,
-                                         built[v]->moved, built[v]->rounding});
+    row.matrices = 1;
+    row.change = built[v]->change;
+    row.moved = built[v]->moved;
+    row.rounding = built[v]->rounding;
+    result.rows.emplace_back(v, std::move(row));
   }
 }
 

@@ -1,6 +1,9 @@
 #include "gyro/edit/peft.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <variant>
 
 #include "gyro/tensor/narrow.h"
 
@@ -9,24 +12,45 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string config_text(const AdapterConfig& config) {
-  const Json json = {{"alpha_pattern", Json::object()},
+// The ranks that are not `rank`, by PEFT's keys: the last part of a name where all modules that end so have one rank,
+// else the name.
+std::map<std::string, int64_t> other_ranks(const std::vector<ModuleAdapter>& adapters, int64_t rank) {
+  std::map<std::string, std::set<int64_t>> by_ending;
+  for (const auto& [module, pair] : adapters) by_ending[short_module(module)].insert(pair.rank);
+  std::map<std::string, int64_t> out;
+  for (const auto& [module, pair] : adapters) {
+    if (pair.rank == rank) continue;
+    const std::string ending = short_module(module);
+    out[by_ending[ending].size() == 1 ? ending : module] = pair.rank;
+  }
+  return out;
+}
+
+std::string config_text(const AdapterConfig& config, const std::vector<ModuleAdapter>& adapters) {
+  Json ranks = Json::object(), alphas = Json::object();
+  for (const auto& [key, rank] : other_ranks(adapters, config.rank)) {
+    ranks[key] = rank;
+    alphas[key] = config.alpha * static_cast<double>(rank) / static_cast<double>(config.rank);
+  }
+  Json targets;
+  std::visit([&](const auto& modules) { targets = modules; }, config.target_modules);
+  const Json json = {{"alpha_pattern", alphas},
                      {"auto_mapping", nullptr},
-                     {"base_model_name_or_path", config.base_model},
+                     {"base_model_name_or_path", config.base.name},
                      {"bias", "none"},
                      {"fan_in_fan_out", false},
                      {"inference_mode", true},
                      {"init_lora_weights", true},
                      {"layers_pattern", nullptr},
-                     {"layers_to_transform", config.layers.empty() ? Json(nullptr) : Json(config.layers)},
+                     {"layers_to_transform", nullptr},
                      {"lora_alpha", config.alpha},
                      {"lora_dropout", 0.0},
                      {"modules_to_save", nullptr},
                      {"peft_type", "LORA"},
                      {"r", config.rank},
-                     {"rank_pattern", Json::object()},
-                     {"revision", nullptr},
-                     {"target_modules", config.target_modules},
+                     {"rank_pattern", ranks},
+                     {"revision", config.base.revision.empty() ? Json(nullptr) : Json(config.base.revision)},
+                     {"target_modules", targets},
                      {"task_type", "CAUSAL_LM"},
                      {"use_dora", false},
                      {"use_rslora", false}};
@@ -41,6 +65,18 @@ void append(const std::vector<double>& values, std::string& out) {
 
 }  // namespace
 
+BaseModel base_model(const TensorSource& model) {
+  const std::string revision = model.revision();
+  if (!revision.empty()) return {model.hub_id(), revision};
+  return {std::filesystem::absolute(model.path()).lexically_normal().string(), ""};
+}
+
+std::vector<std::string> modules_of(const std::vector<ModuleAdapter>& adapters) {
+  std::vector<std::string> modules;
+  for (const ModuleAdapter& adapter : adapters) modules.push_back(adapter.module);
+  return modules;
+}
+
 void add_adapter(const AdapterConfig& config, const std::vector<ModuleAdapter>& adapters, const std::string& folder,
                  CheckpointWriter& writer) {
   std::vector<PlannedTensor> plan;
@@ -54,7 +90,7 @@ void add_adapter(const AdapterConfig& config, const std::vector<ModuleAdapter>& 
     append(pair.lora_a, content);
     append(pair.lora_b, content);
   }
-  writer.add_file(folder + "adapter_config.json", config_text(config));
+  writer.add_file(folder + "adapter_config.json", config_text(config, adapters));
   writer.add_file(folder + "adapter_model.safetensors", content);
 }
 

@@ -39,6 +39,8 @@ struct BuildRequest {
   std::optional<DType> dtype;  ///< nothing: each tensor keeps post's
   uint64_t shard_size = uint64_t{5} * 1000 * 1000 * 1000;
   bool force = false;
+  /// Matrices whose singular vectors are not determined stay the post's, and rows tell of them; else Error.
+  bool leave_deficient = false;
   RunOptions run;
   std::string command;  ///< as typed, for the card
 };
@@ -48,9 +50,10 @@ struct BuildRow {
   std::string variant;
   MatrixType type = MatrixType::Q;
   int64_t matrices = 0;
-  double change = 0;    ///< ‖W_post − W_base‖
-  double moved = 0;     ///< ‖W_built − W_post‖
-  double rounding = 0;  ///< ‖stored − W_built‖: what the output's dtype adds
+  double change = 0;                   ///< ‖W_post − W_base‖
+  double moved = 0;                    ///< ‖W_built − W_post‖
+  double rounding = 0;                 ///< ‖stored − W_built‖: what the output's dtype adds
+  std::vector<std::string> left = {};  ///< why the others of the type stay the post's, a line each
 };
 
 }  // namespace gyro

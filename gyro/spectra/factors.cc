@@ -3,7 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "gyro/base/error.h"
 #include "gyro/linalg/linalg.h"
 
 namespace gyro {
@@ -20,7 +19,8 @@ bool exact_enough(const Decomposition& d) {
 Factors of_full_rank(Factors f) {
   const Decomposition& d = f.svd;
   if (d.rank() < d.n) {
-    fail(f.a.weight->name, "has rank {} of {}: its singular vectors are not determined", d.rank(), d.n);
+    throw RankDeficient(f.a.weight->name,
+                        fmt::format("has rank {} of {}: its singular vectors are not determined", d.rank(), d.n));
   }
   return f;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "gyro/base/error.h"
 #include "gyro/spectra/decomposition.h"
 
 namespace gyro {
@@ -11,10 +12,15 @@ struct Factors {
   Decomposition svd;
 };
 
+/// A weight has fewer singular values above zero than it has: its singular vectors are not determined.
+struct RankDeficient : Error {
+  using Error::Error;
+};
+
 /// Factors of one weight, or of two that will be combined (then by one method). They refer to the weights, which lie
 /// where the thread works (ResidentWeight). The polar factor is right to 1e-7 in
-/// Frobenius norm, or the direct SVD is used. Throws Error naming the tensor for NaN and Inf, and for a rank-deficient
-/// weight, whose singular vectors are not determined.
+/// Frobenius norm, or the direct SVD is used. Throws Error naming the tensor for NaN and Inf, and RankDeficient naming
+/// a weight that is.
 Factors factorize(const Weight& weight);
 std::pair<Factors, Factors> factorize(const Weight& base, const Weight& post);
 

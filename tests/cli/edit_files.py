@@ -479,8 +479,11 @@ class HostileInput(Files):
             data[begin:end] = bytes(end - begin)
         self.edit_header(edit)
         for command in (("build", "restore"), ("build", "ablate"), ("build", "interpolate")):
-            self.refuse(command, Q_PROJ, "has rank 0 of 64", post=self.post)
-            self.refuse(command, Q_PROJ, "has rank 0 of 64", base=self.post, post=BASE)
+            for models in (dict(post=self.post), dict(base=self.post, post=BASE)):
+                self.succeed(command, options=["--force"], **models)
+                rows = {row["type"]: row["left"] for row in checkpoints.read_json(self.out, "gyro.json")["matrices"]}
+                self.assertEqual([len(left) for left in rows.values()], [1 if kind == "W_Q" else 0 for kind in rows])
+                self.assertIn(f"{Q_PROJ}: has rank 0 of 64", rows["W_Q"][0])
 
     def test_too_large_for_the_dtype(self):
         self.put(0x7149)  # 1e30, in a matrix that is only copied
