@@ -226,6 +226,18 @@ void Checkpoint::hash_samples(Sha256& hash) const {
   check();
 }
 
+std::vector<SourceFile> Checkpoint::files() const {
+  std::map<std::string, SourceFile> files;
+  for (const File& file : files_) {
+    const std::string name = file->path().filename().string();
+    files[name] = {name, file->size(), 0};
+  }
+  for (const auto& [name, place] : places_) ++files[(*place.file)->path().filename().string()].tensors;
+  std::vector<SourceFile> out;
+  for (auto& [name, file] : files) out.push_back(std::move(file));
+  return out;
+}
+
 std::vector<std::string> Checkpoint::companions() const {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {

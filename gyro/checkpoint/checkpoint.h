@@ -33,6 +33,7 @@ class Checkpoint : public TensorSource {
   void hash_samples(Sha256& hash) const override;
   std::vector<std::string> companions() const override;
   std::string companion(std::string_view name, size_t limit) const override;
+  std::vector<SourceFile> files() const override;
   /// `owner/name` for a Hugging Face cache path, else the path as given without a trailing slash.
   std::string id() const override;
   /// The commit when the path is `.../snapshots/<commit>` of a Hugging Face cache.

@@ -36,6 +36,13 @@ struct TensorLease {
   bool mapped = false;  ///< of a mapped file: their pages may be released after use
 };
 
+/// A file that tensors lie in.
+struct SourceFile {
+  std::string name;
+  uint64_t bytes = 0;
+  int64_t tensors = 0;
+};
+
 /// Where a model's tensors come from. Names, shapes and the order of rows are those of Hugging Face's checkpoints: a
 /// format that has others translates them, and one whose elements have no size of their own (quantised by blocks)
 /// decodes the rows that are asked for and says the dtype it decodes to. Its functions may be called from several
@@ -79,6 +86,9 @@ class TensorSource {
   /// of at most `limit` bytes. Throws Error naming the file.
   virtual std::vector<std::string> companions() const = 0;
   virtual std::string companion(std::string_view name, size_t limit) const = 0;
+
+  /// The files that its tensors lie in, by name; none of a source that has none of its own.
+  virtual std::vector<SourceFile> files() const { return {}; }
 
   /// How reports call the model, its revision, and its name on the Hugging Face Hub (`owner/name`), each empty if none.
   virtual std::string id() const = 0;

@@ -68,6 +68,7 @@ void add_commands(CLI::App& app, int& exit_code) {
   app.set_version_flag("--version", version_text, "Print the version and what is in this build");
   app.footer("gyro COMMAND --help shows a command's options and examples.");
   add_diff_command(app, exit_code);
+  add_info_command(app, exit_code);
   add_report_command(app, exit_code);
   add_build_command(app, exit_code);
   add_init_command(app, exit_code);

@@ -17,6 +17,7 @@ void add_commands(CLI::App& app, int& exit_code);
 
 /// Each adds its subcommand to `app`; `exit_code` is what it ends with.
 void add_diff_command(CLI::App& app, int& exit_code);
+void add_info_command(CLI::App& app, int& exit_code);
 void add_report_command(CLI::App& app, int& exit_code);
 void add_build_command(CLI::App& app, int& exit_code);
 void add_init_command(CLI::App& app, int& exit_code);

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 GYRO, FOLDER = os.environ["GYRO"], os.environ["GYRO_REFERENCE"]
-COMMANDS = ("diff", "report", "build", "init", "lora", "chat", "perplexity", "grade", "eval", "study")
+COMMANDS = ("diff", "info", "report", "build", "init", "lora", "chat", "perplexity", "grade", "eval", "study")
 BELOW = {"probe": ("attention", "cka", "drift", "rotation")}
 ALL = COMMANDS + tuple(f"{above} {name}" for above, names in BELOW.items() for name in names)
 

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gyro/arch/arch.h"
+
+namespace gyro {
+
+/// Matrices of one type and shape.
+struct MatrixGroup {
+  MatrixType type = MatrixType::Q;
+  int64_t d_out = 0, d_in = 0;
+  int64_t count = 0, layers = 0;
+  int64_t experts = 0;  ///< most of a layer; 0: they are no experts'
+  bool sliced = false;  ///< parts of fused or stacked tensors
+  std::string tensor;   ///< that of the first
+  std::string dtypes;   ///< "BF16", "F32, BF16"
+};
+
+/// What there is in a checkpoint, by names, shapes and config.json: nothing of its weights is read.
+struct Inventory {
+  std::vector<MatrixGroup> matrices;  ///< in the order of kAllMatrixTypes; fused tensors by their parts
+  std::string no_matrices;            ///< why none are known, in place of them
+  std::vector<std::string> warnings;
+  ModelConfig config;  ///< as complete_config gives it where the matrices are known
+  int64_t tensors = 0, parameters = 0;
+  uint64_t bytes = 0;
+  int64_t other_tensors = 0, other_parameters = 0;  ///< that are in no matrix: embeddings, norms, biases, ...
+  int64_t vocabulary = 0;                           ///< rows of the embeddings, 0 where there are none
+  std::string head;  ///< the output layer's tensor; empty where there is none, or it is the embeddings
+};
+Inventory take_inventory(const TensorSource& source);
+
+}  // namespace gyro
