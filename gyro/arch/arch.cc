@@ -3,68 +3,23 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <set>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
-#include "gyro/arch/table.h"
+#include "gyro/arch/scales.h"
+#include "gyro/arch/sizes.h"
 #include "gyro/base/error.h"
 #include "gyro/base/random.h"
 
 namespace gyro {
 namespace {
 
-// Where the layers are: a causal model, its body alone, and language models inside multimodal ones, old and new.
-constexpr std::string_view kPrefixes[] = {"model.layers.", "layers.", "language_model.model.layers.",
-                                          "model.language_model.layers.", "language_model.layers."};
-
-// What an unknown model_type is read as.
-const Architecture kUnknown = {"", llama_rows()};
-
-const Architecture& architecture_of(const ModelConfig& config) {
-  const Architecture* known = find_architecture(config);
-  return known == nullptr ? kUnknown : *known;
-}
-
 std::string named(std::string_view tensor) {
   return fmt::format("tensor \"{}\"", printable(tensor));
 }
 
-bool is_mlp(MatrixType type) {
-  return type == MatrixType::Gate || type == MatrixType::Up || type == MatrixType::Down || type == MatrixType::GateUp;
-}
-
-struct Shape {
-  int64_t rows = 0;
-  int64_t cols = 0;
-};
-
-// Shape of W, d_out x d_in, in a layer of that inner width.
-Shape shape_of(const ModelConfig& config, MatrixType type, int64_t mlp) {
-  const int64_t hidden = config.hidden_size;
-  const int64_t q = config.num_attention_heads * config.head_dim;
-  const int64_t kv = config.num_key_value_heads * config.head_dim;
-  const std::array<Shape, kAllMatrixTypes.size()> shapes = {{{q, hidden},
-                                                             {kv, hidden},
-                                                             {kv, hidden},
-                                                             {hidden, q},
-                                                             {mlp, hidden},
-                                                             {mlp, hidden},
-                                                             {hidden, mlp},
-                                                             {q + 2 * kv, hidden},
-                                                             {2 * mlp, hidden}}};
-  return shapes[static_cast<size_t>(type)];
-}
-
-// Where the layers are in this checkpoint, or nothing.
-std::optional<std::string> layers_prefix(const TensorSource& checkpoint) {
-  for (const std::string_view prefix : kPrefixes) {
-    const std::string first = std::string(prefix) + "0.";
-    const auto at = checkpoint.tensors().lower_bound(first);
-    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return std::string(prefix);
-  }
-  return std::nullopt;
-}
+constexpr MatrixType kAttention[] = {MatrixType::Q, MatrixType::K, MatrixType::V, MatrixType::O};
 
 // The tensor whose name starts with `stem` and whose type is an integer: what quantised checkpoints store in place of
 // `<stem>weight`.
@@ -82,107 +37,115 @@ std::optional<std::string> quantised_tensor(const TensorSource& checkpoint, cons
        named(tensor), dtype_name(checkpoint.find(tensor)->dtype), method.empty() ? "" : ", ", printable(method, 40));
 }
 
-// Where the scales of an FP8 tensor are, and how its elements find theirs; no tensor, no scales.
-struct Scales {
-  std::string tensor;
-  BlockScale layout;  // without the data
-};
-
-// The scales of the tensor `name`.
-Scales find_scales(const TensorSource& checkpoint, const std::string& name, const SourceTensor& tensor) {
-  std::string scale_name = name + "_scale_inv";
-  const SourceTensor* entry = checkpoint.find(scale_name);
-  if (entry == nullptr) entry = checkpoint.find(scale_name = name + "_scale");
-  if (entry == nullptr) return {};
-  const std::string folder = checkpoint.path().string();
-  if (tensor.dtype != DType::F8_E4M3 && tensor.dtype != DType::F8_E5M2) {
-    fail(folder, "{} is {}, yet has scales ({})", named(name), dtype_name(tensor.dtype), named(scale_name));
-  }
-  if (tensor.shape.size() != 2) {
-    fail(folder, "{} has FP8 scales and {} dimensions; they are read of matrices only", named(name),
-         tensor.shape.size());
-  }
-  if (!dtype_is_float(entry->dtype)) fail(folder, "{} has the dtype {}", named(scale_name), dtype_name(entry->dtype));
-  const Shape shape = {tensor.shape[0], tensor.shape[1]};
-  if (entry->byte_size() == dtype_size(entry->dtype)) {
-    return {scale_name, {nullptr, entry->dtype, 1, shape.rows, shape.cols}};
-  }
-  using Extents = std::vector<int64_t>;
-  if (entry->shape == Extents{shape.rows} || entry->shape == Extents{shape.rows, 1}) {
-    return {scale_name, {nullptr, entry->dtype, 1, 1, shape.cols}};
-  }
-  const ModelConfig& config = checkpoint.config();
-  const int64_t block_rows = config.fp8_block_rows > 0 ? config.fp8_block_rows : 128;
-  const int64_t block_cols = config.fp8_block_cols > 0 ? config.fp8_block_cols : 128;
-  const Extents table = {(shape.rows - 1) / block_rows + 1, (shape.cols - 1) / block_cols + 1};
-  if (entry->shape == table) return {scale_name, {nullptr, entry->dtype, table[1], block_rows, block_cols}};
-  fail(folder, "{} has the shape [{}]: not one scale, not one for each of {} rows, not [{}] for blocks of {} x {}",
-       named(scale_name), fmt::join(entry->shape, ", "), shape.rows, fmt::join(table, ", "), block_rows, block_cols);
-}
-
 // What the names of a module's tensors start with: "model.layers.0.mlp.up_proj.", or ".experts.down_proj".
 std::string stem_of(const std::string& tensor) {
   constexpr std::string_view kEnding = "weight";
   return tensor.ends_with(kEnding) ? tensor.substr(0, tensor.size() - kEnding.size()) : tensor;
 }
 
+// A model in the course of being mapped.
+struct Mapping {
+  const TensorSource& checkpoint;
+  const Architecture& architecture;
+  ModelSizes sizes;
+  std::string prefix;  // of its layers' names
+};
+
 // Checks that `name` is there, of a type that can be read, and shaped as config.json says.
-void check_tensor(const TensorSource& checkpoint, const std::string& name, const std::vector<int64_t>& expected) {
+void check_tensor(const Mapping& model, const std::string& name, const std::vector<int64_t>& expected) {
+  const TensorSource& checkpoint = model.checkpoint;
   const SourceTensor* entry = checkpoint.find(name);
   if (entry == nullptr) {
     if (const auto quantised = quantised_tensor(checkpoint, stem_of(name))) refuse_quantised(checkpoint, *quantised);
     fail(checkpoint.path().string(), "has no {}", named(name));
   }
   if (!dtype_is_float(entry->dtype)) refuse_quantised(checkpoint, name);
+  if (std::find(expected.begin(), expected.end(), 0) != expected.end()) {
+    fail((checkpoint.path() / "config.json").string(),
+         "does not say, there or under any of {}, how many heads {} has, nor does another tensor's shape",
+         fmt::join(language_section_names(), ", "), named(name));
+  }
   if (entry->shape != expected) {
-    fail(checkpoint.path().string(), "{} has the shape [{}] where config.json means [{}]", named(name),
-         fmt::join(entry->shape, ", "), fmt::join(expected, ", "));
+    fail(checkpoint.path().string(), "{} has the shape [{}] where config.json{} means [{}]", named(name),
+         fmt::join(entry->shape, ", "), model.sizes.from_shapes ? " with what it leaves to other tensors" : "",
+         fmt::join(expected, ", "));
   }
   find_scales(checkpoint, name, *entry);
 }
 
-// An unknown model type passes when the first layer has what Llama's has.
-void check_named_as_llama(const TensorSource& checkpoint, const std::string& layer_prefix) {
-  for (const TensorRow& row : llama_rows()) {
-    const std::string name = layer_prefix + std::string(row.name);
-    if (!checkpoint.find(name) && !quantised_tensor(checkpoint, stem_of(name))) {
-      fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would",
-           printable(checkpoint.config().model_type, 40), named(name));
-    }
+// A tensor of the first layer that is an expert's, or nothing.
+std::optional<std::string> tensor_of_expert(const TensorSource& checkpoint, const std::string& layer_prefix) {
+  const auto& tensors = checkpoint.tensors();
+  for (auto at = tensors.lower_bound(layer_prefix); at != tensors.end() && at->first.starts_with(layer_prefix); ++at) {
+    if (at->first.find(".experts.") != std::string::npos) return at->first;
   }
+  return std::nullopt;
 }
 
-// A model in the course of being mapped.
-struct Mapping {
-  const TensorSource& checkpoint;
-  const Architecture& architecture;
-  ModelConfig config;  // complete
-  std::string prefix;  // of its layers' names
-};
+bool wanted(const std::vector<MatrixType>& types, MatrixType type) {
+  return types.empty() || std::find(types.begin(), types.end(), type) != types.end();
+}
 
-// One of a model's layers: what its MLP is.
+// An unknown model type passes when the first layer has what of Llama's is asked for.
+void check_named_as_llama(const TensorSource& checkpoint, const std::string& layer_prefix,
+                          const std::vector<MatrixType>& types) {
+  const auto there = [&](const TensorRow& row) {
+    const std::string name = layer_prefix + std::string(row.name);
+    return checkpoint.find(name) != nullptr || quantised_tensor(checkpoint, stem_of(name)).has_value();
+  };
+  const std::vector<TensorRow>& rows = llama_rows();
+  const auto missing = std::find_if(rows.begin(), rows.end(),
+                                    [&](const TensorRow& row) { return wanted(types, row.type) && !there(row); });
+  if (missing == rows.end()) return;
+  std::string more;
+  const bool attention = std::all_of(rows.begin(), rows.end(), [&](const TensorRow& row) {
+    return std::find(std::begin(kAttention), std::end(kAttention), row.type) == std::end(kAttention) || there(row);
+  });
+  if (const auto expert = tensor_of_expert(checkpoint, layer_prefix)) {
+    more = fmt::format("; it is a mixture of experts ({})", named(*expert));
+  }
+  if (attention) more += "; its attention alone can be compared, by the types W_Q,W_K,W_V,W_O";
+  fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would{}",
+       printable(checkpoint.config().model_type, 40), named(layer_prefix + std::string(missing->name)), more);
+}
+
+// One of a model's layers: what its MLP is, and what its matrices' shapes are made of.
 struct Layer {
   int64_t number = 0;
   bool experts = false;
-  int64_t mlp = 0;  // inner width
+  const Extents& extents;
 };
 
 Layer layer_of(const Mapping& model, int64_t number) {
-  const bool experts = model.architecture.has_experts(model.config, number);
-  return {number, experts, model.config.*(experts ? model.architecture.expert : model.architecture.dense).size};
+  const bool experts = model.architecture.has_experts(model.sizes.config, number);
+  return {number, experts, experts ? model.sizes.expert : model.sizes.dense};
 }
 
-std::string tensor_name(const Mapping& model, const TensorRow& row, const Layer& layer, int64_t expert) {
-  const std::string name = fmt::format("{}{}.{}", model.prefix, layer.number, row.name);
-  return row.layout == Layout::Expert ? fmt::format(fmt::runtime(name), expert) : name;
+// Whether the layer may do without it, or has another in its place.
+bool is_optional(const Mapping& model, const Layer& layer, MatrixType type) {
+  switch (type) {
+    case MatrixType::Q:
+      return model.sizes.low_rank_q;
+    case MatrixType::DQ:
+    case MatrixType::UQ:
+      return !model.sizes.low_rank_q;
+    case MatrixType::Router:
+      return true;
+    case MatrixType::SharedGate:
+    case MatrixType::SharedUp:
+    case MatrixType::SharedDown:
+      return !layer.experts || !model.sizes.shared_told;
+    default:
+      return type_is_fused(type);
+  }
 }
 
-// The row by which the layer stores that type: as a tensor of its own, or a part of a fused one. Null for a fused type
-// that the layer does not store. The first that is possible where there is none.
+// The row by which the layer stores that type: as a tensor of its own, or a part of a fused one. Null for a type that
+// the layer does not store and may do without. The first that is possible where there is none.
 const TensorRow* find_row(const Mapping& model, const Layer& layer, MatrixType type) {
-  const bool experts = layer.experts && is_mlp(type);
+  const bool experts = layer.experts && type_is_mlp(type);
   const TensorRow *present = nullptr, *possible = nullptr;
-  const auto name = [&](const TensorRow& row) { return tensor_name(model, row, layer, 0); };
+  const auto name = [&](const TensorRow& row) { return row_tensor(model.prefix, row, layer.number, 0); };
   for (const TensorRow& row : model.architecture.rows) {
     const bool part = std::find(row.parts.begin(), row.parts.end(), type) != row.parts.end();
     if ((row.type != type && !part) || (row.layout != Layout::Matrix) != experts) continue;
@@ -193,7 +156,7 @@ const TensorRow* find_row(const Mapping& model, const Layer& layer, MatrixType t
     }
     present = &row;
   }
-  return present != nullptr || type_is_fused(type) ? present : possible;
+  return present != nullptr || is_optional(model, layer, type) ? present : possible;
 }
 
 // The site of a matrix that is stored by `row`, without what is of its expert. `before`: rows of W's in the fused
@@ -218,11 +181,11 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
 
 // The matrices of that type in a layer: one, or one for each expert.
 void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::vector<MatrixSite>& sites) {
-  const bool experts = layer.experts && is_mlp(type);
+  const bool experts = layer.experts && type_is_mlp(type);
   if (experts && type_is_fused(type)) return;
   const TensorRow* row = find_row(model, layer, type);
   if (row == nullptr) return;
-  const auto shape = [&](MatrixType of) { return shape_of(model.config, of, layer.mlp); };
+  const auto shape = [&](MatrixType of) { return shape_of(layer.extents, of); };
   int64_t before = 0;
   for (const MatrixType part : row->parts) {
     if (part == type) break;
@@ -231,13 +194,13 @@ void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::v
   const Shape whole = shape(row->type);
   MatrixSite site = site_of(*row, type, shape(type), whole, before);
   site.layer = layer.number;
-  const int64_t count = experts ? model.config.num_experts : 1;
+  const int64_t count = experts ? layer.extents.experts : 1;
   const int64_t rows = site.transposed ? whole.cols : whole.rows, cols = site.transposed ? whole.rows : whole.cols;
   const bool stacked = row->layout > Layout::Expert;
   for (int64_t expert = 0; expert < count; ++expert) {
-    site.tensor = tensor_name(model, *row, layer, expert);
+    site.tensor = row_tensor(model.prefix, *row, layer.number, expert);
     if (!stacked || expert == 0) {
-      check_tensor(model.checkpoint, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols});
+      check_tensor(model, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols});
     }
     if (experts) site.expert = expert;
     sites.push_back(site);
@@ -256,7 +219,8 @@ std::string describe(const MatrixSite& site) {
 
 std::string_view type_name(MatrixType type) {
   constexpr std::array<std::string_view, kAllMatrixTypes.size()> kNames = {
-      "W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up"};
+      "W_Q",  "W_K",  "W_V",   "W_O",   "W_gate",   "W_up",          "W_down",      "W_QKV",        "W_gate_up",
+      "W_DQ", "W_UQ", "W_DKV", "W_UKV", "W_router", "W_shared_gate", "W_shared_up", "W_shared_down"};
   return kNames[static_cast<size_t>(type)];
 }
 
@@ -279,95 +243,105 @@ bool type_is_fused(MatrixType type) {
   return type == MatrixType::QKV || type == MatrixType::GateUp;
 }
 
-ModelConfig complete_config(const TensorSource& checkpoint) {
-  ModelConfig config = checkpoint.config();
-  const Architecture& row = architecture_of(config);
-  const std::string file = (checkpoint.path() / "config.json").string();
-  if (config.num_attention_heads == 0) config.num_attention_heads = row.heads;
-  std::vector<std::pair<std::string_view, int64_t>> needed = {{"num_hidden_layers", config.num_hidden_layers},
-                                                              {"hidden_size", config.hidden_size},
-                                                              {"num_attention_heads", config.num_attention_heads}};
-  std::set<bool> kinds;
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) kinds.insert(row.has_experts(config, layer));
-  for (const bool experts : kinds) {
-    const Width& width = experts ? row.expert : row.dense;
-    needed.emplace_back(width.key, config.*width.size);
-    if (experts) needed.emplace_back("num_experts", config.num_experts);
-  }
-  for (const auto& [key, value] : needed) {
-    if (value == 0) fail(file, "has no {}", key);
-  }
-  const int64_t heads = config.num_attention_heads;
-  if (!config.kv_heads_given) config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
-  if (heads % config.num_key_value_heads != 0) {
-    fail(file, "num_attention_heads {} is no multiple of num_key_value_heads {}", heads, config.num_key_value_heads);
-  }
-  if (!config.head_dim_given && row.head_dim > 0) config.head_dim = row.head_dim;
-  if (config.head_dim == 0) {
-    if (config.hidden_size % heads != 0) {
-      fail(file, "has no head_dim, and hidden_size {} is no multiple of num_attention_heads {}", config.hidden_size,
-           heads);
-    }
-    config.head_dim = config.hidden_size / heads;
-  }
-  return config;
+bool type_is_mlp(MatrixType type) {
+  return type == MatrixType::Gate || type == MatrixType::Up || type == MatrixType::Down || type == MatrixType::GateUp;
 }
 
-ModelMap map_model(const TensorSource& checkpoint) {
+bool type_is_attention(MatrixType type) {
+  using enum MatrixType;
+  constexpr MatrixType kOfAttention[] = {Q, K, V, O, QKV, DQ, UQ, DKV, UKV};
+  return std::find(std::begin(kOfAttention), std::end(kOfAttention), type) != std::end(kOfAttention);
+}
+
+bool type_counts(MatrixType type) {
+  return !type_is_fused(type) && type != MatrixType::Router;
+}
+
+ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
   const std::optional<std::string> prefix = layers_prefix(checkpoint);
   if (!prefix) {
     fail(folder, "has the model_type \"{}\", and no tensor of a layer 0 under any of {}",
-         printable(checkpoint.config().model_type, 40), fmt::join(kPrefixes, ", "));
+         printable(checkpoint.config().model_type, 40), layers_prefixes());
   }
   ModelMap map;
-  if (&row == &kUnknown) {
-    check_named_as_llama(checkpoint, *prefix + "0.");
-    map.warnings.push_back(fmt::format("{}: unknown model_type \"{}\", read as llama", folder,
-                                       printable(checkpoint.config().model_type, 40)));
+  if (row.model_type.empty()) {
+    check_named_as_llama(checkpoint, *prefix + "0.", types);
+    map.warnings.push_back(
+        fmt::format("unknown model_type \"{}\", read as llama", printable(checkpoint.config().model_type, 40)));
   }
-  const Mapping model = {checkpoint, row, complete_config(checkpoint), *prefix};
-  const ModelConfig& config = model.config;
-  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    for (const MatrixType type : kAllMatrixTypes) add_sites(model, layer_of(model, layer), type, map.sites);
+  const Mapping model = {checkpoint, row, known_sizes(checkpoint), *prefix};
+  const int64_t layers = model.sizes.config.num_hidden_layers;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    for (const MatrixType type : kAllMatrixTypes) {
+      if (wanted(types, type)) add_sites(model, layer_of(model, layer), type, map.sites);
+    }
   }
-  const std::string beyond = fmt::format("{}{}.", *prefix, config.num_hidden_layers);
+  const std::string beyond = fmt::format("{}{}.", *prefix, layers);
   const auto at = checkpoint.tensors().lower_bound(beyond);
   if (at != checkpoint.tensors().end() && at->first.starts_with(beyond)) {
-    map.warnings.push_back(fmt::format("{}: {} is beyond the {} layers of config.json and left out", folder,
-                                       named(at->first), config.num_hidden_layers));
+    map.warnings.push_back(
+        fmt::format("{} is beyond the {} layers of config.json and left out", named(at->first), layers));
   }
   return map;
 }
 
 namespace {
 
-// gemma3 and gemma3_text are one architecture, with and without its image tower.
+// The language half's: with and without an image tower it is the same.
 std::string_view family(const TensorSource& checkpoint) {
-  const std::string_view type = checkpoint.config().model_type;
-  return type.ends_with("_text") ? type.substr(0, type.size() - 5) : type;
+  return language_type(checkpoint.config().model_type);
 }
 
-void check_same_family(const TensorSource& base, const TensorSource& post) {
-  if (family(base) == family(post)) return;
-  fail(post.path().string(), "is of the architecture '{}', and the base {} of '{}'", post.config().model_type,
-       base.path().string(), base.config().model_type);
+bool has_type(const ModelMap& map, MatrixType type) {
+  return std::any_of(map.sites.begin(), map.sites.end(), [&](const MatrixSite& site) { return site.type == type; });
+}
+
+bool has_parts(const ModelMap& map) {
+  return std::any_of(map.sites.begin(), map.sites.end(),
+                     [](const MatrixSite& site) { return site.sliced && site.expert < 0; });
+}
+
+std::vector<MatrixSite> without(const ModelMap& map, const std::vector<MatrixType>& types) {
+  std::vector<MatrixSite> sites;
+  std::copy_if(map.sites.begin(), map.sites.end(), std::back_inserter(sites),
+               [&](const MatrixSite& site) { return std::find(types.begin(), types.end(), site.type) == types.end(); });
+  return sites;
 }
 
 }  // namespace
 
+std::vector<MatrixType> fused_in_one(const ModelMap& a, const ModelMap& b) {
+  std::vector<MatrixType> types;
+  for (const MatrixType type : {MatrixType::QKV, MatrixType::GateUp}) {
+    if (has_type(a, type) != has_type(b, type)) types.push_back(type);
+  }
+  return types;
+}
+
 void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map) {
+  const std::string of_base = base.path().string(), of_post = post.path().string();
+  const std::vector<MatrixType> fused = fused_in_one(base_map, post_map);
+  const std::vector<MatrixSite> in_base = without(base_map, fused), in_post = without(post_map, fused);
+  if (!fused.empty() && (in_base.empty() || in_post.empty())) {
+    const bool whole = has_type(base_map, fused.front());
+    fail(of_post, "has {} {} where {} has it {}: name the types of the parts", type_name(fused.front()),
+         whole ? "in parts" : "fused", of_base, whole ? "fused" : "in parts");
+  }
   const auto key = [](const MatrixSite& site) { return std::tuple(site.key(), site.d_out, site.d_in); };
-  const auto [b, p] =
-      std::mismatch(base_map.sites.begin(), base_map.sites.end(), post_map.sites.begin(), post_map.sites.end(),
-                    [&](const auto& x, const auto& y) { return key(x) == key(y); });
-  const bool base_ends = b == base_map.sites.end();
-  const bool post_ends = p == post_map.sites.end();
-  if (base_ends && post_ends) return check_same_family(base, post);
-  fail(post.path().string(), "does not have the matrices of {}: {} where the base has {}", base.path().string(),
-       post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
+  const auto [b, p] = std::mismatch(in_base.begin(), in_base.end(), in_post.begin(), in_post.end(),
+                                    [&](const auto& x, const auto& y) { return key(x) == key(y); });
+  const bool base_ends = b == in_base.end(), post_ends = p == in_post.end();
+  if (!base_ends || !post_ends) {
+    fail(of_post, "does not have the matrices of {}: {} where the base has {}", of_base,
+         post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
+  }
+  // What is stored fused is another model_type than the same split, of whatever name: Phi-3 as a Llama.
+  if (family(base) == family(post) || has_parts(base_map) != has_parts(post_map)) return;
+  fail(of_post, "is of the architecture '{}', and the base {} of '{}'", post.config().model_type, of_base,
+       base.config().model_type);
 }
 
 std::string matrix_name(const MatrixKey& key) {

@@ -14,17 +14,47 @@
 
 namespace gyro {
 
-/// The kinds of matrix, in the order in which tables print them. W_QKV and W_gate_up are whole fused tensors.
-enum class MatrixType { Q, K, V, O, Gate, Up, Down, QKV, GateUp };
-inline constexpr std::array kAllMatrixTypes = {MatrixType::Q,    MatrixType::K,    MatrixType::V,
-                                               MatrixType::O,    MatrixType::Gate, MatrixType::Up,
-                                               MatrixType::Down, MatrixType::QKV,  MatrixType::GateUp};
+/// The kinds of matrix, in the order in which results list them; seeds depend on it, so new ones come last. W_QKV and
+/// W_gate_up are whole fused tensors. DeepSeek's latent attention has W_DQ and W_UQ (or W_Q), W_DKV (to the latent
+/// vector, with the rotated part of the keys) and W_UKV (up to keys and values); a mixture of experts has a router (row
+/// e is expert e's) and maybe an expert that all tokens share.
+enum class MatrixType {
+  Q,
+  K,
+  V,
+  O,
+  Gate,
+  Up,
+  Down,
+  QKV,
+  GateUp,
+  DQ,
+  UQ,
+  DKV,
+  UKV,
+  Router,
+  SharedGate,
+  SharedUp,
+  SharedDown
+};
+inline constexpr std::array kAllMatrixTypes = {
+    MatrixType::Q,        MatrixType::K,         MatrixType::V,   MatrixType::O,      MatrixType::Gate,
+    MatrixType::Up,       MatrixType::Down,      MatrixType::QKV, MatrixType::GateUp, MatrixType::DQ,
+    MatrixType::UQ,       MatrixType::DKV,       MatrixType::UKV, MatrixType::Router, MatrixType::SharedGate,
+    MatrixType::SharedUp, MatrixType::SharedDown};
 /// "W_Q", "W_gate", "W_gate_up", ...
 std::string_view type_name(MatrixType type);
 /// The inverse of type_name; also takes "Q", "gate_up", "q_proj", any case. Nothing for an unknown name.
 std::optional<MatrixType> type_from_name(std::string_view name);
 /// Whether this is a whole fused tensor (W_QKV, W_gate_up).
 bool type_is_fused(MatrixType type);
+/// Whether it is of a dense MLP, or an expert of its own number: W_gate, W_up, W_down, W_gate_up.
+bool type_is_mlp(MatrixType type);
+/// Whether it is of attention.
+bool type_is_attention(MatrixType type);
+/// Whether findings, pools of a whole model, constructions and adapters that were not asked for types take it in: not
+/// the fused wholes, which say the parts again, and not routers, of which the paper says nothing.
+bool type_counts(MatrixType type);
 
 /// Which matrix of a model it is: what two models of one shape have in common, and what results are kept under.
 /// `expert` is -1 outside mixtures of experts.
@@ -63,23 +93,30 @@ struct MatrixSite {
 
 /// Every matrix of a checkpoint in the order of their keys (same_site searches by it), and what was odd about it.
 /// Of experts there are the parts of fused tensors, not the whole: so a layer's experts are the same matrices, whether
-/// they are stored one by one or in one tensor. Routers and shared experts are left out.
+/// they are stored one by one or in one tensor.
 struct ModelMap {
   std::vector<MatrixSite> sites;
   std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
 };
 
 /// The checkpoint's config with what transformers supplies for its architecture where config.json is silent (gemma3
-/// leaves out heads and head_dim when they have their usual values). Throws Error naming config.json when a size that
-/// the matrices depend on is missing, or sizes contradict each other.
+/// leaves out heads and head_dim when they have their usual values), and else what tensors' shapes tell. Throws Error
+/// naming config.json when heads, or a size that the matrices depend on, are not told at all, or contradict each other.
 ModelConfig complete_config(const TensorSource& checkpoint);
+/// How many layers the model has: config.json's number, or where it has none that of the layers there are tensors of.
+int64_t count_layers(const TensorSource& checkpoint);
 
-/// Finds the matrices by the table of architectures and checks each shape against config.json. Throws Error naming the
-/// tensor that is missing, wrongly shaped, or of a dtype Gyro does not read (quantised integers, by name), or the model
-/// type when it is unknown and its tensors are not named as Llama's are.
-ModelMap map_model(const TensorSource& checkpoint);
+/// Finds the matrices of those types (empty: of all) by the table of architectures, and checks each shape against
+/// config.json, or where it is silent against the first tensor that tells it; heads need not be told. What is of other
+/// types is not looked at. Throws Error naming the tensor that is missing, wrongly shaped, or of a dtype Gyro does not
+/// read (quantised integers, by name), or the model type when it is unknown and its tensors are not named as Llama's
+/// are.
+ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types = {});
 
-/// Throws Error unless `post` has the same matrices (key, shape) as `base` and is of its architecture.
+/// The fused types that only one of two models stores fused.
+std::vector<MatrixType> fused_in_one(const ModelMap& a, const ModelMap& b);
+/// Throws Error unless `post` has the same matrices (key, shape) as `base` and is of its architecture. Where one has
+/// tensors fused whose parts the other has, it is the parts that must be the same, and the architecture may differ.
 void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map);
 

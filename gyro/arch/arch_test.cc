@@ -206,13 +206,20 @@ TEST(MapModel, RefusesMissingAndWronglyShaped) {
 
 TEST(MapModel, RefusesAConfigThatIsNotEnough) {
   const Model model;
-  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"}) {
-    Model without = model;
-    without.config.replace(without.config.find(key), 1, "x");
-    EXPECT_TRUE(contains(refusal(without), fmt::format("config.json: has no {}", key)));
-  }
-  EXPECT_TRUE(contains(refusal({.config = R"("hidden_size":9,"intermediate_size":12,"num_hidden_layers":2,)"
-                                          R"("num_attention_heads":4)"}),
+  const auto incomplete = [](const Model& of) {
+    const TempDir dir;
+    const Checkpoint checkpoint = open(dir, of);
+    return error_of([&] { complete_config(checkpoint); });
+  };
+  Model without = model;
+  without.config.replace(without.config.find("num_attention_heads"), 1, "x");
+  EXPECT_TRUE(contains(incomplete(without),
+                       "config.json: has no num_attention_heads, nor is it under any of text_config, llm_config, "));
+  without.fused = true;
+  without.model_type = "phi3";
+  EXPECT_TRUE(contains(refusal(without), "how many heads tensor \"model.layers.0.self_attn.qkv_proj.weight\" has"));
+  EXPECT_TRUE(contains(incomplete({.config = R"("hidden_size":9,"intermediate_size":12,"num_hidden_layers":2,)"
+                                             R"("num_attention_heads":4)"}),
                        "has no head_dim, and hidden_size 9 is no multiple of num_attention_heads 4"));
   EXPECT_TRUE(contains(refusal({.model_type = "gemma3",
                                 .config = R"("hidden_size":9,"intermediate_size":12,"num_hidden_layers":2,)"
@@ -221,6 +228,46 @@ TEST(MapModel, RefusesAConfigThatIsNotEnough) {
   EXPECT_TRUE(contains(refusal({.config = R"("hidden_size":8,"intermediate_size":12,"num_hidden_layers":100000,)"
                                           R"("num_attention_heads":4,"num_key_value_heads":2,"head_dim":4)"}),
                        "has no tensor \"model.layers.2.self_attn.q_proj.weight\""));
+}
+
+// Every size but those of heads is in some shape, and no matrix needs those.
+TEST(MapModel, SizesThatConfigLeavesOutAreOfShapes) {
+  const Model model;
+  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "head_dim",
+                          "num_key_value_heads", ""}) {
+    const TempDir dir;
+    Model without = model;
+    const bool none = *key == 0, whole = std::string_view(key) == "head_dim";
+    if (none) without.config = R"("vocab_size":32)";
+    if (!none) without.config.replace(without.config.find(key), 1, "x");
+    if (whole || std::string_view(key) == "num_key_value_heads") continue;  // these have defaults
+    const Checkpoint checkpoint = open(dir, without);
+    EXPECT_EQ(list(map_model(checkpoint), 1), kSplitList) << key;
+    EXPECT_EQ(count_layers(checkpoint), 2);
+  }
+  const TempDir dir;
+  const Checkpoint checkpoint =
+      open(dir, {.config = R"("num_hidden_layers":2)",
+                 .extra = {{"model.layers.1.mlp.up_proj.weight", DType::BF16, {13, kHidden}}}});
+  EXPECT_TRUE(contains(error_of([&] { map_model(checkpoint); }), "has the shape [13, 8] where config.json with what"));
+}
+
+// What is not asked for need not be there, nor be readable.
+TEST(MapModel, AttentionAlone) {
+  using enum MatrixType;
+  const std::vector<MatrixType> attention = {Q, K, V, O};
+  const std::string up = "model.layers.0.mlp.up_proj.";
+  const std::string experts = "model.layers.0.mlp.experts.0.up_proj.weight";
+  const Model quantised{.extra = {{up + "qweight", DType::I32, {1, 8}}}, .without = {up + "weight"}};
+  const Model mixture{.model_type = "shiny_moe", .extra = {{experts, DType::BF16, {4, 8}}}, .without = {up + "weight"}};
+  for (const Model& model : {quantised, mixture}) {
+    const TempDir dir;
+    const Checkpoint checkpoint = open(dir, model);
+    EXPECT_EQ(list(map_model(checkpoint, attention), 1), "W_Q 16x8, W_K 8x8, W_V 8x8, W_O 8x16, ");
+    EXPECT_NE(error_of([&] { map_model(checkpoint); }), "");
+  }
+  EXPECT_TRUE(contains(refusal(mixture), "it is a mixture of experts (tensor \"" + experts +
+                                             "\"); its attention alone can be compared, by the types W_Q,W_K,W_V,W_O"));
 }
 
 TEST(MapModel, RefusesQuantisedIntegers) {
@@ -248,12 +295,41 @@ TEST(CheckSameShape, NamesTheFirstDifference) {
   EXPECT_TRUE(contains(said({.config = R"("hidden_size":8,"intermediate_size":12,"num_hidden_layers":1,)"
                                        R"("num_attention_heads":4,"num_key_value_heads":2,"head_dim":4)"}),
                        "nothing where the base has W_Q of layer 1 (16 x 8)"));
-  EXPECT_TRUE(contains(said({.model_type = "phi3", .fused = true}),
-                       "W_QKV of layer 0 (32 x 8) where the base has W_Q of layer 1 (16 x 8)"));
+  EXPECT_EQ(said({.model_type = "phi3", .fused = true}), "no error");
   const TempDir c;
   const Checkpoint other = open(c, {.model_type = "qwen2"});
   EXPECT_TRUE(contains(error_of([&] { check_same_shape(base, base_map, other, base_map); }),
                        "is of the architecture 'qwen2', and the base"));
+}
+
+// Phi-3 as it is published, and as others store it.
+TEST(CheckSameShape, FusedAgainstSplit) {
+  const TempDir a, b;
+  const Checkpoint fused = open(a, {.model_type = "phi3", .fused = true}), split = open(b, {});
+  const ModelMap fused_map = map_model(fused), split_map = map_model(split);
+  check_same_shape(fused, fused_map, split, split_map);
+  check_same_shape(split, split_map, fused, fused_map);
+  EXPECT_EQ(fused_in_one(fused_map, split_map), (std::vector{MatrixType::QKV, MatrixType::GateUp}));
+  EXPECT_TRUE(fused_in_one(fused_map, fused_map).empty());
+  for (const MatrixSite& site : split_map.sites) EXPECT_EQ(same_site(fused_map, site).key(), site.key());
+  const std::vector<MatrixType> whole = {MatrixType::QKV};
+  EXPECT_EQ(error_of([&] { check_same_shape(fused, map_model(fused, whole), split, map_model(split, whole)); }),
+            fmt::format("{}: has W_QKV in parts where {} has it fused: name the types of the parts",
+                        split.path().string(), fused.path().string()));
+}
+
+TEST(CheckSameShape, LanguageHalves) {
+  const std::string text = R"("text_config":{"model_type":"mistral",)" + Model{}.config + "}";
+  const TempDir a, b, c;
+  const Checkpoint inside =
+      open(a, {.model_type = "mistral3", .config = text, .prefix = "language_model.model.layers."});
+  const Checkpoint alone = open(b, {.model_type = "mistral"}), llama = open(c, {.model_type = "llama"});
+  const ModelMap inside_map = map_model(inside), alone_map = map_model(alone);
+  EXPECT_TRUE(inside_map.warnings.empty());
+  check_same_shape(inside, inside_map, alone, alone_map);
+  check_same_shape(alone, alone_map, inside, inside_map);
+  EXPECT_TRUE(contains(error_of([&] { check_same_shape(llama, map_model(llama), inside, inside_map); }),
+                       "is of the architecture 'mistral', and the base"));
 }
 
 std::vector<double> values_of(const Checkpoint& checkpoint, const ModelMap& map, MatrixType type) {
@@ -413,6 +489,37 @@ TEST(Fp8, SlicesOfAFusedTensor) {
   EXPECT_EQ(values_of(checkpoint, map, MatrixType::QKV), expected(0, 32));
 }
 
+// What others call them: DeepSeek-V4, and what diffusion models are packed by.
+TEST(Fp8, ScalesBesideTheWeight) {
+  const std::string module = "model.layers.0.self_attn.q_proj.";
+  for (const char* name : {"scale", "scale_inv", "scale_weight"}) {
+    const TempDir dir;
+    const Checkpoint checkpoint =
+        open(dir, {.config = Model{}.config + R"(,"quantization_config":{"quant_method":"fp8"})",
+                   .extra = {fp8_ones(kQName, kQ, kHidden),
+                             {module + name, DType::F32, {1}, bytes_of(std::vector<float>{0.25F})},
+                             {module + "scale_input", DType::F32, {1}}}});
+    EXPECT_EQ(values_of(checkpoint, map_model(checkpoint), MatrixType::Q), std::vector<double>(128, 0.25)) << name;
+    EXPECT_TRUE(checkpoint.is_fp8_scale(module + name) && checkpoint.is_fp8_scale(module + "scale_input"));
+    EXPECT_FALSE(checkpoint.is_fp8_scale("model.layers.0.self_attn.k_proj.scale"));
+  }
+  const TempDir dir;  // beside a weight that is no FP8 they are another thing
+  const Checkpoint checkpoint = open(dir, {.extra = {{module + "scale", DType::F32, {1}}}});
+  EXPECT_FALSE(checkpoint.is_fp8_scale(module + "scale"));
+  EXPECT_EQ(list(map_model(checkpoint), 0), kSplitList);
+}
+
+TEST(Fp8, RefusesToDoWithoutScales) {
+  const std::string fp8 = R"(,"quantization_config":{"quant_method":"fp8"})";
+  EXPECT_TRUE(contains(refusal({.config = Model{}.config + fp8, .extra = {fp8_ones(kQName, kQ, kHidden)}}),
+                       fmt::format("tensor \"{}\" is FP8 and has no scales under any name that Gyro knows, yet "
+                                   "config.json has a quantization_config (fp8)",
+                                   kQName)));
+  const std::string other = "model.layers.0.self_attn.q_proj.my_scales";
+  EXPECT_TRUE(contains(refusal({.extra = {fp8_ones(kQName, kQ, kHidden), {other, DType::F32, {1}}}}),
+                       "tensor \"" + other + "\" lies beside it"));
+}
+
 TEST(Fp8, RefusesScalesThatDoNotFit) {
   const std::string scale = std::string(kQName) + "_scale_inv";
   for (const std::vector<int64_t>& shape :
@@ -435,7 +542,7 @@ TEST(PicoModels, AreMapped) {
     const Checkpoint post(folder / "instruct");
     const ModelMap map = map_model(base);
     const bool fused = std::string(model) == "phi3", mixture = std::string(model) == "qwen3moe";
-    EXPECT_EQ(map.sites.size(), fused ? 27u : mixture ? 63u : 21u) << model;
+    EXPECT_EQ(map.sites.size(), fused ? 27u : mixture ? 65u : 21u) << model;
     EXPECT_TRUE(map.warnings.empty());
     check_same_shape(base, map, post, map_model(post));
     const Weight weight = load_weight(base, map.sites[0]);

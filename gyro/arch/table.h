@@ -44,6 +44,7 @@ struct Architecture {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool mixture = false;
   Width dense = kIntermediateSize, expert = kIntermediateSize;
+  bool latent = false;  ///< DeepSeek's attention: heads' sizes are others
 
   bool has_experts(const ModelConfig& config, int64_t layer) const { return mixture && config.has_experts(layer); }
 };
@@ -52,7 +53,10 @@ struct Architecture {
 std::span<const Architecture> architectures();
 /// The rows of Llama's tensors.
 const std::vector<TensorRow>& llama_rows();
-/// The row of the config's model_type; null if there is none.
+/// The model type whose language model another is: of multimodal ones, of their text half's own name, and of those
+/// that are an architecture under a second name. Any other is itself.
+std::string_view language_type(std::string_view model_type);
+/// The row of the config's model_type, or of its language_type; null if there is none.
 const Architecture* find_architecture(const ModelConfig& config);
 
 }  // namespace gyro

@@ -10,8 +10,8 @@
 namespace gyro {
 
 /// The architectures whose layers are all dense.
-inline constexpr const char* kDenseArchitectures[] = {"llama",  "mistral", "qwen2",       "qwen3", "gemma",
-                                                      "gemma2", "gemma3",  "gemma3_text", "phi3"};
+inline constexpr const char* kDenseArchitectures[] = {"llama", "mistral", "qwen2",       "qwen3",
+                                                      "gemma", "gemma2",  "gemma3_text", "phi3"};
 
 /// The matrices of a layer: "W_Q 16x8, W_K 8x8, ".
 inline std::string list(const ModelMap& map, int64_t layer) {

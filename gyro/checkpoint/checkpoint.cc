@@ -11,6 +11,7 @@
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
 #include "gyro/checkpoint/json.h"
+#include "gyro/checkpoint/mxfp4.h"
 
 namespace gyro {
 namespace {
@@ -145,6 +146,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : TensorSource(folder) {
   } else {
     fail(folder.string(), "has neither {} nor {}{}", kSingle, kIndex, other_weights(folder));
   }
+  unpack();
   const fs::path config = folder / "config.json";
   if (!present(config)) fail(folder.string(), "has no config.json");
   config_ = parse_config(config.string(), read_file(config, kMaxConfigBytes));
@@ -191,7 +193,40 @@ void Checkpoint::open_shards(const fs::path& index_path) {
   }
 }
 
+void Checkpoint::unpack() {
+  constexpr std::string_view kBlocks = "_blocks";
+  for (const auto& [name, place] : places_) {
+    const std::vector<int64_t>& shape = place.info->shape;  // experts, rows, groups, bytes of a block
+    if (!name.ends_with(kBlocks) || place.info->dtype != DType::U8 || shape.size() != 4) continue;
+    const std::string whole = name.substr(0, name.size() - kBlocks.size());
+    const auto scales = places_.find(whole + "_scales");
+    if (shape[3] != kMxfp4Block / 2 || scales == places_.end() || places_.contains(whole)) continue;
+    const TensorInfo& info = *scales->second.info;
+    if (info.dtype != DType::U8 || info.shape != std::vector(shape.begin(), shape.end() - 1)) continue;
+    packed_[whole] = {&place, &scales->second};
+    tensors_.erase(name);
+    tensors_.erase(scales->first);
+    tensors_[whole] = {DType::BF16, {shape[0], shape[2] * kMxfp4Block, shape[1]}};
+  }
+}
+
+TensorLease Checkpoint::decoded(const Packed& packed, int64_t begin, int64_t end) const {
+  const std::vector<int64_t>& shape = packed.blocks->info->shape;
+  const std::span<const std::byte> blocks = stored(*packed.blocks), scales = stored(*packed.scales);
+  const auto groups = static_cast<size_t>(shape[1] * shape[2]), block = static_cast<size_t>(shape[3]);
+  const size_t element = dtype_size(DType::BF16), matrix = groups * kMxfp4Block * element;
+  auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(end - begin) * matrix);
+  for (int64_t expert = begin; expert < end; ++expert) {
+    const size_t at = static_cast<size_t>(expert) * groups;
+    decode_mxfp4(blocks.subspan(at * block, groups * block), scales.subspan(at, groups), shape[1], shape[2],
+                 std::span(*bytes).subspan(static_cast<size_t>(expert - begin) * matrix, matrix));
+    release_pages(blocks.subspan(at * block, groups * block));
+  }
+  return {*bytes, bytes, false};
+}
+
 TensorLease Checkpoint::read_rows(std::string_view name, int64_t begin, int64_t end) const {
+  if (const auto packed = packed_.find(name); packed != packed_.end()) return decoded(packed->second, begin, end);
   const Place& place = places_.find(name)->second;
   const uint64_t row = find(name)->row_bytes();
   return {stored(place).subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row), *place.file,
@@ -199,7 +234,11 @@ TensorLease Checkpoint::read_rows(std::string_view name, int64_t begin, int64_t 
 }
 
 void Checkpoint::prefetch(std::string_view name, int64_t begin, int64_t end) const {
-  prefetch_pages(read_rows(name, begin, end).bytes);
+  const auto packed = packed_.find(name);
+  if (packed == packed_.end()) return prefetch_pages(read_rows(name, begin, end).bytes);
+  const std::span<const std::byte> blocks = stored(*packed->second.blocks);
+  const size_t matrix = blocks.size() / static_cast<size_t>(std::max<int64_t>(1, find(name)->rows()));
+  prefetch_pages(blocks.subspan(static_cast<size_t>(begin) * matrix, static_cast<size_t>(end - begin) * matrix));
 }
 
 void Checkpoint::check() const {

@@ -17,8 +17,9 @@ std::map<std::string, std::string, std::less<>> parse_index(std::string_view sub
 
 /// A checkpoint folder as Hugging Face lays it out: config.json, and model.safetensors or model.safetensors.index.json
 /// with shards (symbolic links into a blob cache are normal). Where both are there, model.safetensors is the
-/// checkpoint, as for transformers. Tensors stay on disk, mapped. A `.safetensors` file on its own has no config and is
-/// not taken.
+/// checkpoint, as for transformers. Tensors stay on disk, mapped. Experts that are packed in MXFP4 (gpt-oss: X_blocks
+/// and X_scales) are the one tensor X in BF16, as transformers unpacks them, decoded when its rows are read. A
+/// `.safetensors` file on its own has no config and is not taken.
 class Checkpoint : public TensorSource {
  public:
   /// Opens and checks headers only: every shard of the index is there, each tensor of the index is in its shard, none
@@ -47,13 +48,20 @@ class Checkpoint : public TensorSource {
     const File* file = nullptr;
     const TensorInfo* info = nullptr;
   };
+  struct Packed {
+    const Place* blocks = nullptr;
+    const Place* scales = nullptr;
+  };
   void open_single(const std::filesystem::path& path);
   void open_shards(const std::filesystem::path& index_path);
   void add(const std::string& name, const File& file, const TensorInfo& info);
+  void unpack();
+  TensorLease decoded(const Packed& packed, int64_t begin, int64_t end) const;
   std::span<const std::byte> stored(const Place& place) const { return (*place.file)->bytes(*place.info); }
 
   std::vector<File> files_;
-  std::map<std::string, Place, std::less<>> places_;
+  std::map<std::string, Place, std::less<>> places_;   // as stored
+  std::map<std::string, Packed, std::less<>> packed_;  // of those, in MXFP4, by what they are handed out as
 };
 
 }  // namespace gyro

@@ -10,6 +10,11 @@ using Json = JsonFields::Json;
 
 constexpr int64_t kMaxExtent = 1'000'000'000;  // so that no product of two overflows
 constexpr int64_t kMaxLayers = 100'000;
+constexpr size_t kMaxSections = 3;
+
+// transformers' name first; then InternVL's, DeepSeek-VL's, and Qwen-Omni's, which has a text_config in it.
+constexpr std::string_view kLanguageSections[] = {"text_config", "llm_config", "language_config", "thinker_config",
+                                                  "language_model"};
 
 // Each sets `out` and returns true when the key is there.
 bool read(const JsonFields& fields, const char* key, int64_t& out, int64_t limit = kMaxExtent) {
@@ -54,17 +59,34 @@ void read_sizes(const JsonFields& section, ModelConfig& config) {
 }
 
 void read_experts(const JsonFields& section, ModelConfig& config) {
-  for (const char* key : {"num_experts", "num_local_experts"}) read(section, key, config.num_experts);
+  for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"}) {
+    read(section, key, config.num_experts);
+  }
   read(section, "moe_intermediate_size", config.moe_intermediate_size);
+  read(section, "n_shared_experts", config.n_shared_experts);
+  read(section, "shared_expert_intermediate_size", config.shared_expert_intermediate_size);
   read(section, "intermediate_size_mlp", config.intermediate_size_mlp);
   for (const char* key : {"decoder_sparse_step", "interleave_moe_layer_step"}) {
     read(section, key, config.expert_layer_step);
+  }
+  read(section, "moe_layer_freq", config.moe_layer_freq);
+  if (const auto first = section.optional_integer("first_k_dense_replace", kMaxExtent)) {
+    config.first_k_dense_replace = first;
   }
   if (auto layers = read_layers(section, "mlp_only_layers")) config.mlp_only_layers = std::move(*layers);
   if (auto layers = read_layers(section, "moe_layers")) config.moe_layers = std::move(layers);
 }
 
+void read_latent_attention(const JsonFields& section, ModelConfig& config) {
+  read(section, "q_lora_rank", config.q_lora_rank);
+  read(section, "kv_lora_rank", config.kv_lora_rank);
+  read(section, "qk_nope_head_dim", config.qk_nope_head_dim);
+  read(section, "qk_rope_head_dim", config.qk_rope_head_dim);
+  read(section, "v_head_dim", config.v_head_dim);
+}
+
 void read_quantization(const JsonFields& section, ModelConfig& config) {
+  config.quantized = true;
   read(section, "quant_method", config.quantization);
   constexpr const char* kKey = "weight_block_size";
   const Json* block = section.find(kKey);
@@ -86,6 +108,7 @@ void fill_and_check(const std::string& subject, ModelConfig& config) {
   if (config.expert_layer_step == 0) {
     fail(subject, "decoder_sparse_step or interleave_moe_layer_step must not be 0");
   }
+  if (config.moe_layer_freq == 0) fail(subject, "moe_layer_freq must not be 0");
   if (!config.head_dim_given && heads > 0 && config.hidden_size % heads == 0) {
     config.head_dim = config.hidden_size / heads;
   }
@@ -93,23 +116,42 @@ void fill_and_check(const std::string& subject, ModelConfig& config) {
 
 }  // namespace
 
+std::span<const std::string_view> language_section_names() {
+  return kLanguageSections;
+}
+
+std::vector<JsonFields> config_sections(const JsonFields& top) {
+  std::vector<JsonFields> sections = {top};
+  while (sections.size() < kMaxSections) {
+    std::optional<JsonFields> inner;
+    for (const std::string_view key : kLanguageSections) {
+      const Json* value = sections.back().find(key);
+      // What the others call so may be another thing, such as a name.
+      if (value == nullptr || (!value->is_object() && key != kLanguageSections[0])) continue;
+      inner = sections.back().object(key);
+      break;
+    }
+    if (!inner) break;
+    sections.push_back(std::move(*inner));
+  }
+  return sections;
+}
+
 ModelConfig parse_config(std::string_view subject, std::string_view text) {
   const std::string file(subject);
   const Json json = parse_json(file, text);
-  const JsonFields top(file, "", json);
-  const std::optional<JsonFields> language = top.object("text_config");
+  const std::vector<JsonFields> sections = config_sections(JsonFields(file, "", json));
   ModelConfig config;
-  read_architecture(top, config);
-  read_sizes(top, config);
-  read_experts(top, config);
-  if (language) {
-    read(*language, "model_type", config.model_type);
-    read_sizes(*language, config);
-    read_experts(*language, config);
-    if (const auto quantized = language->object("quantization_config")) read_quantization(*quantized, config);
+  read_architecture(sections.front(), config);
+  for (const JsonFields& section : sections) {
+    read(section, "model_type", config.model_type);
+    read_sizes(section, config);
+    read_latent_attention(section, config);
+    read_experts(section, config);
   }
-  read(top, "model_type", config.model_type);
-  if (const auto quantized = top.object("quantization_config")) read_quantization(*quantized, config);
+  for (auto section = sections.rbegin(); section != sections.rend(); ++section) {
+    if (const auto quantized = section->object("quantization_config")) read_quantization(*quantized, config);
+  }
   fill_and_check(file, config);
   return config;
 }

@@ -50,11 +50,36 @@ TEST(ParseConfig, LooksThroughTextConfig) {
   const ModelConfig config = parse(R"({"model_type":"gemma3","hidden_size":7,"text_config":
     {"model_type":"gemma3_text","hidden_size":2560,"num_hidden_layers":34,
      "quantization_config":{"quant_method":"fp8"}},"vision_config":{"hidden_size":1152}})");
-  EXPECT_EQ(config.model_type, "gemma3");
+  EXPECT_EQ(config.model_type, "gemma3_text");
   EXPECT_EQ(config.hidden_size, 2560);
   EXPECT_EQ(config.num_hidden_layers, 34);
   EXPECT_EQ(config.quantization, "fp8");
   EXPECT_EQ(parse(R"({"text_config":{"model_type":"llama"}})").model_type, "llama");
+}
+
+TEST(ParseConfig, LooksThroughOtherSections) {
+  for (const char* text : {R"({"model_type":"x","llm_config":{"model_type":"qwen2","hidden_size":64}})",
+                           R"({"model_type":"x","language_config":{"model_type":"qwen2","hidden_size":64}})",
+                           R"({"model_type":"x","thinker_config":{"model_type":"y","audio_config":{"hidden_size":9},
+                               "text_config":{"model_type":"qwen2","hidden_size":64}}})",
+                           R"({"model_type":"x","language_model":"qwen","llm_config":{"model_type":"qwen2",
+                               "hidden_size":64}})"}) {
+    EXPECT_EQ(parse(text).model_type, "qwen2") << text;
+    EXPECT_EQ(parse(text).hidden_size, 64) << text;
+  }
+  EXPECT_EQ(parse(R"({"text_config":{"text_config":{"text_config":{"hidden_size":64}}}})").hidden_size, 0);
+  EXPECT_TRUE(contains(refusal(R"({"llm_config":{"hidden_size":"a"}})"), "llm_config.hidden_size"));
+}
+
+TEST(ParseConfig, LatentAttention) {
+  const ModelConfig config = parse(R"({"q_lora_rank":null,"kv_lora_rank":512,"qk_nope_head_dim":128,
+    "qk_rope_head_dim":64,"v_head_dim":127,"n_routed_experts":60,"n_shared_experts":2})");
+  EXPECT_EQ(config.q_lora_rank, 0);
+  EXPECT_EQ(config.kv_lora_rank, 512);
+  EXPECT_EQ(config.qk_nope_head_dim + config.qk_rope_head_dim + config.v_head_dim, 319);
+  EXPECT_EQ(config.num_experts, 60);
+  EXPECT_EQ(config.n_shared_experts, 2);
+  EXPECT_FALSE(config.first_k_dense_replace);
 }
 
 TEST(ParseConfig, LayersWithExperts) {
@@ -71,6 +96,9 @@ TEST(ParseConfig, LayersWithExperts) {
   EXPECT_EQ(sparse(R"("text_config":{"interleave_moe_layer_step":3})"), "ddedde");
   EXPECT_EQ(sparse(R"("moe_layers":[0,5],"interleave_moe_layer_step":2)"), "edddde");
   EXPECT_EQ(sparse(R"("moe_layers":[])"), "dddddd");
+  EXPECT_EQ(sparse(R"("first_k_dense_replace":3,"moe_layer_freq":1)"), "dddeee");
+  EXPECT_EQ(sparse(R"("first_k_dense_replace":1,"moe_layer_freq":2)"), "ddeded");
+  EXPECT_TRUE(contains(refusal(R"({"moe_layer_freq":0})"), "moe_layer_freq must not be 0"));
   const ModelConfig config = parse(R"({"num_local_experts":16,"moe_intermediate_size":5,"intermediate_size_mlp":7})");
   EXPECT_EQ(config.num_experts, 16);
   EXPECT_EQ(config.moe_intermediate_size, 5);

@@ -27,15 +27,32 @@ std::string TensorSource::identity() const {
   return hash.hex();
 }
 
+std::string TensorSource::scale_of(const std::string& name) const {
+  for (const char* ending : {"_scale_inv", "_scale"}) {
+    if (find(name + ending) != nullptr) return name + ending;
+  }
+  const SourceTensor* entry = find(name);
+  if (entry == nullptr || !dtype_is_fp8(entry->dtype) || !name.ends_with(".weight")) return {};
+  const std::string module = name.substr(0, name.rfind('.') + 1);
+  for (const char* own : {"scale", "scale_inv", "scale_weight"}) {
+    if (find(module + own) != nullptr) return module + own;
+  }
+  return {};
+}
+
 bool TensorSource::is_fp8_scale(std::string_view name) const {
   const auto is_fp8 = [&](std::string_view tensor) {
     const SourceTensor* found = find(tensor);
-    return found != nullptr && (found->dtype == DType::F8_E4M3 || found->dtype == DType::F8_E5M2);
+    return found != nullptr && dtype_is_fp8(found->dtype);
   };
+  const std::string module(name.substr(0, name.rfind('.') + 1));  // with its dot, or empty
+  const std::string_view own = name.substr(module.size());
+  const bool beside = is_fp8(module + "weight");
+  for (const std::string_view whole : {"scale", "scale_inv", "scale_weight", "scale_input"}) {
+    if (own == whole) return beside;
+  }
   for (const std::string_view ending : {"_scale", "_scale_inv"}) {
-    if (!name.ends_with(ending)) continue;
-    const std::string module(name.substr(0, name.rfind('.') + 1));  // with its dot, or empty
-    return is_fp8(name.substr(0, name.size() - ending.size())) || is_fp8(module + "weight");
+    if (name.ends_with(ending)) return beside || is_fp8(name.substr(0, name.size() - ending.size()));
   }
   return false;
 }

@@ -95,8 +95,11 @@ class TensorSource {
   virtual std::string revision() const = 0;
   virtual std::string hub_id() const = 0;
 
-  /// Whether `name` is that of scales which belong to an FP8 tensor: T_scale or T_scale_inv of an FP8 tensor T, or one
-  /// that ends so (input_scale) beside an FP8 `weight` of the same module. A model has others, such as logit_scale.
+  /// The name of a tensor T's scales: T_scale_inv or T_scale; of an FP8 tensor X.weight also X.scale, X.scale_inv,
+  /// X.scale_weight. Empty if there are none.
+  std::string scale_of(const std::string& name) const;
+  /// Whether `name` is that of scales which belong to an FP8 tensor: those by which it is stored, or of another thing
+  /// of the same module, an FP8 `weight` (input_scale, scale_input). A model has others, such as logit_scale.
   bool is_fp8_scale(std::string_view name) const;
   /// Number of elements of all floating-point tensors but FP8 scales.
   int64_t parameters() const;

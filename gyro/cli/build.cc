@@ -131,7 +131,7 @@ int run(BuildArguments& arguments) {
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   for (const int64_t layer : parse_layers(arguments.layers)) {
-    const int64_t layers = arguments.model->config().num_hidden_layers, index = layer < 0 ? layer + layers : layer;
+    const int64_t layers = count_layers(*arguments.model), index = layer < 0 ? layer + layers : layer;
     if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
     request.layers.insert(index);
   }

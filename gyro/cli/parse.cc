@@ -1,6 +1,7 @@
 #include "gyro/cli/parse.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -57,13 +58,23 @@ std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces, const 
   return layers;
 }
 
+namespace {
+
+std::vector<std::string_view> all_type_names() {
+  std::vector<std::string_view> names;
+  for (const MatrixType type : kAllMatrixTypes) names.push_back(type_name(type));
+  return names;
+}
+
+}  // namespace
+
 std::vector<MatrixType> parse_types(const std::vector<std::string>& names, const std::string& option) {
   std::vector<MatrixType> types;
   for (const std::string& name : names) {
     const auto type = type_from_name(name);
     if (!type) {
-      throw CLI::ValidationError(
-          option, "'" + name + "' is not a matrix type (W_Q W_K W_V W_O W_gate W_up W_down W_QKV W_gate_up)");
+      throw CLI::ValidationError(option,
+                                 fmt::format("'{}' is not a matrix type ({})", name, fmt::join(all_type_names(), " ")));
     }
     types.push_back(*type);
   }

@@ -26,7 +26,7 @@ constexpr int64_t kRescaledLayers = 8;
 constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
-  const int64_t layers = plan.base->config().num_hidden_layers;
+  const int64_t layers = count_layers(*plan.base);
   std::set<int64_t> wanted;
   for (const int64_t layer : request.layers) {
     const int64_t index = layer < 0 ? layer + layers : layer;
@@ -53,11 +53,23 @@ std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const
   return std::make_shared<Checkpoint>(path);
 }
 
+// Leaves out the fused wholes that one of the two does not have.
+void compare_by_parts(DiffPlan& plan, const ModelMap& other, const std::string& path, const DiffRequest& request) {
+  for (const MatrixType type : fused_in_one(plan.map, other)) {
+    if (request.warn) {
+      request.warn(fmt::format("{}: {} is fused here or in the base and in parts in the other: the parts are compared",
+                               path, type_name(type)));
+    }
+    std::erase_if(plan.map.sites, [&](const MatrixSite& site) { return site.type == type; });
+  }
+}
+
 void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
   PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}, .path = path};
-  other.map = map_model(*other.checkpoint);
+  other.map = map_model(*other.checkpoint, request.types);
   check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
   warn_of(other.map, path, request);
+  compare_by_parts(plan, other.map, path, request);
   plan.others.push_back(std::move(other));
 }
 
@@ -70,7 +82,7 @@ void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& 
 
 void open_models(DiffPlan& plan, const DiffRequest& request) {
   plan.base = open_model(request, request.base);
-  plan.map = map_model(*plan.base);
+  plan.map = map_model(*plan.base, request.types);
   warn_of(plan.map, request.base, request);
   for (const std::string& post : request.posts) add_other(plan, request, post, Role::Post);
   for (const std::string& control : request.controls) add_control(plan, request, control);

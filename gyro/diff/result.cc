@@ -317,7 +317,7 @@ ModelInfo describe_model(const TensorSource& checkpoint) {
                  .path = checkpoint.path().string(),
                  .architecture = config.architecture,
                  .model_type = config.model_type,
-                 .layers = config.num_hidden_layers,
+                 .layers = count_layers(checkpoint),
                  .parameters = checkpoint.parameters(),
                  .dtypes = checkpoint.dtypes(),
                  .sha256 = checkpoint.identity()};

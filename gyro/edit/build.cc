@@ -68,9 +68,7 @@ std::string variant_name(const Variant& variant) {
 }
 
 bool in_group(MatrixType type, Group group) {
-  const bool attention =
-      type == MatrixType::Q || type == MatrixType::K || type == MatrixType::V || type == MatrixType::O;
-  return group == Group::All || attention == (group == Group::Attention);
+  return group == Group::All || type_is_attention(type) == (group == Group::Attention);
 }
 
 std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {

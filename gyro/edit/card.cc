@@ -108,11 +108,15 @@ std::string card_head(const TensorSource& model, std::string_view fields) {
 
 std::string config_with_dtype(const TensorSource& model, std::optional<DType> dtype) {
   Json config = Json::parse(model.companion("config.json", size_t{64} << 20));
+  if (model.config().quantization == "mxfp4")
+    dtype = dtype.value_or(DType::BF16);  // it is read, and so written, unpacked
   if (dtype) {
     config["torch_dtype"] = torch_name(*dtype);
     set_dtype(config, *dtype);
-    if (const auto language = config.find("text_config"); language != config.end() && language->is_object())
-      set_dtype(*language, *dtype);
+    for (const std::string_view name : language_section_names()) {
+      if (const auto language = config.find(name); language != config.end() && language->is_object())
+        set_dtype(*language, *dtype);
+    }
   }
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

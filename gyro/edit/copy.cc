@@ -24,10 +24,8 @@ DType output_dtype(std::optional<DType> wanted, const std::string& name, DType s
 // What is no matrix is read without scales: it may not have any.
 void check_scales(const TensorSource& model, const std::string& name, const SourceTensor& info) {
   if (info.shape.size() == 2) return;
-  for (const char* ending : {"_scale", "_scale_inv"}) {
-    if (model.is_fp8_scale(name + ending) && model.find(name + ending) != nullptr)
-      fail(name, "has FP8 scales and {} dimensions; they are read of matrices only", info.shape.size());
-  }
+  if (dtype_is_fp8(info.dtype) && !model.scale_of(name).empty())
+    fail(name, "has FP8 scales and {} dimensions; they are read of matrices only", info.shape.size());
 }
 
 // A whole tensor as a weight, with its FP8 scales; what is no matrix as a column.

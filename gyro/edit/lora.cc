@@ -39,6 +39,10 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const TensorSource &base = *request.base, &post = *request.post;
   const ModelMap base_map = map_model(base), post_map = map_model(post);
   check_same_shape(base, base_map, post, post_map);
+  if (const std::vector<MatrixType> fused = fused_in_one(base_map, post_map); !fused.empty()) {
+    fail(post.path().string(), "and {} do not both have {} fused: an adapter attaches to whole tensors",
+         base.path().string(), type_name(fused.front()));
+  }
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);

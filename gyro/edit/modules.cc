@@ -96,7 +96,7 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
       return target == name || type_from_name(target) == site.type;
     };
     const auto named = std::ranges::find_if(target_modules, names_it);
-    if (!target_modules.empty() && named == target_modules.end()) continue;
+    if (target_modules.empty() ? site.type == MatrixType::Router : named == target_modules.end()) continue;
     if (site.sliced && site.expert >= 0) {
       fail_field(
           "target_modules",

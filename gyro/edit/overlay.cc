@@ -39,7 +39,7 @@ Constructions::Constructions(const BuildRequest& request)
       workers_(request.run.cuda, request.run.threads, request.run.memory) {
   check_same_shape(*request.base, base_map_, *request.post, post_map_);
   for (const MatrixSite& site : post_map_.sites) {
-    if (type_is_fused(site.type)) continue;
+    if (!type_counts(site.type)) continue;
     if (request.layers.empty() || request.layers.contains(site.layer)) sites_[site.tensor].push_back(site);
   }
 }

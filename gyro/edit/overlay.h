@@ -59,7 +59,7 @@ class Constructions {
   BuildRequest request_;
   ModelMap base_map_, post_map_;
   std::vector<PlannedTensor> plan_;
-  std::map<std::string, std::vector<MatrixSite>, std::less<>> sites_;  // by tensor, the fused whole left out
+  std::map<std::string, std::vector<MatrixSite>, std::less<>> sites_;  // by tensor, of types that count
   mutable device::Workers workers_;
   mutable std::mutex mutex_;
   mutable std::map<std::string, std::weak_ptr<const ConstructedTensor>, std::less<>> held_;

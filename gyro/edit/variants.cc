@@ -12,8 +12,13 @@ namespace {
 
 std::string describe_scales(const Variant& variant) {
   std::string scales;
-  for (const auto& [type, scale] : variant.scales) {
-    if (!type_is_fused(type)) scales += fmt::format("{}{} {:g}", scales.empty() ? "" : ", ", type_name(type), scale);
+  const auto& all = variant.scales;
+  const auto other = [&](const auto& each) { return each.second != all.begin()->second; };
+  if (all.size() == kAllMatrixTypes.size() && std::none_of(all.begin(), all.end(), other)) {
+    return fmt::format("{:g} for every type", all.begin()->second);
+  }
+  for (const auto& [type, scale] : all) {
+    if (type_counts(type)) scales += fmt::format("{}{} {:g}", scales.empty() ? "" : ", ", type_name(type), scale);
   }
   return scales.empty() ? "1 (eq. 14)" : scales;
 }
@@ -117,6 +122,7 @@ std::map<MatrixType, double> automatic_scales(const std::shared_ptr<const Tensor
   std::map<MatrixType, double> scales;
   if (!outcome.result) return scales;
   for (const TypeRow& row : outcome.result->comparisons.front().types) {
+    if (!type_counts(row.type)) continue;
     if (!(row.alpha_prime > 0)) fail_field("scale", "{} has no mean α to take; give a number", type_name(row.type));
     scales[row.type] = row.alpha_prime;
   }

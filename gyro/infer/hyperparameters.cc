@@ -39,7 +39,7 @@ struct ConfigFile {
       : file((source.path() / "config.json").string()),
         json(parse_json(file, source.companion("config.json", kConfigLimit))),
         top(file, "", json),
-        model(top.object("text_config").value_or(top)) {}
+        model(config_sections(top).back()) {}
   ConfigFile(const ConfigFile&) = delete;
   ConfigFile& operator=(const ConfigFile&) = delete;
 

@@ -7,7 +7,7 @@ std::vector<BlockWeights> block_weights(const std::vector<MatrixRow>& rows, int6
   for (int64_t layer = 0; layer < layers; ++layer) {
     std::vector<MatrixRow> of_block;
     for (const MatrixRow& row : rows) {
-      if (row.layer != layer || type_is_fused(row.type)) continue;
+      if (row.layer != layer || !type_counts(row.type)) continue;
       of_block.push_back(row);
       of_block.back().type = MatrixType::Q;  // one pool for all
     }

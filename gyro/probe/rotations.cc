@@ -40,7 +40,7 @@ std::vector<Model> mapped_models(const RotationRequest& request) {
 std::vector<MatrixSite> sites_of(const ModelMap& map) {
   std::vector<MatrixSite> sites;
   for (const MatrixSite& site : map.sites) {
-    if (!type_is_fused(site.type)) sites.push_back(site);
+    if (type_counts(site.type)) sites.push_back(site);
   }
   return sites;
 }

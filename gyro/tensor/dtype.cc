@@ -98,6 +98,9 @@ std::string_view dtype_name(DType dtype) {
 bool dtype_is_float(DType dtype) {
   return row_of(dtype).mantissa_bits > 0;
 }
+bool dtype_is_fp8(DType dtype) {
+  return dtype == DType::F8_E4M3 || dtype == DType::F8_E5M2;
+}
 int dtype_mantissa_bits(DType dtype) {
   return row_of(dtype).mantissa_bits;
 }

@@ -18,6 +18,8 @@ std::string_view dtype_name(DType dtype);
 std::optional<DType> dtype_from_name(std::string_view name);
 /// Whether this is a floating-point type, which `widen` takes.
 bool dtype_is_float(DType dtype);
+/// Whether it is one of the two of 8 bits, which usually have scales.
+bool dtype_is_fp8(DType dtype);
 /// Explicit mantissa bits of a floating-point type (BF16: 7, F32: 23, F8_E4M3: 3).
 int dtype_mantissa_bits(DType dtype);
 

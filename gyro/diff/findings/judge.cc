@@ -14,8 +14,8 @@ double finite(double value) {
 }
 
 template <typename Row>
-std::vector<Row> without_fused(std::vector<Row> rows) {
-  std::erase_if(rows, [](const Row& row) { return type_is_fused(row.type); });
+std::vector<Row> those_that_count(std::vector<Row> rows) {
+  std::erase_if(rows, [](const Row& row) { return !type_counts(row.type); });
   return rows;
 }
 
@@ -74,8 +74,8 @@ void leave_unasked(const Comparison& comparison, const std::string& why, std::ve
 }  // namespace findings
 
 void judge(const ModelInfo& base, Comparison& comparison) {
-  const findings::Rows rows = findings::without_fused(comparison.matrices);
-  const findings::Types types = findings::without_fused(comparison.types);
+  const findings::Rows rows = findings::those_that_count(comparison.matrices);
+  const findings::Types types = findings::those_that_count(comparison.types);
   comparison.findings.clear();
   std::string why;
   if (!rows.empty()) {

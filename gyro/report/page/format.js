@@ -42,14 +42,14 @@ function count(value) {
 
 const plural = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
 
-// "W_gate_up" with its index below: for elements, and for Plotly's little HTML.
-const typeParts = (type) => [type.slice(0, 1), type.slice(2).replace("_", "+")];
+// "W_gate_up" with its index below, "W_shared_up" likewise: for elements, and for Plotly's little HTML.
+const typeParts = (type) => [type.slice(0, 1), type.slice(2).replace("gate_up", "gate+up").replace("_", " ")];
 function typeNode(type) {
   const [letter, index] = typeParts(type);
   return element("span", {class: "type"}, letter, element("sub", {}, index));
 }
 const typePlot = (type) => `W<sub>${typeParts(type)[1]}</sub>${isFused(type) ? " (fused)" : ""}`;
-const typeTex = (type) => `$W_{\\mathrm{${typeParts(type)[1]}}}$`;
+const typeTex = (type) => `$W_{\\mathrm{${typeParts(type)[1].replace(" ", "\\ ")}}}$`;
 
 // For Plotly, which reads tags and entities in any text, and %{...} in templates.
 const plotText = (text) => String(text)

@@ -43,6 +43,14 @@ const kTypeSymbols = {
   W_down: "x",
   W_QKV: "star",
   W_gate_up: "hexagon",
+  W_DQ: "pentagon",
+  W_UQ: "hexagon2",
+  W_DKV: "star-square",
+  W_UKV: "star-diamond",
+  W_router: "hourglass",
+  W_shared_gate: "star-triangle-up",
+  W_shared_up: "star-triangle-down",
+  W_shared_down: "bowtie",
 };
 // Those that look smaller than they are drawn larger.
 const kTypeSizes = {
@@ -54,7 +62,15 @@ const kTypeSizes = {
   W_up: 9.5,
   W_down: 8.5,
   W_QKV: 10,
-  W_gate_up: 9
+  W_gate_up: 9,
+  W_DQ: 9,
+  W_UQ: 9,
+  W_DKV: 9,
+  W_UKV: 9,
+  W_router: 9,
+  W_shared_gate: 9.5,
+  W_shared_up: 9.5,
+  W_shared_down: 9
 };
 const kCividis = [
   [0, "#00224e"],
