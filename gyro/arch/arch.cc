@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "gyro/arch/gather.h"
 #include "gyro/arch/table.h"
 #include "gyro/base/error.h"
 #include "gyro/base/random.h"
@@ -24,6 +25,12 @@ const Architecture kUnknown = {"", llama_rows()};
 const Architecture& architecture_of(const ModelConfig& config) {
   const Architecture* known = find_architecture(config);
   return known == nullptr ? kUnknown : *known;
+}
+
+std::string known_types() {
+  std::vector<std::string_view> names;
+  for (const Architecture& row : architectures()) names.push_back(row.model_type);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string named(std::string_view tensor) {
@@ -56,14 +63,23 @@ Shape shape_of(const ModelConfig& config, MatrixType type, int64_t mlp) {
   return shapes[static_cast<size_t>(type)];
 }
 
-// Where the layers are in this checkpoint, or nothing.
-std::optional<std::string> layers_prefix(const TensorSource& checkpoint) {
-  for (const std::string_view prefix : kPrefixes) {
-    const std::string first = std::string(prefix) + "0.";
+// Where the layers of such a model may be.
+std::vector<std::string> possible_prefixes(const Architecture& row) {
+  if (row.layers == kUsualLayers) return {std::begin(kPrefixes), std::end(kPrefixes)};
+  return {std::string(row.layers), std::string(row.layers.substr(row.layers.find('.') + 1))};
+}
+
+// Where the layers are in this checkpoint.
+std::string layers_prefix(const TensorSource& checkpoint, const Architecture& row) {
+  const std::vector<std::string> possible = possible_prefixes(row);
+  for (const std::string& prefix : possible) {
+    const std::string first = prefix + "0.";
     const auto at = checkpoint.tensors().lower_bound(first);
-    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return std::string(prefix);
+    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return prefix;
   }
-  return std::nullopt;
+  const std::string known = &row == &kUnknown ? fmt::format(" (known: {})", known_types()) : "";
+  fail(checkpoint.path().string(), "has the model_type \"{}\"{}, and no tensor of a layer 0 under any of {}",
+       printable(checkpoint.config().model_type, 40), known, fmt::join(possible, ", "));
 }
 
 // The tensor whose name starts with `stem` and whose type is an integer: what quantised checkpoints store in place of
@@ -127,7 +143,8 @@ std::string stem_of(const std::string& tensor) {
 }
 
 // Checks that `name` is there, of a type that can be read, and shaped as config.json says.
-void check_tensor(const TensorSource& checkpoint, const std::string& name, const std::vector<int64_t>& expected) {
+void check_tensor(const TensorSource& checkpoint, const std::string& name, const std::vector<int64_t>& expected,
+                  bool transposed) {
   const SourceTensor* entry = checkpoint.find(name);
   if (entry == nullptr) {
     if (const auto quantised = quantised_tensor(checkpoint, stem_of(name))) refuse_quantised(checkpoint, *quantised);
@@ -138,7 +155,10 @@ void check_tensor(const TensorSource& checkpoint, const std::string& name, const
     fail(checkpoint.path().string(), "{} has the shape [{}] where config.json means [{}]", named(name),
          fmt::join(entry->shape, ", "), fmt::join(expected, ", "));
   }
-  find_scales(checkpoint, name, *entry);
+  if (!find_scales(checkpoint, name, *entry).tensor.empty() && transposed) {
+    fail(checkpoint.path().string(), "{} has FP8 scales and W's rows as columns; they are read of rows only",
+         named(name));
+  }
 }
 
 // An unknown model type passes when the first layer has what Llama's has.
@@ -146,8 +166,8 @@ void check_named_as_llama(const TensorSource& checkpoint, const std::string& lay
   for (const TensorRow& row : llama_rows()) {
     const std::string name = layer_prefix + std::string(row.name);
     if (!checkpoint.find(name) && !quantised_tensor(checkpoint, stem_of(name))) {
-      fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would",
-           printable(checkpoint.config().model_type, 40), named(name));
+      fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would; known: {}",
+           printable(checkpoint.config().model_type, 40), named(name), known_types());
     }
   }
 }
@@ -185,7 +205,7 @@ const TensorRow* find_row(const Mapping& model, const Layer& layer, MatrixType t
   const auto name = [&](const TensorRow& row) { return tensor_name(model, row, layer, 0); };
   for (const TensorRow& row : model.architecture.rows) {
     const bool part = std::find(row.parts.begin(), row.parts.end(), type) != row.parts.end();
-    if ((row.type != type && !part) || (row.layout != Layout::Matrix) != experts) continue;
+    if ((row.type != type && !part) || is_of_experts(row.layout) != experts) continue;
     if (possible == nullptr) possible = &row;
     if (model.checkpoint.find(name(row)) == nullptr) continue;
     if (present != nullptr) {
@@ -205,8 +225,8 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
   site.row_end = before + shape.rows;
   site.d_in = shape.cols;
   site.d_out = shape.rows;
-  site.sliced = row.type != type || row.layout > Layout::Expert;
-  if (row.layout <= Layout::Experts) return site;
+  site.sliced = row.type != type || is_stacked(row.layout);
+  if (!is_transposed(row.layout)) return site;
   site.transposed = true;
   site.row_begin = 0;
   site.row_end = shape.cols;
@@ -214,6 +234,16 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
   site.col_step = in_turns ? whole.rows / shape.rows : 1;
   site.col_begin = in_turns ? before / shape.rows : before;
   return site;
+}
+
+// Spreads a part of a tensor in groups over them.
+void spread(const ModelConfig& config, const Shape& whole, MatrixSite& site) {
+  const int64_t groups = config.num_key_value_heads;
+  if (groups == 1) return;
+  site.block = site.d_out / groups;
+  site.block_step = whole.rows / groups;
+  site.row_begin /= groups;
+  site.row_end = site.row_begin + (groups - 1) * site.block_step + site.block;
 }
 
 // The matrices of that type in a layer: one, or one for each expert.
@@ -230,14 +260,16 @@ void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::v
   }
   const Shape whole = shape(row->type);
   MatrixSite site = site_of(*row, type, shape(type), whole, before);
+  if (row->layout == Layout::Groups && site.sliced) spread(model.config, whole, site);
   site.layer = layer.number;
   const int64_t count = experts ? model.config.num_experts : 1;
   const int64_t rows = site.transposed ? whole.cols : whole.rows, cols = site.transposed ? whole.rows : whole.cols;
-  const bool stacked = row->layout > Layout::Expert;
+  const bool stacked = is_stacked(row->layout);
   for (int64_t expert = 0; expert < count; ++expert) {
     site.tensor = tensor_name(model, *row, layer, expert);
     if (!stacked || expert == 0) {
-      check_tensor(model.checkpoint, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols});
+      check_tensor(model.checkpoint, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols},
+                   site.transposed);
     }
     if (experts) site.expert = expert;
     sites.push_back(site);
@@ -279,11 +311,33 @@ bool type_is_fused(MatrixType type) {
   return type == MatrixType::QKV || type == MatrixType::GateUp;
 }
 
+namespace {
+
+void fill_widths(const Architecture& row, ModelConfig& config) {
+  int64_t& width = config.*row.dense.size;
+  width = width == 0 ? row.dense.of_hidden * config.hidden_size : width / row.dense.divisor;
+}
+
+void fill_kv_heads(const Architecture& row, const std::string& file, ModelConfig& config) {
+  const int64_t heads = config.num_attention_heads;
+  if (row.kv == KvHeads::MultiQuery && !config.new_decoder_architecture) {
+    config.num_key_value_heads = config.multi_query ? 1 : heads;
+  } else if (!config.kv_heads_given) {
+    if (row.kv == KvHeads::Given) {
+      fail(file, "has no multi_query_group_num with multi_query_attention, as the {} that Gyro reads", row.model_type);
+    }
+    config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
+  }
+}
+
+}  // namespace
+
 ModelConfig complete_config(const TensorSource& checkpoint) {
   ModelConfig config = checkpoint.config();
   const Architecture& row = architecture_of(config);
   const std::string file = (checkpoint.path() / "config.json").string();
   if (config.num_attention_heads == 0) config.num_attention_heads = row.heads;
+  fill_widths(row, config);
   std::vector<std::pair<std::string_view, int64_t>> needed = {{"num_hidden_layers", config.num_hidden_layers},
                                                               {"hidden_size", config.hidden_size},
                                                               {"num_attention_heads", config.num_attention_heads}};
@@ -298,7 +352,7 @@ ModelConfig complete_config(const TensorSource& checkpoint) {
     if (value == 0) fail(file, "has no {}", key);
   }
   const int64_t heads = config.num_attention_heads;
-  if (!config.kv_heads_given) config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
+  fill_kv_heads(row, file, config);
   if (heads % config.num_key_value_heads != 0) {
     fail(file, "num_attention_heads {} is no multiple of num_key_value_heads {}", heads, config.num_key_value_heads);
   }
@@ -316,23 +370,19 @@ ModelConfig complete_config(const TensorSource& checkpoint) {
 ModelMap map_model(const TensorSource& checkpoint) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
-  const std::optional<std::string> prefix = layers_prefix(checkpoint);
-  if (!prefix) {
-    fail(folder, "has the model_type \"{}\", and no tensor of a layer 0 under any of {}",
-         printable(checkpoint.config().model_type, 40), fmt::join(kPrefixes, ", "));
-  }
+  const std::string prefix = layers_prefix(checkpoint, row);
   ModelMap map;
   if (&row == &kUnknown) {
-    check_named_as_llama(checkpoint, *prefix + "0.");
+    check_named_as_llama(checkpoint, prefix + "0.");
     map.warnings.push_back(fmt::format("{}: unknown model_type \"{}\", read as llama", folder,
                                        printable(checkpoint.config().model_type, 40)));
   }
-  const Mapping model = {checkpoint, row, complete_config(checkpoint), *prefix};
+  const Mapping model = {checkpoint, row, complete_config(checkpoint), prefix};
   const ModelConfig& config = model.config;
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     for (const MatrixType type : kAllMatrixTypes) add_sites(model, layer_of(model, layer), type, map.sites);
   }
-  const std::string beyond = fmt::format("{}{}.", *prefix, config.num_hidden_layers);
+  const std::string beyond = fmt::format("{}{}.", prefix, config.num_hidden_layers);
   const auto at = checkpoint.tensors().lower_bound(beyond);
   if (at != checkpoint.tensors().end() && at->first.starts_with(beyond)) {
     map.warnings.push_back(fmt::format("{}: {} is beyond the {} layers of config.json and left out", folder,
@@ -405,8 +455,7 @@ const SourceTensor& tensor_of(const TensorSource& checkpoint, const MatrixSite& 
   const int64_t cols = shape.size() < 2 ? 0 : shape.back();
   const int64_t last = site.col_begin + (site.d_out - 1) * site.col_step;
   const bool wide = site.transposed ? site.col_begin >= 0 && last < cols : cols == site.d_in;
-  const int64_t count = site.transposed ? site.d_in : site.d_out;
-  if (!wide || site.row_begin < 0 || site.row_end > rows || site.row_end - site.row_begin != count) {
+  if (!wide || site.row_begin < 0 || site.row_end > rows || site.row_end - site.row_begin != span_of_rows(site)) {
     fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
          fmt::join(shape, ", "), site.row_begin, site.row_end, site.transposed ? last + 1 : site.d_in);
   }
@@ -448,7 +497,9 @@ TensorLease turned(const MatrixSite& site, const TensorLease& rows, size_t eleme
 Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
   const SourceTensor& entry = tensor_of(checkpoint, site);
   TensorLease lease = read_rows(checkpoint, site.tensor, entry, site.row_begin, site.row_end);
-  if (site.transposed) lease = turned(site, lease, dtype_size(entry.dtype), entry.shape.back());
+  const size_t element = dtype_size(entry.dtype);
+  if (site.transposed) lease = turned(site, lease, element, entry.shape.back());
+  if (site.block > 0) lease = gather_rows(site, lease, element);
   Weight weight{.name = checkpoint.path().string() + ": " + site.tensor,
                 .dtype = entry.dtype,
                 .data = lease.bytes.data(),
@@ -456,16 +507,18 @@ Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
                 .cols = site.d_in,
                 .scale = {},
                 .mapped = lease.mapped,
-                .first_row = site.row_begin,
+                .first_row = site.block > 0 ? 0 : site.row_begin,
                 .owner = lease.owner};
-  if (site.sliced) weight.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
+  if (site.sliced) weight.name += part_of_tensor(site);
   const Scales scales = find_scales(checkpoint, site.tensor, entry);
   if (scales.tensor.empty()) return weight;
   const TensorLease table = checkpoint.read(scales.tensor);
   weight.scale = scales.layout;
   weight.scale.data = table.bytes.data();
+  const std::shared_ptr<const void> scale_owner =
+      site.block > 0 ? gather_scales(site, table, weight.scale) : table.owner;
   weight.owner =
-      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, table.owner);
+      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, scale_owner);
   return weight;
 }
 
@@ -478,6 +531,7 @@ void place_weight(const MatrixSite& site, DType dtype, std::span<const std::byte
                   std::span<std::byte> tensor) {
   const size_t element = dtype_size(dtype);
   std::byte* rows = tensor.data() + static_cast<size_t>(site.row_begin * columns) * element;
+  if (site.block > 0) return scatter_rows(site, weight, element, rows);
   if (!site.transposed) {
     std::copy(weight.begin(), weight.end(), rows);
     return;
