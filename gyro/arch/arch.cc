@@ -7,13 +7,21 @@
 #include <tuple>
 #include <utility>
 
+#include "gyro/arch/gather.h"
 #include "gyro/arch/scales.h"
 #include "gyro/arch/sizes.h"
+#include "gyro/arch/table.h"
 #include "gyro/base/error.h"
 #include "gyro/base/random.h"
 
 namespace gyro {
 namespace {
+
+std::string known_types() {
+  std::vector<std::string_view> names;
+  for (const Architecture& row : architectures()) names.push_back(row.model_type);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
 
 std::string named(std::string_view tensor) {
   return fmt::format("tensor \"{}\"", printable(tensor));
@@ -52,7 +60,8 @@ struct Mapping {
 };
 
 // Checks that `name` is there, of a type that can be read, and shaped as config.json says.
-void check_tensor(const Mapping& model, const std::string& name, const std::vector<int64_t>& expected) {
+void check_tensor(const Mapping& model, const std::string& name, const std::vector<int64_t>& expected,
+                  bool transposed) {
   const TensorSource& checkpoint = model.checkpoint;
   const SourceTensor* entry = checkpoint.find(name);
   if (entry == nullptr) {
@@ -70,7 +79,10 @@ void check_tensor(const Mapping& model, const std::string& name, const std::vect
          fmt::join(entry->shape, ", "), model.sizes.from_shapes ? " with what it leaves to other tensors" : "",
          fmt::join(expected, ", "));
   }
-  find_scales(checkpoint, name, *entry);
+  if (!find_scales(checkpoint, name, *entry).tensor.empty() && transposed) {
+    fail(checkpoint.path().string(), "{} has FP8 scales and W's rows as columns; they are read of rows only",
+         named(name));
+  }
 }
 
 // A tensor of the first layer that is an expert's, or nothing.
@@ -105,8 +117,9 @@ void check_named_as_llama(const TensorSource& checkpoint, const std::string& lay
     more = fmt::format("; it is a mixture of experts ({})", named(*expert));
   }
   if (attention) more += "; its attention alone can be compared, by the types W_Q,W_K,W_V,W_O";
-  fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would{}",
-       printable(checkpoint.config().model_type, 40), named(layer_prefix + std::string(missing->name)), more);
+  fail(checkpoint.path().string(), "has the unknown model_type \"{}\", and no {} as Llama would{}; known: {}",
+       printable(checkpoint.config().model_type, 40), named(layer_prefix + std::string(missing->name)), more,
+       known_types());
 }
 
 // One of a model's layers: what its MLP is, and what its matrices' shapes are made of.
@@ -148,7 +161,7 @@ const TensorRow* find_row(const Mapping& model, const Layer& layer, MatrixType t
   const auto name = [&](const TensorRow& row) { return row_tensor(model.prefix, row, layer.number, 0); };
   for (const TensorRow& row : model.architecture.rows) {
     const bool part = std::find(row.parts.begin(), row.parts.end(), type) != row.parts.end();
-    if ((row.type != type && !part) || (row.layout != Layout::Matrix) != experts) continue;
+    if ((row.type != type && !part) || is_of_experts(row.layout) != experts) continue;
     if (possible == nullptr) possible = &row;
     if (model.checkpoint.find(name(row)) == nullptr) continue;
     if (present != nullptr) {
@@ -168,8 +181,8 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
   site.row_end = before + shape.rows;
   site.d_in = shape.cols;
   site.d_out = shape.rows;
-  site.sliced = row.type != type || row.layout > Layout::Expert;
-  if (row.layout <= Layout::Experts) return site;
+  site.sliced = row.type != type || is_stacked(row.layout);
+  if (!is_transposed(row.layout)) return site;
   site.transposed = true;
   site.row_begin = 0;
   site.row_end = shape.cols;
@@ -177,6 +190,16 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
   site.col_step = in_turns ? whole.rows / shape.rows : 1;
   site.col_begin = in_turns ? before / shape.rows : before;
   return site;
+}
+
+// Spreads a part of a tensor in groups over them.
+void spread(const ModelConfig& config, const Shape& whole, MatrixSite& site) {
+  const int64_t groups = config.num_key_value_heads;
+  if (groups <= 1) return;
+  site.block = site.d_out / groups;
+  site.block_step = whole.rows / groups;
+  site.row_begin /= groups;
+  site.row_end = site.row_begin + (groups - 1) * site.block_step + site.block;
 }
 
 // The matrices of that type in a layer: one, or one for each expert.
@@ -193,14 +216,16 @@ void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::v
   }
   const Shape whole = shape(row->type);
   MatrixSite site = site_of(*row, type, shape(type), whole, before);
+  if (row->layout == Layout::Groups && site.sliced) spread(model.sizes.config, whole, site);
   site.layer = layer.number;
   const int64_t count = experts ? layer.extents.experts : 1;
   const int64_t rows = site.transposed ? whole.cols : whole.rows, cols = site.transposed ? whole.rows : whole.cols;
-  const bool stacked = row->layout > Layout::Expert;
+  const bool stacked = is_stacked(row->layout);
   for (int64_t expert = 0; expert < count; ++expert) {
     site.tensor = row_tensor(model.prefix, *row, layer.number, expert);
     if (!stacked || expert == 0) {
-      check_tensor(model, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols});
+      check_tensor(model, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols},
+                   site.transposed);
     }
     if (experts) site.expert = expert;
     sites.push_back(site);
@@ -260,13 +285,15 @@ bool type_counts(MatrixType type) {
 ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
-  const std::optional<std::string> prefix = layers_prefix(checkpoint);
+  const std::optional<std::string> prefix = layers_prefix(checkpoint, row);
+  const bool unknown = row.model_type.empty();
   if (!prefix) {
-    fail(folder, "has the model_type \"{}\", and no tensor of a layer 0 under any of {}",
-         printable(checkpoint.config().model_type, 40), layers_prefixes());
+    fail(folder, "has the model_type \"{}\"{}, and no tensor of a layer 0 under any of {}",
+         printable(checkpoint.config().model_type, 40), unknown ? fmt::format(" (known: {})", known_types()) : "",
+         layers_prefixes(row));
   }
   ModelMap map;
-  if (row.model_type.empty()) {
+  if (unknown) {
     check_named_as_llama(checkpoint, *prefix + "0.", types);
     map.warnings.push_back(
         fmt::format("unknown model_type \"{}\", read as llama", printable(checkpoint.config().model_type, 40)));
@@ -379,8 +406,7 @@ const SourceTensor& tensor_of(const TensorSource& checkpoint, const MatrixSite& 
   const int64_t cols = shape.size() < 2 ? 0 : shape.back();
   const int64_t last = site.col_begin + (site.d_out - 1) * site.col_step;
   const bool wide = site.transposed ? site.col_begin >= 0 && last < cols : cols == site.d_in;
-  const int64_t count = site.transposed ? site.d_in : site.d_out;
-  if (!wide || site.row_begin < 0 || site.row_end > rows || site.row_end - site.row_begin != count) {
+  if (!wide || site.row_begin < 0 || site.row_end > rows || site.row_end - site.row_begin != span_of_rows(site)) {
     fail(checkpoint.path().string(), "{} has the shape [{}], and no rows {} to {} of {} columns", named(site.tensor),
          fmt::join(shape, ", "), site.row_begin, site.row_end, site.transposed ? last + 1 : site.d_in);
   }
@@ -422,7 +448,9 @@ TensorLease turned(const MatrixSite& site, const TensorLease& rows, size_t eleme
 Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
   const SourceTensor& entry = tensor_of(checkpoint, site);
   TensorLease lease = read_rows(checkpoint, site.tensor, entry, site.row_begin, site.row_end);
-  if (site.transposed) lease = turned(site, lease, dtype_size(entry.dtype), entry.shape.back());
+  const size_t element = dtype_size(entry.dtype);
+  if (site.transposed) lease = turned(site, lease, element, entry.shape.back());
+  if (site.block > 0) lease = gather_rows(site, lease, element);
   Weight weight{.name = checkpoint.path().string() + ": " + site.tensor,
                 .dtype = entry.dtype,
                 .data = lease.bytes.data(),
@@ -430,16 +458,18 @@ Weight load_weight(const TensorSource& checkpoint, const MatrixSite& site) {
                 .cols = site.d_in,
                 .scale = {},
                 .mapped = lease.mapped,
-                .first_row = site.row_begin,
+                .first_row = site.block > 0 ? 0 : site.row_begin,
                 .owner = lease.owner};
-  if (site.sliced) weight.name += fmt::format("[{}:{}]", site.row_begin, site.row_end);
+  if (site.sliced) weight.name += part_of_tensor(site);
   const Scales scales = find_scales(checkpoint, site.tensor, entry);
   if (scales.tensor.empty()) return weight;
   const TensorLease table = checkpoint.read(scales.tensor);
   weight.scale = scales.layout;
   weight.scale.data = table.bytes.data();
+  const std::shared_ptr<const void> scale_owner =
+      site.block > 0 ? gather_scales(site, table, weight.scale) : table.owner;
   weight.owner =
-      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, table.owner);
+      std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(lease.owner, scale_owner);
   return weight;
 }
 
@@ -452,6 +482,7 @@ void place_weight(const MatrixSite& site, DType dtype, std::span<const std::byte
                   std::span<std::byte> tensor) {
   const size_t element = dtype_size(dtype);
   std::byte* rows = tensor.data() + static_cast<size_t>(site.row_begin * columns) * element;
+  if (site.block > 0) return scatter_rows(site, weight, element, rows);
   if (!site.transposed) {
     std::copy(weight.begin(), weight.end(), rows);
     return;

@@ -74,7 +74,8 @@ uint64_t matrix_seed(uint64_t seed, const MatrixKey& key);
 
 /// Where one matrix of a model is stored: in rows [row_begin, row_end) of `tensor`, which are counted with all of its
 /// dimensions but the last folded into one. They are the rows of W (d_out x d_in, as Hugging Face stores it), or, where
-/// `transposed`, its columns; then row r of W is in column col_begin + r * col_step of the tensor.
+/// `transposed`, its columns; then row r of W is in column col_begin + r * col_step of the tensor. With a `block`, only
+/// the first `block` rows of every block_step are W's (a fused tensor with its parts head by head).
 struct MatrixSite {
   int64_t layer = 0;
   MatrixType type = MatrixType::Q;
@@ -87,6 +88,7 @@ struct MatrixSite {
   int64_t expert = -1;      ///< as in MatrixKey
   bool transposed = false;  ///< each matrix of the tensor is d_in x d_out
   int64_t col_begin = 0, col_step = 1;
+  int64_t block = 0, block_step = 0;  ///< 0: all rows are W's
 
   MatrixKey key() const { return {layer, type, expert}; }
 };

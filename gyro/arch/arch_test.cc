@@ -180,9 +180,11 @@ TEST(MapModel, UnknownTypeWithLlamasNames) {
   EXPECT_TRUE(contains(map.warnings[0], "unknown model_type \"shiny\", read as llama"));
   EXPECT_TRUE(contains(refusal({.model_type = "shiny", .fused = true}),
                        "has the unknown model_type \"shiny\", and no tensor "
-                       "\"model.layers.0.self_attn.q_proj.weight\" as Llama would"));
-  EXPECT_TRUE(contains(refusal({.model_type = "gpt2", .prefix = "transformer.h."}),
-                       "has the model_type \"gpt2\", and no tensor of a layer 0 under any of model.layers., layers.,"));
+                       "\"model.layers.0.self_attn.q_proj.weight\" as Llama would; known: llama, mistral, "));
+  EXPECT_TRUE(contains(refusal({.model_type = "mamba", .prefix = "backbone.layers."}),
+                       "has the model_type \"mamba\" (known: llama, mistral, "));
+  EXPECT_TRUE(contains(refusal({.model_type = "mamba", .prefix = "backbone.layers."}),
+                       "gpt_oss), and no tensor of a layer 0 under any of model.layers., layers.,"));
 }
 
 TEST(MapModel, LayersBeyondTheConfigAreLeftOut) {

@@ -24,6 +24,12 @@ constexpr std::string_view kPrefixes[] = {"model.layers.",
 // What an unknown model_type is read as.
 const Architecture kUnknown = {"", llama_rows()};
 
+// Where the layers of such a model may be.
+std::vector<std::string> possible_prefixes(const Architecture& row) {
+  if (row.layers == kUsualLayers) return {std::begin(kPrefixes), std::end(kPrefixes)};
+  return {std::string(row.layers), std::string(row.layers.substr(row.layers.find('.') + 1))};
+}
+
 using Extent = int64_t Extents::*;
 
 // Of the types in their order; those of fused tensors are sums, and come of their parts.
@@ -58,7 +64,7 @@ struct Search {
 // The shape of W as a tensor of that row has it, and the number of its experts where it holds them all.
 std::optional<std::pair<Shape, int64_t>> stored_shape(const Search& search, const TensorRow& row, int64_t layer) {
   const SourceTensor* entry = search.checkpoint.find(row_tensor(search.prefix, row, layer, 0));
-  const bool stacked = row.layout > Layout::Expert, transposed = row.layout > Layout::Experts;
+  const bool stacked = is_stacked(row.layout), transposed = is_transposed(row.layout);
   if (entry == nullptr || !dtype_is_float(entry->dtype) || entry->shape.size() != (stacked ? 3U : 2U)) return {};
   const int64_t first = entry->shape[entry->shape.size() - 2], last = entry->shape.back();
   return std::pair(transposed ? Shape{last, first} : Shape{first, last}, stacked ? entry->shape[0] : 0);
@@ -74,7 +80,7 @@ int64_t count_experts(const Search& search, const TensorRow& row, int64_t layer)
 // What that row's tensor says of an extent, or 0.
 int64_t told_by(const Search& search, const TensorRow& row, int64_t layer, Extent extent) {
   const auto [rows, cols] = kShapes[static_cast<size_t>(row.type)];
-  const bool counts = extent == &Extents::experts && row.layout != Layout::Matrix;
+  const bool counts = extent == &Extents::experts && is_of_experts(row.layout);
   const bool halves = extent == &Extents::mlp && row.type == MatrixType::GateUp;
   if (rows != extent && cols != extent && !counts && !halves) return 0;
   if (counts && row.layout == Layout::Expert) return count_experts(search, row, layer);
@@ -92,7 +98,7 @@ int64_t from_shapes(const Search& search, bool experts, Extent extent) {
     if (depends && search.architecture.has_experts(search.config, layer) != experts) continue;
     for (const TensorRow& row : search.architecture.rows) {
       const bool of_mlp = type_is_mlp(row.type);
-      if (depends && of_mlp && (row.layout != Layout::Matrix) != experts) continue;
+      if (depends && of_mlp && is_of_experts(row.layout) != experts) continue;
       if (const int64_t told = told_by(search, row, layer, extent); told > 0) return told;
     }
   }
@@ -113,7 +119,7 @@ int64_t count_layers(const TensorSource& checkpoint, const std::string& prefix) 
 int64_t count_dense_layers(const Search& search) {
   for (int64_t layer = 0; layer < search.config.num_hidden_layers; ++layer) {
     for (const TensorRow& row : search.architecture.rows) {
-      if (row.layout != Layout::Matrix && search.checkpoint.find(row_tensor(search.prefix, row, layer, 0)) != nullptr) {
+      if (is_of_experts(row.layout) && search.checkpoint.find(row_tensor(search.prefix, row, layer, 0)) != nullptr) {
         return layer;
       }
     }
@@ -121,11 +127,29 @@ int64_t count_dense_layers(const Search& search) {
   return search.config.num_hidden_layers;
 }
 
+// The inner width of dense layers by the architecture's rule.
+void fill_width(const Architecture& row, ModelConfig& config) {
+  int64_t& width = config.*row.dense.size;
+  width = width == 0 ? row.dense.of_hidden * config.hidden_size : width / row.dense.divisor;
+}
+
+void fill_kv_heads(const Architecture& row, const std::string& file, ModelConfig& config) {
+  const int64_t heads = config.num_attention_heads;
+  if (row.kv == KvHeads::MultiQuery && !config.new_decoder_architecture) {
+    config.num_key_value_heads = config.multi_query ? 1 : heads;
+  } else if (!config.kv_heads_given) {
+    if (row.kv == KvHeads::Given) {
+      fail(file, "has no multi_query_group_num with multi_query_attention, as the {} that Gyro reads", row.model_type);
+    }
+    config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
+  }
+}
+
 // Heads and their sizes as transformers supplies them where config.json is silent; they stay 0 where it does not.
 void complete_heads(const Architecture& row, const std::string& file, ModelConfig& config) {
   if (config.num_attention_heads == 0) config.num_attention_heads = row.heads;
   const int64_t heads = config.num_attention_heads;
-  if (!config.kv_heads_given) config.num_key_value_heads = row.kv_heads > 0 ? row.kv_heads : heads;
+  fill_kv_heads(row, file, config);
   if (heads > 0 && heads % config.num_key_value_heads != 0) {
     fail(file, "num_attention_heads {} is no multiple of num_key_value_heads {}", heads, config.num_key_value_heads);
   }
@@ -192,17 +216,17 @@ const Architecture& architecture_of(const ModelConfig& config) {
   return known == nullptr ? kUnknown : *known;
 }
 
-std::optional<std::string> layers_prefix(const TensorSource& checkpoint) {
-  for (const std::string_view prefix : kPrefixes) {
-    const std::string first = std::string(prefix) + "0.";
+std::optional<std::string> layers_prefix(const TensorSource& checkpoint, const Architecture& row) {
+  for (const std::string& prefix : possible_prefixes(row)) {
+    const std::string first = prefix + "0.";
     const auto at = checkpoint.tensors().lower_bound(first);
-    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return std::string(prefix);
+    if (at != checkpoint.tensors().end() && at->first.starts_with(first)) return prefix;
   }
   return std::nullopt;
 }
 
-std::string layers_prefixes() {
-  return fmt::format("{}", fmt::join(kPrefixes, ", "));
+std::string layers_prefixes(const Architecture& row) {
+  return fmt::format("{}", fmt::join(possible_prefixes(row), ", "));
 }
 
 std::string row_tensor(const std::string& prefix, const TensorRow& row, int64_t layer, int64_t expert) {
@@ -215,8 +239,9 @@ ModelSizes known_sizes(const TensorSource& checkpoint) {
   ModelSizes sizes{.config = checkpoint.config(), .dense = {}, .expert = {}};
   ModelConfig& config = sizes.config;
   const Architecture& row = architecture_of(config);
-  const std::optional<std::string> prefix = layers_prefix(checkpoint);
+  const std::optional<std::string> prefix = layers_prefix(checkpoint, row);
   if (prefix) complete_layers(checkpoint, *prefix, sizes);
+  fill_width(row, config);
   complete_heads(row, (checkpoint.path() / "config.json").string(), config);
   sizes.dense = sizes.expert = told_by_config(row, config);
   sizes.dense.mlp = config.*row.dense.size;
@@ -269,7 +294,7 @@ ModelConfig complete_config(const TensorSource& checkpoint) {
 
 int64_t count_layers(const TensorSource& checkpoint) {
   const int64_t told = checkpoint.config().num_hidden_layers;
-  const std::optional<std::string> prefix = layers_prefix(checkpoint);
+  const std::optional<std::string> prefix = layers_prefix(checkpoint, architecture_of(checkpoint.config()));
   return told > 0 || !prefix ? told : count_layers(checkpoint, *prefix);
 }
 

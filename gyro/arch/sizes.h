@@ -43,9 +43,9 @@ const Architecture& architecture_of(const ModelConfig& config);
 
 /// What the names of its layers' tensors start with, up to their numbers: "model.layers."; nothing where there are
 /// none.
-std::optional<std::string> layers_prefix(const TensorSource& checkpoint);
+std::optional<std::string> layers_prefix(const TensorSource& checkpoint, const Architecture& row);
 /// Those that it may be, for messages.
-std::string layers_prefixes();
+std::string layers_prefixes(const Architecture& row);
 
 /// The name of a row's tensor.
 std::string row_tensor(const std::string& prefix, const TensorRow& row, int64_t layer, int64_t expert);

@@ -92,8 +92,94 @@ const Rows kGptOss = joined(kAttention, {
                                             {"mlp.router.weight", Router},
                                         });
 
+const Rows kLlamaMlp = {
+    {"mlp.gate_proj.weight", Gate},
+    {"mlp.up_proj.weight", Up},
+    {"mlp.down_proj.weight", Down},
+};
+const Rows kGlm = joined(kAttention, {
+                                         {"mlp.gate_up_proj.weight", GateUp, {Gate, Up}},
+                                         {"mlp.down_proj.weight", Down},
+                                     });
+const Rows kChatGlm = {
+    {"self_attention.query_key_value.weight", QKV, {Q, K, V}},
+    {"self_attention.dense.weight", O},
+    {"mlp.dense_h_to_4h.weight", GateUp, {Gate, Up}},
+    {"mlp.dense_4h_to_h.weight", Down},
+};
+const Rows kBaichuan = joined(kLlamaMlp, {
+                                             {"self_attn.W_pack.weight", QKV, {Q, K, V}},
+                                             {"self_attn.o_proj.weight", O},
+                                         });
+const Rows kInternLm2 = {
+    {"attention.wqkv.weight", QKV, {Q, K, V}, Groups},
+    {"attention.wo.weight", O},
+    {"feed_forward.w1.weight", Gate},
+    {"feed_forward.w3.weight", Up},
+    {"feed_forward.w2.weight", Down},
+};
+// Qwen's MLP is w1(x) silu(w2(x)).
+const Rows kQwen = {
+    {"attn.c_attn.weight", QKV, {Q, K, V}},
+    {"attn.c_proj.weight", O},
+    {"mlp.w2.weight", Gate},
+    {"mlp.w1.weight", Up},
+    {"mlp.c_proj.weight", Down},
+};
+const Rows kExaone = {
+    {"attn.attention.q_proj.weight", Q},   {"attn.attention.k_proj.weight", K}, {"attn.attention.v_proj.weight", V},
+    {"attn.attention.out_proj.weight", O}, {"mlp.c_fc_0.weight", Gate},         {"mlp.c_fc_1.weight", Up},
+    {"mlp.c_proj.weight", Down},
+};
+const Rows kStarcoder2 = joined(kAttention, {
+                                                {"mlp.c_fc.weight", Up},
+                                                {"mlp.c_proj.weight", Down},
+                                            });
+const Rows kPhi = {
+    {"self_attn.q_proj.weight", Q}, {"self_attn.k_proj.weight", K}, {"self_attn.v_proj.weight", V},
+    {"self_attn.dense.weight", O},  {"mlp.fc1.weight", Up},         {"mlp.fc2.weight", Down},
+};
+const Rows kOpt = {
+    {"self_attn.q_proj.weight", Q},
+    {"self_attn.k_proj.weight", K},
+    {"self_attn.v_proj.weight", V},
+    {"self_attn.out_proj.weight", O},
+    {"fc1.weight", Up},
+    {"fc2.weight", Down},
+};
+const Rows kGpt2 = {
+    {"attn.c_attn.weight", QKV, {Q, K, V}, Columns},
+    {"attn.c_proj.weight", O, {}, Columns},
+    {"mlp.c_fc.weight", Up, {}, Columns},
+    {"mlp.c_proj.weight", Down, {}, Columns},
+};
+const Rows kGptJ = {
+    {"attn.q_proj.weight", Q},   {"attn.k_proj.weight", K}, {"attn.v_proj.weight", V},
+    {"attn.out_proj.weight", O}, {"mlp.fc_in.weight", Up},  {"mlp.fc_out.weight", Down},
+};
+const Rows kMlpOf4h = {
+    {"mlp.dense_h_to_4h.weight", Up},
+    {"mlp.dense_4h_to_h.weight", Down},
+};
+const Rows kGptNeox = joined(kMlpOf4h, {
+                                           {"attention.query_key_value.weight", QKV, {Q, K, V}, Groups},
+                                           {"attention.dense.weight", O},
+                                       });
+const Rows kFalcon = joined(kMlpOf4h, {
+                                          {"self_attention.query_key_value.weight", QKV, {Q, K, V}, Groups},
+                                          {"self_attention.dense.weight", O},
+                                      });
+const Rows kMpt = {
+    {"attn.Wqkv.weight", QKV, {Q, K, V}},
+    {"attn.out_proj.weight", O},
+    {"ffn.up_proj.weight", Up},
+    {"ffn.down_proj.weight", Down},
+};
+
 constexpr Width kMoeIntermediateSize = {"moe_intermediate_size", &ModelConfig::moe_intermediate_size};
 constexpr Width kIntermediateSizeMlp = {"intermediate_size_mlp", &ModelConfig::intermediate_size_mlp};
+constexpr Width kFourTimesHidden = {"intermediate_size", &ModelConfig::intermediate_size, 4};
+constexpr Width kHalfOfIntermediate = {"intermediate_size", &ModelConfig::intermediate_size, 0, 2};
 
 const Architecture kTable[] = {
     {"llama", kLlama},
@@ -104,6 +190,35 @@ const Architecture kTable[] = {
     {"gemma2", kLlama, 0, 0, 256},
     {"gemma3_text", kLlama, 8, 4, 256},
     {"phi3", kPhi3},
+    {"internlm", kLlama},
+    {"olmo", kLlama},
+    {"olmo2", kLlama},
+    {"cohere", kLlama},
+    {"cohere2", kLlama},
+    {"granite", kLlama},
+    {"stablelm", kLlama, 0, 32},
+    {"smollm3", kLlama, 0, 4},
+    {"exaone4", kLlama, 0, 32},
+    {"glm", kGlm, 0, 2, 128},
+    {"glm4", kGlm, 0, 2, 128},
+    {.model_type = "chatglm", .rows = kChatGlm, .layers = "transformer.encoder.layers.", .kv = KvHeads::Given},
+    {"baichuan", kBaichuan},
+    {"internlm2", kInternLm2},
+    {.model_type = "qwen", .rows = kQwen, .dense = kHalfOfIntermediate, .layers = "transformer.h."},
+    {.model_type = "exaone", .rows = kExaone, .layers = "transformer.h."},
+    {"starcoder2", kStarcoder2, 0, 2},
+    {"phi", kPhi},
+    {.model_type = "opt", .rows = kOpt, .layers = "model.decoder.layers."},
+    {.model_type = "gpt2", .rows = kGpt2, .dense = kFourTimesHidden, .layers = "transformer.h."},
+    {.model_type = "gptj", .rows = kGptJ, .dense = kFourTimesHidden, .layers = "transformer.h."},
+    {.model_type = "gpt_neox", .rows = kGptNeox, .layers = "gpt_neox.layers."},
+    {.model_type = "bloom", .rows = kFalcon, .dense = kFourTimesHidden, .layers = "transformer.h."},
+    {.model_type = "falcon",
+     .rows = kFalcon,
+     .dense = kFourTimesHidden,
+     .layers = "transformer.h.",
+     .kv = KvHeads::MultiQuery},
+    {.model_type = "mpt", .rows = kMpt, .dense = kFourTimesHidden, .layers = "transformer.blocks."},
     {"qwen2_moe", kQwen2Moe, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize},
     {"qwen3_moe", kQwenMoe, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize},
     {"olmoe", kQwenMoe, 0, 0, 0, true},

@@ -1,5 +1,8 @@
 #include "gyro/checkpoint/config.h"
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/json_fields.h"
 
@@ -28,6 +31,19 @@ bool read(const JsonFields& fields, const char* key, std::string& out) {
   return value.has_value();
 }
 
+// A size, its usual name first, then those that other architectures have for it.
+using Names = std::initializer_list<const char*>;
+constexpr Names kHiddenSize = {"hidden_size", "n_embd", "n_embed", "d_model"};
+constexpr Names kIntermediateSize = {"intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim"};
+constexpr Names kLayers = {"num_hidden_layers", "n_layer", "n_layers", "num_layers"};
+constexpr Names kHeads = {"num_attention_heads", "n_head", "n_heads"};
+constexpr Names kKvHeads = {"num_key_value_heads", "num_kv_heads"};
+constexpr Names kHeadDim = {"head_dim", "kv_channels"};
+
+bool read(const JsonFields& fields, Names names, int64_t& out, int64_t limit = kMaxExtent) {
+  return std::any_of(names.begin(), names.end(), [&](const char* key) { return read(fields, key, out, limit); });
+}
+
 // The numbers of layers in a list; nothing when the key is absent.
 std::optional<std::set<int64_t>> read_layers(const JsonFields& fields, const char* key) {
   const Json* value = fields.find(key);
@@ -49,12 +65,18 @@ void read_architecture(const JsonFields& top, ModelConfig& config) {
 }
 
 void read_sizes(const JsonFields& section, ModelConfig& config) {
-  read(section, "hidden_size", config.hidden_size);
-  read(section, "intermediate_size", config.intermediate_size);
-  read(section, "num_hidden_layers", config.num_hidden_layers, kMaxLayers);
-  read(section, "num_attention_heads", config.num_attention_heads);
-  config.kv_heads_given |= read(section, "num_key_value_heads", config.num_key_value_heads);
-  config.head_dim_given |= read(section, "head_dim", config.head_dim);
+  read(section, kHiddenSize, config.hidden_size);
+  read(section, kIntermediateSize, config.intermediate_size);
+  read(section, kLayers, config.num_hidden_layers, kMaxLayers);
+  read(section, kHeads, config.num_attention_heads);
+  config.kv_heads_given |= read(section, kKvHeads, config.num_key_value_heads);
+  if (section.boolean("multi_query_attention").value_or(false)) {  // chatglm
+    config.kv_heads_given |= read(section, "multi_query_group_num", config.num_key_value_heads);
+  }
+  config.multi_query = section.boolean("multi_query").value_or(config.multi_query);
+  config.new_decoder_architecture =
+      section.boolean("new_decoder_architecture").value_or(config.new_decoder_architecture);
+  config.head_dim_given |= read(section, kHeadDim, config.head_dim);
   config.tie_word_embeddings = section.boolean("tie_word_embeddings").value_or(config.tie_word_embeddings);
 }
 

@@ -13,8 +13,9 @@
 namespace gyro {
 
 /// What Gyro reads of config.json. Fields that the file lacks keep the defaults; `complete_config` in the arch room
-/// fills in what an architecture implies and says what is missing. Of several models in one it is the one of text: see
-/// config_sections.
+/// fills in what an architecture implies and says what is missing. Sizes are found under the names that architectures
+/// have for them (n_embd, num_layers, ffn_dim, ...) where the usual one is absent. Of several models in one it is the
+/// one of text: see config_sections.
 struct ModelConfig {
   std::string architecture;  ///< architectures[0], may be empty
   std::string model_type;    ///< that of the innermost section that has one
@@ -22,10 +23,12 @@ struct ModelConfig {
   int64_t intermediate_size = 0;
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
-  int64_t num_key_value_heads = 0;  ///< defaults to num_attention_heads
-  int64_t head_dim = 0;             ///< defaults to hidden_size / num_attention_heads
-  bool kv_heads_given = false;      ///< whether the file has num_key_value_heads, and
-  bool head_dim_given = false;      ///< head_dim: some architectures have other defaults (see arch/arch.h)
+  int64_t num_key_value_heads = 0;        ///< defaults to num_attention_heads
+  int64_t head_dim = 0;                   ///< defaults to hidden_size / num_attention_heads
+  bool kv_heads_given = false;            ///< whether the file has num_key_value_heads, and
+  bool head_dim_given = false;            ///< head_dim: some architectures have other defaults (see arch/arch.h)
+  bool multi_query = true;                ///< falcon: one KV head, unless
+  bool new_decoder_architecture = false;  ///< the number of KV heads is to be heeded
   bool tie_word_embeddings = false;
   int64_t q_lora_rank = 0;  ///< DeepSeek's latent attention: ranks of queries (0: none, or absent), of keys and values,
   int64_t kv_lora_rank = 0;

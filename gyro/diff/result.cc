@@ -288,6 +288,8 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .null = null_of(m)};
   if (site.expert >= 0) row.expert = site.expert;
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
+  if (site.block > 0) row.blocks = {site.block, site.block_step};
+  if (site.transposed) row.columns = {site.col_begin, site.col_step};
   return row;
 }
 

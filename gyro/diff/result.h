@@ -72,6 +72,8 @@ struct MatrixRow {
   std::optional<int64_t> expert = {};  ///< in a mixture of experts
   std::string tensor = {};
   std::optional<std::pair<int64_t, int64_t>> slice = {};  ///< rows of the tensor (MatrixSite), where it is a part of it
+  std::optional<std::pair<int64_t, int64_t>> blocks = {};   ///< block and block_step (MatrixSite) of rows in blocks
+  std::optional<std::pair<int64_t, int64_t>> columns = {};  ///< col_begin and col_step of what is stored transposed
   int64_t d_in = 0, d_out = 0, n = 0, k = 0, rank = 0;
   Method method = Method::Gram;
   std::vector<std::string> flags = {};

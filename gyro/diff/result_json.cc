@@ -133,6 +133,8 @@ void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit.optional("expert", row.expert);
   visit("tensor", row.tensor);
   visit("slice", row.slice);
+  visit.optional("blocks", row.blocks);
+  visit.optional("columns", row.columns);
   visit.derived("fused", type_is_fused(row.type));
   visit("d_in", row.d_in);
   visit("d_out", row.d_out);
