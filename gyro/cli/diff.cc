@@ -28,7 +28,7 @@ constexpr std::string_view kNone = "none";
 
 struct DiffArguments {
   DiffRequest request;
-  std::vector<std::string> layers, types;
+  std::vector<std::string> layers, types, experts;
   std::string out, plotly = "inline", format = "table";
   CLI::Option* plotly_option = nullptr;
   bool json = false;
@@ -65,6 +65,7 @@ void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
+  request.experts = parse_experts(arguments.experts);
   request.out = arguments.out;
   complete_controls(request);
   take_names(request);
@@ -154,6 +155,10 @@ void add_diff_command(CLI::App& app, int& exit_code) {
   command->add_flag("--force", request.force, "Overwrite a folder that holds something else");
   command->add_option("--layers", arguments->layers, "Layers to compare, such as 0,5-8,-1")->delimiter(',');
   command->add_option("--types", arguments->types, "Matrix types to compare, such as W_Q,W_O")->delimiter(',');
+  command
+      ->add_option("--experts", arguments->experts,
+                   "Of a mixture's experts those to compare, such as 0,5-8; matrices that no expert has stay")
+      ->delimiter(',');
   command
       ->add_option("--null-draws", request.null_draws,
                    "Samples of the null model a matrix, singular values only; small matrices without a "

@@ -74,6 +74,12 @@ double alpha_error(const Comparison& comparison, MatrixType type) {
   return worst;
 }
 
+// Whether some of a type's matrices have not the figure, though others have.
+bool lacks(const TypeRow& type, const std::optional<int64_t>& count) {
+  return count && *count > 0 && *count < type.layers;
+}
+constexpr const char* kMark = "*";
+
 string finding_name(FindingId id) {
   switch (id) {
     case FindingId::Unrelated:
@@ -113,9 +119,7 @@ string verdict_cell(const Comparison& comparison, FindingId id) {
 }  // namespace
 
 std::vector<string> model_names(const DiffResult& result) {
-  std::vector<string> ids;
-  for (const Comparison& comparison : result.comparisons) ids.push_back(comparison.post.id);
-  return distinct_names(ids, kNameLimit);
+  return cut_names(model_names(result.comparisons), kNameLimit);
 }
 
 Table scaling_table(const DiffResult& result) {
@@ -128,14 +132,20 @@ Table scaling_table(const DiffResult& result) {
     const auto add = [&](const string& label, bool detail, const CellOf& cell) {
       table.rows.push_back({label, cells_of(comparison, types, cell), detail});
     };
-    add(names[i], false, [&](const TypeRow& t) {
+    add(names[i], false, [&](const TypeRow& t) -> string {
+      if (t.unchanged == 1) return "unchanged";
       const double error = alpha_error(comparison, t.type);
-      return decimals(t.alpha_mean, 4, error) + " ± " + decimals(t.alpha_std, 4, error);
+      return fmt::format("{} ± {}{}", decimals(t.alpha_mean, 4, error), decimals(t.alpha_std, 4, error),
+                         lacks(t, t.alpha_layers) ? kMark : "");
     });
-    add("null", true,
-        [](const TypeRow& t) { return decimals(t.null.alpha_mean, 4) + " ± " + decimals(t.null.alpha_std, 4); });
-    add("over null", true,
-        [](const TypeRow& t) { return times(t.alpha_mean_over_null) + ", " + times(t.alpha_std_over_null); });
+    add("null", true, [](const TypeRow& t) -> string {
+      if (t.unchanged == 1) return "-";
+      return fmt::format("{} ± {}", decimals(t.null.alpha_mean, 4), decimals(t.null.alpha_std, 4));
+    });
+    add("over null", true, [](const TypeRow& t) -> string {
+      if (t.unchanged == 1) return "-";
+      return fmt::format("{}, {}", times(t.alpha_mean_over_null), times(t.alpha_std_over_null));
+    });
   }
   return table;
 }
@@ -143,17 +153,22 @@ Table scaling_table(const DiffResult& result) {
 Table measures_table(const Comparison& comparison) {
   const Types types = types_of(comparison);
   Table table{"", heads_of(types), {}};
+  // What did not change has no figures but that.
   const auto add = [&](const string& label, const CellOf& cell, bool detail = false) {
-    Table::Row row{label, cells_of(comparison, types, cell), detail};
+    const auto of_changed = [&](const TypeRow& t) { return t.unchanged == 1 && label != "unchanged" ? "-" : cell(t); };
+    Table::Row row{label, cells_of(comparison, types, of_changed), detail};
     if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);
   };
   add("α'", [](const TypeRow& t) { return decimals(t.alpha_prime, 1); });
-  add("NF", [](const TypeRow& t) { return significant(t.nf_mean); });
+  const auto marked = [](const TypeRow& t, double value) {
+    return significant(value) + (lacks(t, t.nf_layers) ? kMark : "");
+  };
+  add("NF", [&](const TypeRow& t) { return marked(t, t.nf_mean); });
   add(
       "over null", [](const TypeRow& t) { return times(t.nf_mean_over_null); }, true);
   add(
       "of chance", [](const TypeRow& t) { return decimals(t.nf_mean / t.nf_chance, 3); }, true);
-  add("robust NF", [](const TypeRow& t) { return significant(t.nf_robust_mean); });
+  add("robust NF", [&](const TypeRow& t) { return marked(t, t.nf_robust_mean); });
   add(
       "over null", [](const TypeRow& t) { return times(t.nf_robust_mean_over_null); }, true);
   add("symmetric share", [](const TypeRow& t) { return percent(t.symmetric_share); });
@@ -168,6 +183,73 @@ Table measures_table(const Comparison& comparison) {
   add("unchanged", [](const TypeRow& t) { return percent(t.unchanged); });
   add(
       "expected", [](const TypeRow& t) { return percent(t.sparse_expected); }, true);
+  return table;
+}
+
+namespace {
+
+// "layer 2, expert 7"
+string place_of(int64_t layer, const std::optional<int64_t>& expert) {
+  return expert ? fmt::format("layer {}, expert {}", layer, *expert) : fmt::format("layer {}", layer);
+}
+
+// "rows 3 and 17 are zero in base and post"
+string zero_words(const ZeroRows& zero) {
+  const int64_t count = std::max(zero.base, zero.post);
+  const auto more = count > std::ssize(zero.rows) ? fmt::format(" and {} more", count - std::ssize(zero.rows)) : "";
+  const char* where = zero.post == 0 ? "the base" : zero.base == 0 ? "the post" : "base and post";
+  return fmt::format("{} {}{} {} zero in {}", zero.rows.size() == 1 ? "row" : "rows", fmt::join(zero.rows, ", "), more,
+                     zero.rows.size() == 1 ? "is" : "are", where);
+}
+
+string lacking_line(const Comparison& comparison, const TypeRow& type) {
+  const bool no_alpha = lacks(type, type.alpha_layers);
+  std::vector<string> places;
+  int64_t lacking = 0;
+  for (const MatrixRow& row : comparison.matrices) {
+    if (row.type != type.type || !std::isnan(row.nf)) continue;
+    if (++lacking > 3) continue;
+    places.push_back(fmt::format("that of {} has rank {} of {}{}", place_of(row.layer, row.expert), row.rank, row.n,
+                                 row.zero_rows ? fmt::format(" ({})", zero_words(*row.zero_rows)) : ""));
+  }
+  if (lacking > std::ssize(places)) places.push_back(fmt::format("and {} more", lacking - std::ssize(places)));
+  return fmt::format("{} {} of {} over {} of {} matrices: {}", kMark, no_alpha ? "α and NF" : "NF",
+                     type_name(type.type), *type.nf_layers, type.layers, fmt::join(places, ", "));
+}
+
+}  // namespace
+
+std::vector<string> lacking_lines(const Comparison& comparison) {
+  std::vector<string> lines;
+  for (const TypeRow& type : comparison.types) {
+    if (lacks(type, type.nf_layers)) lines.push_back(lacking_line(comparison, type));
+  }
+  return lines;
+}
+
+Table experts_table(const Comparison& comparison) {
+  std::vector<const TypeRow*> types;
+  for (const TypeRow& type : comparison.types) {
+    if (type.experts && type.unchanged != 1) types.push_back(&type);
+  }
+  Table table{"Experts: median, 10–90 %, and the one furthest from the median", {}, {}};
+  if (types.empty()) return table;
+  for (const TypeRow* type : types)
+    table.columns.push_back(fmt::format("{} ({})", type_name(type->type), type->experts->matrices));
+  const auto add = [&](const string& label, FamilySpread ExpertFamily::*figure, string (*shown)(double)) {
+    Table::Row middle{label, {}}, band{"10–90 %", {}, true}, furthest{"furthest", {}, true}, where{"at", {}, true};
+    for (const TypeRow* type : types) {
+      const FamilySpread& spread = *type->experts.*figure;
+      middle.cells.push_back(shown(spread.median));
+      band.cells.push_back(std::isnan(spread.low) ? "-" : fmt::format("{}–{}", shown(spread.low), shown(spread.high)));
+      furthest.cells.push_back(shown(spread.furthest));
+      where.cells.push_back(spread.layer ? place_of(*spread.layer, spread.expert) : "-");
+    }
+    table.rows.insert(table.rows.end(), {middle, band, furthest, where});
+  };
+  add("α", &ExpertFamily::alpha_mean, [](double value) { return decimals(value, 4); });
+  add("NF", &ExpertFamily::nf, significant);
+  add("rel. change", &ExpertFamily::relative_change, significant);
   return table;
 }
 

@@ -17,6 +17,12 @@ Table scaling_table(const DiffResult& result);
 Table measures_table(const Comparison& comparison);
 /// Findings by models: a mark and the verdict in a word.
 Table verdict_table(const DiffResult& result);
+/// How experts' figures spread over all experts of all layers, a column for each type that has such and has changed; no
+/// column where none has.
+Table experts_table(const Comparison& comparison);
+/// "* NF of W_O over 2 of 3 matrices: that of layer 0 has rank 62 of 64 (rows 3, 17 are zero in base and post)": what
+/// is pooled over some matrices only, which the tables mark, and which are left out.
+std::vector<std::string> lacking_lines(const Comparison& comparison);
 
 /// ✓ beyond chance, ≈ beyond chance and small, ○ as chance or not there, – not asked or undefined.
 std::string verdict_mark(Verdict verdict);

@@ -31,6 +31,14 @@ string measures_title(const Comparison& comparison, const string& name) {
   return fmt::format("{} {} (null: a structureless change of the same size)", role_of(comparison), name);
 }
 
+// What stands below a comparison's tables.
+std::vector<string> notes_of(const Comparison& comparison) {
+  std::vector<string> notes = lacking_lines(comparison);
+  if (comparison.outside) notes.push_back(comparison.outside->text);
+  notes.push_back(precision_line(comparison));
+  return notes;
+}
+
 // Marks in their colours; they stand in no other text than verdicts.
 string painted(string text, const Terminal& terminal) {
   for (const auto& [mark, colour] : {std::pair{"✓", Colour::Green}, {"≈", Colour::Yellow}, {"○", Colour::Dim}}) {
@@ -121,7 +129,12 @@ string diff_text(const DiffResult& result, const Terminal& terminal) {
     const Comparison& comparison = result.comparisons[i];
     out += "\n" + heading(measures_title(comparison, names[i]), terminal);
     out += text_table(measures_table(comparison), terminal.width);
-    out += wrapped(precision_line(comparison), terminal.width, "  ");
+    if (Table experts = experts_table(comparison); !experts.columns.empty()) {
+      out += heading(experts.title, terminal);
+      experts.title.clear();
+      out += text_table(experts, terminal.width);
+    }
+    for (const string& line : notes_of(comparison)) out += wrapped(line, terminal.width, "  ");
   }
   return out + "\n" + findings_text(result, names, terminal);
 }
@@ -133,7 +146,10 @@ string diff_markdown(const DiffResult& result) {
     const Comparison& comparison = result.comparisons[i];
     Table table = measures_table(comparison);
     table.title = measures_title(comparison, names[i]);
-    out += "\n" + markdown_table(table) + "\n" + precision_line(comparison) + "\n";
+    out += "\n" + markdown_table(table);
+    if (const Table experts = experts_table(comparison); !experts.columns.empty())
+      out += "\n" + markdown_table(experts);
+    for (const string& line : notes_of(comparison)) out += "\n" + line + "\n";
   }
   Table verdicts = verdict_table(result);
   verdicts.title = "Findings";
@@ -153,6 +169,8 @@ string diff_latex(const DiffResult& result) {
     Table table = measures_table(result.comparisons[i]);
     table.title = measures_title(result.comparisons[i], names[i]);
     out += "\n" + latex_table(table);
+    if (const Table experts = experts_table(result.comparisons[i]); !experts.columns.empty())
+      out += "\n" + latex_table(experts);
   }
   return out;
 }

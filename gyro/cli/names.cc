@@ -45,26 +45,20 @@ size_t edit_distance(const string& a, const string& b) {
 
 }  // namespace
 
-std::vector<string> distinct_names(const std::vector<string>& ids, size_t limit) {
-  std::vector<string> whole(ids.size());
-  const auto most = [](const string& id) { return static_cast<size_t>(std::count(id.begin(), id.end(), '/')) + 1; };
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const auto shared = [&](size_t parts) {
-      return std::any_of(ids.begin(), ids.end(), [&](const string& other) {
-        return other != ids[i] && short_name(other, parts) == short_name(ids[i], parts);
-      });
-    };
-    size_t parts = 1;
-    while (parts < most(ids[i]) && shared(parts)) ++parts;
-    whole[i] = printable(short_name(ids[i], parts));
-  }
+std::vector<string> cut_names(const std::vector<string>& names, size_t limit) {
+  std::vector<string> whole;
+  for (const string& name : names) whole.push_back(printable(name));
   if (limit < 4) return whole;
-  std::vector<string> names;
+  std::vector<string> cut;
   for (size_t head = (limit - 2) / 2;; --head) {  // what tells models apart is at the end, more often than not
-    names.clear();
-    for (const string& name : whole) names.push_back(cut_in_the_middle(name, limit, head));
-    if (head == 0 || all_differ(names) || !all_differ(whole)) return names;
+    cut.clear();
+    for (const string& name : whole) cut.push_back(cut_in_the_middle(name, limit, head));
+    if (head == 0 || all_differ(cut) || !all_differ(whole)) return cut;
   }
+}
+
+std::vector<string> distinct_names(const std::vector<string>& ids, size_t limit) {
+  return cut_names(short_names(ids), limit);
 }
 
 string did_you_mean(const string& typed, const std::vector<string>& choices) {

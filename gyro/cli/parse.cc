@@ -13,13 +13,35 @@
 namespace gyro {
 namespace {
 
-int64_t parse_layer(const std::string& text, const std::string& option) {
-  int64_t layer = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
+// What a list of numbers counts.
+struct Counted {
+  std::string option, one, many;
+};
+
+int64_t parse_place(const std::string& text, const Counted& of) {
+  int64_t place = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), place);
   if (error != std::errc() || end != text.data() + text.size()) {
-    throw CLI::ValidationError(option, "'" + text + "' is not a layer number");
+    throw CLI::ValidationError(of.option, fmt::format("'{}' is not {} number", text, of.one));
   }
-  return layer;
+  return place;
+}
+
+std::vector<int64_t> parse_places(const std::vector<std::string>& pieces, const Counted& of) {
+  std::vector<int64_t> places;
+  for (const std::string& text : pieces) {
+    const size_t dash = text.find('-', 1);  // one at the start is a minus sign
+    if (dash == std::string::npos) {
+      places.push_back(parse_place(text, of));
+      continue;
+    }
+    const int64_t first = parse_place(text.substr(0, dash), of), last = parse_place(text.substr(dash + 1), of);
+    if (first < 0 || last < first || last - first > 100000) {
+      throw CLI::ValidationError(of.option, fmt::format("'{}' is not a range of {}", text, of.many));
+    }
+    for (int64_t place = first; place <= last; ++place) places.push_back(place);
+  }
+  return places;
 }
 
 // The whole of `text` as a number, or nothing.
@@ -42,20 +64,11 @@ CLI::Validator number_check(double least, double most, const std::string& what) 
 }  // namespace
 
 std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces, const std::string& option) {
-  std::vector<int64_t> layers;
-  for (const std::string& text : pieces) {
-    const size_t dash = text.find('-', 1);  // one at the start is a minus sign
-    if (dash == std::string::npos) {
-      layers.push_back(parse_layer(text, option));
-      continue;
-    }
-    const int64_t first = parse_layer(text.substr(0, dash), option), last = parse_layer(text.substr(dash + 1), option);
-    if (first < 0 || last < first || last - first > 100000) {
-      throw CLI::ValidationError(option, "'" + text + "' is not a range of layers");
-    }
-    for (int64_t layer = first; layer <= last; ++layer) layers.push_back(layer);
-  }
-  return layers;
+  return parse_places(pieces, {option, "a layer", "layers"});
+}
+
+std::vector<int64_t> parse_experts(const std::vector<std::string>& pieces) {
+  return parse_places(pieces, {"--experts", "an expert", "experts"});
 }
 
 namespace {

@@ -13,6 +13,8 @@ namespace gyro {
 /// "0,5-8,-1" in pieces: the layers they name, negative ones counted from the end. Throws CLI::ValidationError naming
 /// `option`.
 std::vector<int64_t> parse_layers(const std::vector<std::string>& pieces, const std::string& option = "--layers");
+/// The same of experts.
+std::vector<int64_t> parse_experts(const std::vector<std::string>& pieces);
 
 /// "W_Q", "down", ...: the types they name. Throws CLI::ValidationError naming `option` and
 /// the choices.

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
+#include <limits>
 #include <numeric>
 #include <set>
 
 #include "gyro/base/error.h"
+#include "gyro/base/limits.h"
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
@@ -20,27 +22,44 @@ namespace gyro {
 namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
-constexpr int kMeasures = 2;
+constexpr int kMeasures = 3;
 // Row and column factors are fitted out of E in each eighth layer of large models.
 constexpr int64_t kRescaledLayers = 8;
-constexpr int64_t kCorner = 25;  // dimensions shown of the rotation matrices, as in the paper's Figure 3a
+constexpr size_t kZeroRows = 16;  // whose places are told
+constexpr int64_t kCorner = 25;   // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
-std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
-  const int64_t layers = count_layers(*plan.base);
+// Of `count` layers or experts those that are asked for, negative ones counted from the end.
+std::set<int64_t> chosen(const std::vector<int64_t>& numbers, int64_t count, const char* field, const char* one) {
   std::set<int64_t> wanted;
-  for (const int64_t layer : request.layers) {
-    const int64_t index = layer < 0 ? layer + layers : layer;
-    if (index < 0 || index >= layers) fail_field("layers", "there is no layer {}: the model has {}", layer, layers);
+  for (const int64_t number : numbers) {
+    const int64_t index = number < 0 ? number + count : number;
+    if (index < 0 || index >= count) fail_field(field, "there is no {} {}: the model has {}", one, number, count);
     wanted.insert(index);
   }
+  return wanted;
+}
+
+std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
+  const std::set<int64_t> wanted = chosen(request.layers, count_layers(*plan.base), "layers", "layer");
+  int64_t count = 0;
+  for (const MatrixSite& site : plan.map.sites) count = std::max(count, site.expert + 1);
+  if (count == 0 && !request.experts.empty()) fail_field("experts", "the model has no experts");
+  const std::set<int64_t> experts = chosen(request.experts, count, "experts", "expert");
   std::vector<MatrixSite> sites;
   for (const MatrixSite& site : plan.map.sites) {
     const bool type_wanted =
         request.types.empty() || std::count(request.types.begin(), request.types.end(), site.type) > 0;
-    if (type_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
+    const bool expert_wanted = experts.empty() || site.expert < 0 || experts.contains(site.expert);
+    if (type_wanted && expert_wanted && (wanted.empty() || wanted.contains(site.layer))) sites.push_back(site);
   }
   if (sites.empty()) fail_field("types", "the model has no such matrices");
   return sites;
+}
+
+int64_t first_expert(const std::vector<MatrixSite>& sites) {
+  int64_t first = std::numeric_limits<int64_t>::max();
+  for (const MatrixSite& site : sites) first = site.expert < 0 ? first : std::min(first, site.expert);
+  return first;
 }
 
 void warn_of(const ModelMap& map, const std::string& path, const DiffRequest& request) {
@@ -64,19 +83,41 @@ void compare_by_parts(DiffPlan& plan, const ModelMap& other, const std::string& 
   }
 }
 
+// What lies outside all matrices, those too that are not asked for. Where these cannot be told, they are among it.
+OutsidePairs outside_of(const DiffPlan& plan, const PlannedModel& other, const DiffRequest& request) {
+  ModelMap base = plan.map, post = other.map;
+  if (!request.types.empty()) {
+    try {
+      ModelMap all_base = map_model(*plan.base), all_post = map_model(*other.checkpoint);
+      check_same_shape(*plan.base, all_base, *other.checkpoint, all_post);
+      base = std::move(all_base);
+      post = std::move(all_post);
+    } catch (const Error&) {  // such as a mixture of experts of an unknown kind
+    }
+  }
+  for (const MatrixType fused : fused_in_one(base, post)) {
+    std::erase_if(base.sites, [&](const MatrixSite& site) { return site.type == fused; });
+  }
+  return pair_outside(*plan.base, base, *other.checkpoint, post, base.sites);
+}
+
 void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
-  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}, .path = path};
+  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}, .path = path, .outside = {}};
   other.map = map_model(*other.checkpoint, request.types);
   check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
   warn_of(other.map, path, request);
   compare_by_parts(plan, other.map, path, request);
+  other.outside = outside_of(plan, other, request);
+  const std::string lacking = outside_warning(other.outside);
+  if (!lacking.empty() && request.warn) request.warn(fmt::format("{}: {}", path, lacking));
   plan.others.push_back(std::move(other));
 }
 
 void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& control) {
   if (control != kNoise) return add_other(plan, request, control, Role::Control);
   for (size_t post = 0; post < request.posts.size(); ++post) {
-    plan.others.push_back({.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}, .path = {}});
+    plan.others.push_back(
+        {.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}, .path = {}, .outside = {}});
   }
 }
 
@@ -88,10 +129,10 @@ void open_models(DiffPlan& plan, const DiffRequest& request) {
   for (const std::string& control : request.controls) add_control(plan, request, control);
 }
 
-ModelInfo describe_noise(const DiffPlan& plan, const ModelInfo& post) {
+ModelInfo describe_noise(const DiffPlan& plan, const std::string& post) {
   ModelInfo model = describe_model(*plan.base);
   model.path = model.revision = model.sha256 = std::nullopt;
-  model.id = fmt::format("{} ({})", kNoise, short_name(post.id));
+  model.id = fmt::format("{} ({})", kNoise, post);
   model.dtypes = {"F64"};
   return model;
 }
@@ -151,18 +192,22 @@ ModelInfo describe(const TensorSource& model, const std::string& path, const Dif
 DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
   DiffResult head;
   head.gyro = describe_program(request.run.cuda);
-  head.options = {request.layers, request.types, request.null_draws, request.null_nf_draws, request.seed};
+  head.options = {request.layers,     request.types,         request.experts,
+                  request.null_draws, request.null_nf_draws, request.seed};
   head.base = describe(*plan.base, request.base, request);
+  std::vector<std::string> ids;
   for (const PlannedModel& other : plan.others) {
-    Comparison comparison{.role = other.role};
-    if (other.checkpoint) {
-      comparison.post = describe(*other.checkpoint, other.path, request);
-    } else {
-      const ModelInfo& post = head.comparisons[other.noise_of].post;
-      comparison.post = describe_noise(plan, post);
-      comparison.noise_of = post.id;
-    }
-    head.comparisons.push_back(std::move(comparison));
+    Comparison& comparison = head.comparisons.emplace_back(Comparison{.role = other.role});
+    if (!other.checkpoint) continue;
+    comparison.post = describe(*other.checkpoint, other.path, request);
+    ids.push_back(comparison.post.id);
+  }
+  const std::vector<std::string> names = short_names(ids);  // posts come first
+  for (size_t i = 0; i < plan.others.size(); ++i) {
+    const PlannedModel& other = plan.others[i];
+    if (other.checkpoint) continue;
+    head.comparisons[i].post = describe_noise(plan, names[other.noise_of]);
+    head.comparisons[i].noise_of = head.comparisons[other.noise_of].post.id;
   }
   return head;
 }
@@ -222,6 +267,23 @@ NoiseSize noise_size(const PairMeasure& m) {
   return {m.scale, std::sqrt(m.energy.total) / m.unit};
 }
 
+// Which rows of W are zero, in base or post; nothing where none is.
+std::optional<ZeroRows> zero_rows(const Weight& base, const Weight& post) {
+  ZeroRows zero;
+  std::vector<double> values(static_cast<size_t>(base.cols));
+  const auto is_zero = [&](const Weight& weight, int64_t row) {
+    widen(weight, row, row + 1, 0, weight.cols, values.data(), weight.cols);
+    return std::all_of(values.begin(), values.end(), [](double value) { return value == 0; });
+  };
+  for (int64_t row = 0; row < base.rows; ++row) {
+    const bool in_base = is_zero(base, row), in_post = is_zero(post, row);
+    zero.base += in_base ? 1 : 0;
+    zero.post += in_post ? 1 : 0;
+    if ((in_base || in_post) && zero.rows.size() < kZeroRows) zero.rows.push_back(row);
+  }
+  return zero.rows.empty() ? std::nullopt : std::optional(zero);
+}
+
 UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const DiffOptions& asked = plan.head.options;
   const Weight base_weight = load_weight(*plan.base, site);
@@ -234,21 +296,25 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
   const bool end = site.layer == 0 || site.layer == plan.head.base.layers - 1;
-  if (plan.arrays && end && site.expert <= 0) options.corner = kCorner;  // of a layer's experts the first speaks
+  if (plan.arrays && end && site.expert <= plan.first_expert)
+    options.corner = kCorner;  // of a layer's experts the first speaks
   options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   std::vector<NoiseSize> sizes;  // of the posts, which come first
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
+    const auto load_post = [&] { return load_weight(*other.checkpoint, same_site(other.map, site)); };
     PairMeasure measure;
     if (other.checkpoint) {
-      measure = base.compare(load_weight(*other.checkpoint, same_site(other.map, site)), options);
+      measure = base.compare(load_post(), options);
     } else {
       const NoiseSize& size = sizes[other.noise_of];
       const Matrix noise = noise_weight(base.weight(), size.scale, size.residual, mix64(options.seed));
       measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
     }
     result.rows.push_back(matrix_row(site, measure));
+    if (measure.rank < measure.n)
+      result.rows.back().zero_rows = zero_rows(base_weight, other.checkpoint ? load_post() : base_weight);
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
     if (other.role == Role::Post) sizes.push_back(noise_size(measure));
   }
@@ -261,6 +327,7 @@ DiffPlan plan_diff(const DiffRequest& request) {
   DiffPlan plan;
   open_models(plan, request);
   plan.units = select_sites(plan, request);
+  plan.first_expert = first_expert(plan.units);
   plan.arrays = request.arrays || !request.out.empty();
   plan.order.resize(plan.units.size());
   std::iota(plan.order.begin(), plan.order.end(), 0);
@@ -272,6 +339,18 @@ DiffPlan plan_diff(const DiffRequest& request) {
   plan.head = head_of(plan, request);
   plan.head.fingerprint = fingerprint_of(plan, identities.get());
   return plan;
+}
+
+std::optional<std::vector<std::optional<Outside>>> outside_of(const DiffPlan& plan, const RunOptions& run) {
+  const int threads = run.threads > 0 ? run.threads : available_processors();
+  std::vector<std::optional<Outside>> all;
+  for (const PlannedModel& other : plan.others) {
+    all.emplace_back();
+    if (!other.checkpoint) continue;
+    all.back() = measure_outside(*plan.base, *other.checkpoint, other.outside, threads, run.stop);
+    if (!all.back()) return std::nullopt;
+  }
+  return all;
 }
 
 double work_of(const MatrixSite& site) {

@@ -4,12 +4,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "gyro/base/run_options.h"
 #include "gyro/checkpoint/source.h"
+#include "gyro/diff/outside.h"
 #include "gyro/diff/result.h"
 
 namespace gyro {
@@ -26,6 +28,7 @@ struct DiffRequest {
   std::map<std::string, std::shared_ptr<const TensorSource>> opened;
   std::vector<int64_t> layers;    ///< empty: all; negative counts from the end
   std::vector<MatrixType> types;  ///< empty: all
+  std::vector<int64_t> experts;   ///< as layers; matrices that are of no expert are compared all the same
   int64_t null_draws = 1;
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
@@ -45,6 +48,7 @@ struct PlannedModel {
   std::shared_ptr<const TensorSource> checkpoint;
   ModelMap map;
   std::string path;  ///< as in the request
+  OutsidePairs outside;
 };
 
 /// A run before its work: the models, opened; the units of work, one a matrix of the base; and all of the result that
@@ -56,6 +60,7 @@ struct DiffPlan {
   std::vector<MatrixSite> units;     ///< by number, as the result's rows are ordered
   std::vector<int64_t> order;        ///< all units in the order in which they are best worked on
   bool arrays = false;               ///< units give arrays
+  int64_t first_expert = 0;          ///< of a layer's experts the one that speaks where one is shown
   DiffResult head;                   ///< the result but for rows, what follows from them, and arrays
 
   const MatrixSite& unit(int64_t i) const { return units[static_cast<size_t>(i)]; }
@@ -74,6 +79,10 @@ void prefetch_unit(const DiffPlan& plan, int64_t unit);
 /// One matrix of the base, decomposed once and compared with all others, where the thread works (device::Scope).
 /// Thread-safe. Throws Error naming the tensor for NaN and Inf.
 UnitResult compute_unit(const DiffPlan& plan, int64_t unit);
+
+/// What lies outside the matrices of each of `others` (nothing for noise), on the processor's threads; nothing at all
+/// if the run's `stop` ended it. Throws Error naming the tensor.
+std::optional<std::vector<std::optional<Outside>>> outside_of(const DiffPlan& plan, const RunOptions& run);
 
 /// The result of all units: rows in the units' order, types and findings from them, and the units' arrays.
 DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units);

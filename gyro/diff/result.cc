@@ -32,11 +32,12 @@ std::optional<RowSample> sample_of(const PairMeasure& m) {
 }
 
 RowNull null_of(const PairMeasure& m) {
-  RowNull null{.valid = m.null.nf_valid,
-               .nf = finite(m.null.nf),
-               .nf_robust = finite(m.null.nf_robust),
-               .nf_robust_sd = finite(m.null.nf_robust_sd),
-               .sampled = sample_of(m)};
+  RowNull null{.valid = m.null.nf_valid, .sampled = sample_of(m)};
+  if (null.valid) {
+    null.nf = finite(m.null.nf);
+    null.nf_robust = finite(m.null.nf_robust);
+    null.nf_robust_sd = finite(m.null.nf_robust_sd);
+  }
   if (m.null.alpha_valid) {
     null.alpha_mean = finite(m.null.alpha_mean);
     null.alpha_std = finite(m.null.alpha_std);
@@ -136,6 +137,7 @@ struct SidePool {
 struct TypePool {
   Moments alpha, null_alpha, chance, nf, nf_robust, null_nf, null_nf_robust, scale, relative_change, unchanged;
   double nf_max = kUndefined;
+  int64_t matrices = 0, with_alpha = 0;
   double co = 0, counter = 0, variance = 0, total = 0, scaling = 0, leakage = 0;
   SymmetryPool symmetry, rescaled;
   SidePool side;
@@ -152,18 +154,24 @@ struct TypePool {
 };
 
 void TypePool::add(const MatrixRow& row) {
-  alpha.add(Moments::of(row.k, row.alpha_mean, row.alpha_std));
-  null_alpha.add(Moments::of(row.k, row.null.alpha_mean, row.null.alpha_std));
-  chance.add(row.nf_chance);
-  nf.add(row.nf);
-  nf_robust.add(row.nf_robust);
-  null_nf.add(row.null.nf);
-  null_nf_robust.add(row.null.nf_robust);
+  ++matrices;
+  if (!std::isnan(row.alpha_mean)) {
+    ++with_alpha;
+    alpha.add(Moments::of(row.k, row.alpha_mean, row.alpha_std));
+    null_alpha.add(Moments::of(row.k, row.null.alpha_mean, row.null.alpha_std));
+  }
+  if (!std::isnan(row.nf)) {
+    chance.add(row.nf_chance);
+    nf.add(row.nf);
+    nf_robust.add(row.nf_robust);
+    null_nf.add(row.null.nf);
+    null_nf_robust.add(row.null.nf_robust);
+    null_valid = null_valid && row.null.valid;
+  }
   scale.add(row.scale);
   relative_change.add(row.relative_change);
   unchanged.add(row.unchanged);
   nf_max = std::fmax(nf_max, row.nf);
-  null_valid = null_valid && row.null.valid;
   scale_variance += square(row.scale_sd);
   if (!std::isnan(row.sparse_expected)) sparse_expected.add(row.sparse_expected);
   update_ranks.push_back(row.update_rank);
@@ -205,7 +213,7 @@ TypeRow TypePool::row(MatrixType type) const {
   const double sd = co > 0 ? std::sqrt(variance) / co : kUndefined;
   const double valid = null_valid ? 1 : kUndefined;
   TypeRow row{.type = type,
-              .layers = nf.count(),
+              .layers = matrices,
               .alpha_mean = finite(alpha.mean()),
               .alpha_std = finite(alpha.deviation()),
               .alpha_prime = finite(std::round(alpha.mean() * 10) / 10),
@@ -239,6 +247,8 @@ TypeRow TypePool::row(MatrixType type) const {
               .alpha_std_over_null = ratio(alpha.deviation(), null_alpha.deviation()),
               .nf_mean_over_null = ratio(valid * nf.mean(), null_nf.mean()),
               .nf_robust_mean_over_null = ratio(valid * nf_robust.mean(), null_nf_robust.mean())};
+  row.alpha_layers = with_alpha;
+  row.nf_layers = nf.count();
   symmetry.fill(row);
   rescaled.fill(row.rescaled);
   return row;
@@ -293,11 +303,58 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
   return row;
 }
 
+namespace {
+
+// Linear between neighbours, of a sorted list.
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<size_t>(place), above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+FamilySpread spread_of(const std::vector<const MatrixRow*>& family, double MatrixRow::*figure) {
+  FamilySpread spread;
+  std::vector<double> values;
+  for (const MatrixRow* row : family) {
+    if (!std::isnan(row->*figure)) values.push_back(row->*figure);
+  }
+  if (values.empty()) return spread;
+  std::sort(values.begin(), values.end());
+  spread.median = quantile(values, 0.5);
+  spread.low = quantile(values, 0.1);
+  spread.high = quantile(values, 0.9);
+  for (const MatrixRow* row : family) {
+    const double value = row->*figure, distance = std::abs(value - spread.median);
+    if (std::isnan(value) || distance <= std::abs(spread.furthest - spread.median)) continue;
+    spread.furthest = value;
+    spread.layer = row->layer;
+    spread.expert = row->expert;
+  }
+  return spread;
+}
+
+std::optional<ExpertFamily> family_of(const std::vector<MatrixRow>& rows, MatrixType type) {
+  std::vector<const MatrixRow*> family;
+  for (const MatrixRow& row : rows) {
+    if (row.type == type && row.expert) family.push_back(&row);
+  }
+  if (family.empty()) return std::nullopt;
+  return ExpertFamily{.matrices = static_cast<int64_t>(family.size()),
+                      .alpha_mean = spread_of(family, &MatrixRow::alpha_mean),
+                      .nf = spread_of(family, &MatrixRow::nf),
+                      .relative_change = spread_of(family, &MatrixRow::relative_change)};
+}
+
+}  // namespace
+
 std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
   std::map<MatrixType, TypePool> pools;
   for (const MatrixRow& row : rows) pools[row.type].add(row);
   std::vector<TypeRow> types;
-  for (const auto& [type, pool] : pools) types.push_back(pool.row(type));
+  for (const auto& [type, pool] : pools) {
+    types.push_back(pool.row(type));
+    types.back().experts = family_of(rows, type);
+  }
   return types;
 }
 
@@ -311,6 +368,35 @@ std::string short_name(const std::string& id, size_t parts) {
     begin = slash == id.npos ? 0 : slash + 1;
   }
   return id.substr(begin, end - begin);
+}
+
+std::vector<std::string> short_names(const std::vector<std::string>& ids) {
+  std::vector<std::string> names;
+  for (const std::string& id : ids) {
+    const auto shared = [&](size_t parts) {
+      return std::any_of(ids.begin(), ids.end(), [&](const std::string& other) {
+        return other != id && short_name(other, parts) == short_name(id, parts);
+      });
+    };
+    const auto most = static_cast<size_t>(std::count(id.begin(), id.end(), '/')) + 1;
+    size_t parts = 1;
+    while (parts < most && shared(parts)) ++parts;
+    names.push_back(short_name(id, parts));
+  }
+  return names;
+}
+
+std::vector<std::string> model_names(const std::vector<Comparison>& comparisons) {
+  std::vector<std::string> ids;
+  for (const Comparison& comparison : comparisons) {
+    if (!comparison.noise_of) ids.push_back(comparison.post.id);
+  }
+  const std::vector<std::string> short_ids = short_names(ids);
+  std::vector<std::string> names;
+  size_t next = 0;
+  for (const Comparison& comparison : comparisons)
+    names.push_back(comparison.noise_of ? comparison.post.id : short_ids[next++]);
+  return names;
 }
 
 ModelInfo describe_model(const TensorSource& checkpoint) {

@@ -65,6 +65,13 @@ struct RowNull {
   std::optional<RowSample> sampled = {};
 };
 
+/// Rows of W (outputs) that are exactly zero: how many in the base and in the post, and the first of those that are in
+/// either.
+struct ZeroRows {
+  int64_t base = 0, post = 0;
+  std::vector<int64_t> rows = {};
+};
+
 /// One matrix of one comparison.
 struct MatrixRow {
   int64_t layer = 0;
@@ -87,6 +94,7 @@ struct MatrixRow {
   double stable_rank = kUndefined, update_rank = kUndefined, rounding_over_residual = kUndefined;
   double scale_sd = kUndefined, k_eff = kUndefined, first_order_variance = kUndefined;
   RowNull null = {};
+  std::optional<ZeroRows> zero_rows = {};  ///< of a matrix that lacks directions, if it has such rows
 };
 
 /// ‖E‖² over the layers of a type, and the shares of it.
@@ -110,7 +118,21 @@ struct TypeMargins {
   double uniform_scaling = kUndefined;
 };
 
-/// All layers of one type.
+/// How one figure spreads over the members of a family: their median and deciles (linear between neighbours), and the
+/// member furthest from the median.
+struct FamilySpread {
+  double median = kUndefined, low = kUndefined, high = kUndefined;
+  double furthest = kUndefined;
+  std::optional<int64_t> layer = {}, expert = {};  ///< of the furthest; none where no member has the figure
+};
+
+/// The experts of one type: how many matrices they are over all layers, and how their figures spread.
+struct ExpertFamily {
+  int64_t matrices = 0;
+  FamilySpread alpha_mean = {}, nf = {}, relative_change = {};
+};
+
+/// All layers of one type. What some matrices lack (NF, and α, of one that lacks directions) is pooled over the others.
 struct TypeRow {
   MatrixType type = MatrixType::Q;
   int64_t layers = 0;
@@ -129,6 +151,8 @@ struct TypeRow {
   double nf_mean_over_null = kUndefined, nf_robust_mean_over_null = kUndefined;
   TypeVerdicts verdicts = {};
   TypeMargins margins = {};
+  std::optional<int64_t> alpha_layers = {}, nf_layers = {};  ///< matrices that have the figure; none in older results
+  std::optional<ExpertFamily> experts = {};                  ///< where the type has experts
 };
 
 enum class FindingId {
@@ -164,6 +188,33 @@ struct ModelInfo {
 
 enum class Role { Post, Control };
 
+enum class OutsideKind { Embeddings, Head, Norms, Biases, Other };
+/// Tensors outside the matrices, of one kind.
+struct OutsideGroup {
+  OutsideKind kind = OutsideKind::Other;
+  int64_t tensors = 0;                  ///< whose values were compared
+  int64_t changed = 0;                  ///< of these, not equal
+  int64_t missing = 0, added = 0;       ///< that the base alone has, that the post alone has
+  int64_t reshaped = 0;                 ///< that both have, in shapes that do not compare
+  double relative_change = kUndefined;  ///< ‖post − base‖ / ‖base‖ over those compared
+};
+/// Rows of the embeddings, and how many of them both have.
+struct VocabularyRows {
+  int64_t base = 0, post = 0, compared = 0;
+};
+/// Whether a model has a head of its own, takes the embeddings for it as config.json says, or has neither head nor such
+/// a word; None where neither model has a head.
+enum class HeadKind { None, Own, Tied, Missing };
+/// What lies outside the matrices of the post, against the base: by place in the model, whatever stands before the
+/// names, and by value, whatever the dtype. A head that one of the two has is compared with the other's embeddings.
+struct Outside {
+  std::vector<OutsideGroup> groups = {};
+  std::optional<VocabularyRows> vocabulary = {};  ///< where the two differ
+  HeadKind base_head = HeadKind::None, post_head = HeadKind::None;
+  std::vector<std::string> missing = {}, added = {};  ///< the first places of such tensors
+  std::string text = {};                              ///< the same in words
+};
+
 struct Comparison {
   ModelInfo post = {};
   Role role = Role::Post;
@@ -171,12 +222,14 @@ struct Comparison {
   std::vector<MatrixRow> matrices = {};
   std::vector<TypeRow> types = {};
   std::vector<Finding> findings = {};
+  std::optional<Outside> outside = {};  ///< nothing of noise, and in older results
 };
 
-/// What was asked for; empty layers or types: all.
+/// What was asked for; empty layers, types or experts: all.
 struct DiffOptions {
   std::vector<int64_t> layers = {};
   std::vector<MatrixType> types = {};
+  std::vector<int64_t> experts = {};
   int64_t null_draws = 0, null_nf_draws = 0;
   uint64_t seed = 0;
 };
@@ -227,6 +280,13 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows);
 
 /// The last part of a path or id, which tells the models of a result apart, or its last `parts`; no slash at the end.
 std::string short_name(const std::string& id, size_t parts = 1);
+
+/// Short names that tell ids apart: of each its last part, with those above it as far as another has the same. Ids that
+/// are the same have the same name.
+std::vector<std::string> short_names(const std::vector<std::string>& ids);
+
+/// What a result calls the models of its comparisons: short_names, and of a noise control its id, which has its post's.
+std::vector<std::string> model_names(const std::vector<Comparison>& comparisons);
 
 /// How a model is named in the result.
 ModelInfo describe_model(const TensorSource& checkpoint);

@@ -49,6 +49,16 @@ constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, string_view(
                                             std::pair(Verdict::Rounding, string_view("rounding")),
                                             std::pair(Verdict::NotAsked, string_view("not_asked"))};
 
+template <>
+constexpr auto kNames<OutsideKind> = std::array{
+    std::pair(OutsideKind::Embeddings, string_view("embeddings")), std::pair(OutsideKind::Head, string_view("head")),
+    std::pair(OutsideKind::Norms, string_view("norms")), std::pair(OutsideKind::Biases, string_view("biases")),
+    std::pair(OutsideKind::Other, string_view("other"))};
+template <>
+constexpr auto kNames<HeadKind> =
+    std::array{std::pair(HeadKind::None, string_view("none")), std::pair(HeadKind::Own, string_view("own")),
+               std::pair(HeadKind::Tied, string_view("tied")), std::pair(HeadKind::Missing, string_view("missing"))};
+
 template <typename E>
 string_view name_of(E value) {
   for (const auto& [one, name] : kNames<E>) {
@@ -127,6 +137,13 @@ void fields(Visit& visit, Of<RowNull> auto& null) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<ZeroRows> auto& zero) {
+  visit("base", zero.base);
+  visit("post", zero.post);
+  visit("rows", zero.rows);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("layer", row.layer);
   visit("type", row.type);
@@ -168,6 +185,7 @@ void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("k_eff", row.k_eff);
   visit("first_order_variance", row.first_order_variance);
   visit("null", row.null);
+  visit.optional("zero_rows", row.zero_rows);
 }
 
 template <typename Visit>
@@ -196,6 +214,24 @@ void fields(Visit& visit, Of<TypeVerdicts> auto& verdicts) {
 template <typename Visit>
 void fields(Visit& visit, Of<TypeMargins> auto& margins) {
   visit("uniform_scaling", margins.uniform_scaling);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<FamilySpread> auto& spread) {
+  visit("median", spread.median);
+  visit("low", spread.low);
+  visit("high", spread.high);
+  visit("furthest", spread.furthest);
+  visit("layer", spread.layer);
+  visit("expert", spread.expert);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<ExpertFamily> auto& family) {
+  visit("matrices", family.matrices);
+  visit("alpha_mean", family.alpha_mean);
+  visit("nf", family.nf);
+  visit("relative_change", family.relative_change);
 }
 
 template <typename Visit>
@@ -235,6 +271,9 @@ void fields(Visit& visit, Of<TypeRow> auto& row) {
   visit("nf_robust_mean_over_null", row.nf_robust_mean_over_null);
   visit("verdicts", row.verdicts);
   visit("margins", row.margins);
+  visit.optional("alpha_layers", row.alpha_layers);
+  visit.optional("nf_layers", row.nf_layers);
+  visit.optional("experts", row.experts);
 }
 
 template <typename Visit>
@@ -263,6 +302,35 @@ void fields(Visit& visit, Of<ModelInfo> auto& model) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<OutsideGroup> auto& group) {
+  visit("kind", group.kind);
+  visit("tensors", group.tensors);
+  visit("changed", group.changed);
+  visit("missing", group.missing);
+  visit("added", group.added);
+  visit("reshaped", group.reshaped);
+  visit("relative_change", group.relative_change);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<VocabularyRows> auto& vocabulary) {
+  visit("base", vocabulary.base);
+  visit("post", vocabulary.post);
+  visit("compared", vocabulary.compared);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Outside> auto& outside) {
+  visit("groups", outside.groups);
+  visit("vocabulary", outside.vocabulary);
+  visit("base_head", outside.base_head);
+  visit("post_head", outside.post_head);
+  visit("missing", outside.missing);
+  visit("added", outside.added);
+  visit("text", outside.text);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<Comparison> auto& comparison) {
   visit("post", comparison.post);
   visit("role", comparison.role);
@@ -270,12 +338,14 @@ void fields(Visit& visit, Of<Comparison> auto& comparison) {
   visit("matrices", comparison.matrices);
   visit("types", comparison.types);
   visit("findings", comparison.findings);
+  visit.optional("outside", comparison.outside);
 }
 
 template <typename Visit>
 void fields(Visit& visit, Of<DiffOptions> auto& options) {
   visit.selection("layers", options.layers);
   visit.selection("types", options.types);
+  visit.selection("experts", options.experts);
   visit("null_draws", options.null_draws);
   visit("null_nf_draws", options.null_nf_draws);
   visit("seed", options.seed);
@@ -384,7 +454,8 @@ class Reader {
   }
   template <typename T>
   void selection(const char* key, std::vector<T>& chosen) {
-    if (field(key) != "all") read(path(key), field(key), chosen);
+    const auto it = json_.find(key);  // older results have none of experts
+    if (it != json_.end() && *it != "all") read(path(key), *it, chosen);
   }
 
  private:

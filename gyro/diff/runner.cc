@@ -84,7 +84,10 @@ DiffOutcome run_diff(const DiffRequest& request) {
   const bool complete = complete_units(plan, request.run, folder ? &*folder : nullptr, units);
   outcome.done = static_cast<int64_t>(units.size());
   if (!complete) return outcome;
+  auto outside = outside_of(plan, request.run);
+  if (!outside) return outcome;
   outcome.result = assemble(plan, std::move(units));
+  for (size_t i = 0; i < outside->size(); ++i) outcome.result->comparisons[i].outside = std::move((*outside)[i]);
   if (!request.command.empty()) outcome.result->run = run_info(request.command, began);
   if (folder) folder->finish(*outcome.result);
   if (!request.arrays) outcome.result->arrays.clear();

@@ -1,39 +1,17 @@
 #include "gyro/edit/lora.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/base/progress.h"
 #include "gyro/device/pool.h"
+#include "gyro/diff/outside.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/modules.h"
 #include "gyro/edit/peft.h"
 
 namespace gyro {
-namespace {
-
-// Tensors that no adapter can hold and that differ.
-std::vector<std::string> other_changes(const TensorSource& base, const TensorSource& post,
-                                       const std::vector<MatrixSite>& sites) {
-  std::set<std::string_view> held;
-  for (const MatrixSite& site : sites) held.insert(site.tensor);
-  std::vector<std::string> names;
-  for (const auto& [name, entry] : post.tensors()) {
-    if (held.contains(name)) continue;
-    const SourceTensor* other = base.find(name);
-    bool same = other != nullptr && other->dtype == entry.dtype && other->byte_size() == entry.byte_size();
-    if (same) {
-      const TensorLease a = post.read(name), b = base.read(name);
-      same = std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin());
-    }
-    if (!same) names.push_back(name);
-  }
-  return names;
-}
-
-}  // namespace
 
 std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const TensorSource &base = *request.base, &post = *request.post;
@@ -70,7 +48,8 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
     progress.advance(1, 1);
   };
   if (!parallel_for(static_cast<int>(sites.size()), workers.count(), job, request.run.stop)) return std::nullopt;
-  outcome.left_out = checked({&base, &post}, [&] { return other_changes(base, post, sites); });
+  outcome.left_out =
+      differing(base, post, pair_outside(base, base_map, post, post_map, sites), std::max(1, workers.count()));
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
   add_adapter({base_model(base), request.rank, alpha, target_modules(base, modules_of(adapters))}, adapters, "",

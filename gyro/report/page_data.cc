@@ -16,12 +16,14 @@
 #include "gyro/diff/result.h"
 #include "gyro/report/curves.h"
 #include "gyro/report/page_parts.h"
+#include "gyro/report/places.h"
 
 namespace gyro {
 namespace {
 
 constexpr const char* kDocument = "result.json";
-constexpr double kRowBytes = 700;  // about what a matrix's numbers take
+constexpr double kRowBytes = 450;  // about the least that a matrix's numbers take
+constexpr double kEstimate = 1.3;  // what an estimate may be off
 constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
@@ -52,7 +54,8 @@ constexpr std::array kRowKeys = {"rank",
                                  "sparse_expected",
                                  "stable_rank",
                                  "update_rank",
-                                 "rounding_over_residual"};
+                                 "rounding_over_residual",
+                                 "zero_rows"};
 constexpr std::array kRowEnergyKeys = {"total",          "scaling",         "co_rotation", "counter_rotation",
                                        "leakage",        "counter_over_co", "z",           "symmetric_share",
                                        "symmetric_null", "symmetric_sd",    "symmetric_z", "rounding_ratio"};
@@ -86,7 +89,9 @@ constexpr std::array kTypeKeys = {"type",
                                   "alpha_mean_over_null",
                                   "alpha_std_over_null",
                                   "nf_mean_over_null",
-                                  "nf_robust_mean_over_null"};
+                                  "nf_robust_mean_over_null",
+                                  "alpha_layers",
+                                  "nf_layers"};
 constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
 constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
 constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
@@ -94,11 +99,14 @@ constexpr std::array kSideKeys = {"input", "input_sd", "turn", "turn_sd", "stret
 constexpr std::array kVerdictKeys = {"uniform_scaling", "co_rotation"};
 constexpr std::array kMarginKeys = {"uniform_scaling"};
 constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
+constexpr std::array kFamilyKeys = {"matrices", "alpha_mean", "nf", "relative_change"};
+constexpr std::array kSpreadKeys = {"alpha_mean", "nf", "relative_change"};
+constexpr std::array kOutsideKeys = {"groups", "vocabulary", "base_head", "post_head", "text"};
 constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
                                    "layers", "parameters", "dtypes",   "sha256"};
 constexpr std::array kProgramKeys = {"version", "build", "device"};
 constexpr std::array kRunKeys = {"command", "date", "seconds", "commit"};
-constexpr std::array kOptionKeys = {"layers", "types", "null_draws", "null_nf_draws", "seed"};
+constexpr std::array kOptionKeys = {"layers", "types", "experts", "null_draws", "null_nf_draws", "seed"};
 
 // One comparison of the page: which input it is from, and its number there.
 struct Source {
@@ -112,6 +120,7 @@ struct Source {
 struct Result {
   const ReportInput* first = nullptr;
   std::vector<Source> comparisons;
+  std::vector<std::string> left_out;  // names of comparisons that the page has no room for
 
   const Json& base() const { return first->document["base"]; }
   const Json& sites() const { return first->document["comparisons"][0]["matrices"]; }
@@ -136,7 +145,7 @@ std::vector<Result> join(const std::vector<ReportInput>& inputs) {
   std::vector<Result> results;
   for (const ReportInput& input : inputs) {
     auto it = std::find_if(results.begin(), results.end(), [&](const Result& r) { return same_base(r, input); });
-    if (it == results.end()) it = results.insert(results.end(), Result{&input, {}});
+    if (it == results.end()) it = results.insert(results.end(), Result{&input, {}, {}});
     for (size_t i = 0; i < input.document["comparisons"].size(); ++i) {
       const Source source{&input, i};
       const bool known = std::any_of(it->comparisons.begin(), it->comparisons.end(),
@@ -190,6 +199,8 @@ Json type_rows(const Json& types) {
     row["null"] = picked(member(type, "null"), kTypeNullKeys);
     row["rescaled"] = picked(member(type, "rescaled"), kSymmetryKeys);
     row["side"] = picked(member(type, "side"), kSideKeys);
+    const Json experts = member(type, "experts");
+    row["experts"] = experts.is_object() ? picked(experts, kFamilyKeys) : Json();
     row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
     row["margins"] = picked(member(type, "margins"), kMarginKeys);
   }
@@ -204,8 +215,10 @@ Json finding_rows(const Json& findings) {
 
 // What is drawn of one matrix in one comparison.
 struct Curves {
-  FloatBlock sigma, turn_u, turn_v, null, alpha;
+  std::vector<float> sigma, turn_u, turn_v, null, alpha;
 };
+constexpr std::array kCurves = {&Curves::sigma, &Curves::turn_u, &Curves::turn_v, &Curves::null, &Curves::alpha};
+constexpr std::array kCurveNames = {"sigma", "turn_u", "turn_v", "turn_null", "alpha"};
 
 Curves curves_of(const Source& source, const Json& site, const Json& row, const Detail& detail) {
   const int64_t n = whole(site, "n"), m = std::max(whole(site, "d_in"), whole(site, "d_out"));
@@ -217,21 +230,24 @@ Curves curves_of(const Source& source, const Json& site, const Json& row, const 
   const std::vector<double> post = values("sigma");
   const std::vector<int64_t> bins = log_bins(n, detail.curve);
   Curves out;
-  out.sigma.add(bin_means(post, bins));
-  out.turn_u.add(bin_means(values("turn_u"), bins));
-  out.turn_v.add(bin_means(values("turn_v"), bins));
+  out.sigma = bin_means(post, bins);
+  out.turn_u = bin_means(values("turn_u"), bins);
+  out.turn_v = bin_means(values("turn_v"), bins);
   const double c = number(row, "scale"), total = number(row["energy"], "total");
   const bool valid = row["null"]["valid"] == true && c > 0;
   const double s = std::sqrt(total / (static_cast<double>(m) * static_cast<double>(n))) / c;
   const std::vector<float> unknown(bins.size() - 1, std::numeric_limits<float>::quiet_NaN());
   const TurnNull null = valid ? turn_null(base, m, s) : TurnNull{};
-  out.null.add(valid ? bin_means(null.short_side, bins) : unknown);
-  if (m != n) out.null.add(valid ? bin_means(null.long_side, bins) : unknown);
+  out.null = valid ? bin_means(null.short_side, bins) : unknown;
+  if (m != n) {
+    const std::vector<float> of_long = valid ? bin_means(null.long_side, bins) : unknown;
+    out.null.insert(out.null.end(), of_long.begin(), of_long.end());
+  }
   // One value of each bin, not their mean, which would even out the scatter that is judged.
   const std::vector<int64_t> rows = even_bins(n, detail.rows);
   for (size_t b = 0; b + 1 < rows.size(); ++b) {
     const auto middle = static_cast<size_t>((rows[b] + rows[b + 1] - 1) / 2);
-    out.alpha.add(static_cast<float>(post[middle] / base[middle]));
+    out.alpha.push_back(static_cast<float>(post[middle] / base[middle]));
   }
   return out;
 }
@@ -251,106 +267,208 @@ Json corner_of(const Source& source, const Json& site, const Detail& detail) {
   return corner;
 }
 
-Json comparison_json(const Source& source, const Json& sites, const Detail& detail, int threads) {
-  const Json& document = source.document();
-  const Json& rows = document["matrices"];
-  std::vector<Curves> curves(sites.size());
-  parallel_for(static_cast<int>(sites.size()), threads, [&](int i) {
-    const auto at = static_cast<size_t>(i);
-    curves[at] = curves_of(source, sites[at], rows[at], detail);
-  });
-  Curves all;
-  for (const Curves& one : curves) {
-    all.sigma.add(one.sigma);
-    all.turn_u.add(one.turn_u);
-    all.turn_v.add(one.turn_v);
-    all.null.add(one.null);
-    all.alpha.add(one.alpha);
+// The same of a place: of experts the median at each point.
+Curves curves_of(const Source& source, const Json& matrices, const Json& rows, const Place& place,
+                 const Detail& detail) {
+  std::vector<Curves> members;
+  for (const size_t i : place) members.push_back(curves_of(source, matrices[i], rows[i], detail));
+  Curves out;
+  for (const auto curve : kCurves) {
+    std::vector<std::vector<float>> lists;
+    for (Curves& one : members) lists.push_back(std::move(one.*curve));
+    out.*curve = median_of(lists);
   }
-  Json corners = Json::object();
-  for (size_t i = 0; i < sites.size(); ++i) {
-    if (!has_array(*source.input, array_name(source, sites[i], kCorners.front()))) continue;
-    corners[std::to_string(i)] = corner_of(source, sites[i], detail);
-  }
-  return {{"post", picked(document["post"], kModelKeys)},
-          {"role", document["role"]},
-          {"noise_of", member(document, "noise_of")},
-          {"folder", folder_name(source.input->folder)},
-          {"run", picked(member(source.input->document, "run"), kRunKeys)},
-          {"types", type_rows(document["types"])},
-          {"findings", finding_rows(document["findings"])},
-          {"rows", row_columns(rows)},
-          {"sigma", all.sigma.encoded()},
-          {"turn_u", all.turn_u.encoded()},
-          {"turn_v", all.turn_v.encoded()},
-          {"turn_null", all.null.encoded()},
-          {"alpha", all.alpha.encoded()},
-          {"corners", std::move(corners)}};
+  return out;
 }
 
-// Short names that tell the models apart: the last part of each id, more of it where two are alike.
-void add_names(Json& result) {
-  std::vector<Json*> models = {&result["base"]};
-  for (Json& comparison : result["comparisons"]) models.push_back(&comparison["post"]);
+// What is counted of all matrices, however many stand in a place.
+Json counts_of(const Json& rows) {
+  const auto count = [&](auto test) { return std::count_if(rows.begin(), rows.end(), test); };
+  return {{"matrices", rows.size()},
+          {"svd", count([](const Json& row) { return row.value("method", Json()) == "svd"; })},
+          {"sampled", count([](const Json& row) { return row["null"].value("alpha_method", Json()) == "sampled"; })}};
+}
+
+// What the page needs of a result besides its comparisons' rows.
+struct Sites {
+  const Json& matrices;
+  std::vector<Place> places;
+  std::vector<double> norms;  // of the base's matrices
+};
+
+Json outside_of(const Json& document) {
+  const Json outside = member(document, "outside");
+  return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
+}
+
+Json comparison_json(const Source& source, const Sites& sites, const Detail& detail, int threads) {
+  const Json& document = source.document();
+  const Json& rows = document["matrices"];
+  const std::vector<Place>& places = sites.places;
+  std::vector<Curves> curves(places.size());
+  parallel_for(static_cast<int>(places.size()), threads, [&](int i) {
+    const auto at = static_cast<size_t>(i);
+    curves[at] = curves_of(source, sites.matrices, rows, places[at], detail);
+  });
+  Json corners = Json::object(), spreads = Json::object();
+  for (size_t i = 0; i < places.size(); ++i) {
+    const Json& first = sites.matrices[places[i].front()];
+    if (!has_array(*source.input, array_name(source, first, kCorners.front()))) continue;
+    corners[std::to_string(i)] = corner_of(source, first, detail);
+  }
+  for (const char* key : kSpreadKeys) spreads[key] = spreads_of(rows, places, key);
+  Json json = {{"post", picked(document["post"], kModelKeys)},
+               {"role", document["role"]},
+               {"noise_of", member(document, "noise_of")},
+               {"folder", folder_name(source.input->folder)},
+               {"run", picked(member(source.input->document, "run"), kRunKeys)},
+               {"types", type_rows(document["types"])},
+               {"findings", finding_rows(document["findings"])},
+               {"outside", outside_of(document)},
+               {"counts", counts_of(rows)},
+               {"rows", row_columns(rows_of(rows, places))},
+               {"spreads", std::move(spreads)},
+               {"sums", sums_of(rows, places, sites.norms)},
+               {"corners", std::move(corners)}};
+  for (size_t c = 0; c < kCurves.size(); ++c) {
+    FloatBlock all;
+    for (const Curves& one : curves) all.add(one.*kCurves[c]);
+    json[kCurveNames[c]] = all.encoded();
+  }
+  return json;
+}
+
+// Short names that tell the models apart: the base's, then the comparisons'. Noise has its post's.
+std::vector<std::string> names_of(const Result& result) {
+  const auto id_of = [](const Json& model) {
+    const Json id = model.value("id", Json());
+    return id.is_string() ? id.get<std::string>() : std::string("?");
+  };
+  std::vector<std::string> ids = {id_of(result.base())};
+  for (const Source& source : result.comparisons) ids.push_back(id_of(source.document()["post"]));
+  std::vector<std::string> known;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i == 0 || !result.comparisons[i - 1].document().value("noise_of", Json()).is_string()) known.push_back(ids[i]);
+  }
+  const std::vector<std::string> short_ones = short_names(known);
+  const auto short_of = [&](const std::string& id) {
+    return short_ones[static_cast<size_t>(std::find(known.begin(), known.end(), id) - known.begin())];
+  };
   std::set<std::string> taken;
-  for (Json* model : models) {
-    std::string name = model_name(*model);
-    for (size_t parts = 2; taken.contains(name) && parts < 6; ++parts) name = model_name(*model, parts);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const Json noise_of = i == 0 ? Json() : result.comparisons[i - 1].document().value("noise_of", Json());
+    const bool named = noise_of.is_string() && std::find(known.begin(), known.end(), noise_of) != known.end();
+    std::string name = named                  ? fmt::format("noise ({})", short_of(noise_of.get<std::string>()))
+                       : noise_of.is_string() ? ids[i]
+                                              : short_of(ids[i]);
+    name = printable(name, 80);
     const std::string stem = name;
     for (int copy = 2; taken.contains(name); ++copy) name = fmt::format("{} ({})", stem, copy);
     taken.insert(name);
-    (*model)["name"] = name;
+    names.push_back(name);
   }
+  return names;
 }
 
 Json result_json(const Result& result, const Detail& detail, int threads) {
-  const Json& sites = result.sites();
-  Json columns = Json::object(), bins = Json::object(), rows = Json::object(), comparisons = Json::array();
-  add_columns(sites, "", kSiteKeys, columns);
-  FloatBlock sigma;
-  Json norms = Json::array();
-  for (const Json& site : sites) {
+  const Json& matrices = result.sites();
+  Sites sites{matrices, places_of(matrices, result.comparisons.size()), {}};
+  std::vector<std::vector<float>> curves;
+  Json bins = Json::object(), heat_rows = Json::object(), comparisons = Json::array();
+  for (const Json& site : matrices) {
     const int64_t n = whole(site, "n");
     const std::vector<double> base =
         array_values(result.first->arrays, "base." + site_name(site) + "sigma", {n}, kDocument);
-    norms.push_back(rounded(std::sqrt(std::inner_product(base.begin(), base.end(), base.begin(), 0.0))));
+    sites.norms.push_back(rounded(std::sqrt(std::inner_product(base.begin(), base.end(), base.begin(), 0.0))));
     const std::vector<int64_t> edges = log_bins(n, detail.curve);
     bins[std::to_string(n)] = edges;
-    rows[std::to_string(n)] = std::min(n, detail.rows);
-    sigma.add(bin_means(base, edges));
+    heat_rows[std::to_string(n)] = std::min(n, detail.rows);
+    curves.push_back(bin_means(base, edges));
   }
-  for (const Source& source : result.comparisons)
-    comparisons.push_back(comparison_json(source, sites, detail, threads));
+  FloatBlock sigma;
+  Json columns = Json::object(), rows = Json::array(), norms = Json::array(), family = Json::array();
+  for (const Place& place : sites.places) {
+    std::vector<std::vector<float>> members;
+    for (const size_t i : place) members.push_back(curves[i]);
+    sigma.add(median_of(members));
+    Json& row = rows.emplace_back(matrices[place.front()]);
+    if (place.size() > 1) row["expert"] = Json();
+    norms.push_back(sites.norms[place.front()]);
+    family.push_back(place.size() > 1 ? Json(place.size()) : Json());
+  }
+  add_columns(rows, "", kSiteKeys, columns);
+  columns["family"] = std::move(family);
+  const std::vector<std::string> names = names_of(result);
+  for (size_t i = 0; i < result.comparisons.size(); ++i) {
+    comparisons.push_back(comparison_json(result.comparisons[i], sites, detail, threads));
+    comparisons.back()["post"]["name"] = names[i + 1];
+  }
   Json json = {{"gyro", picked(member(result.first->document, "gyro"), kProgramKeys)},
                {"options", picked(member(result.first->document, "options"), kOptionKeys)},
                {"base", picked(result.base(), kModelKeys)},
                {"sites", std::move(columns)},
                {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
-               {"heat_rows", std::move(rows)},
+               {"heat_rows", std::move(heat_rows)},
                {"sigma", sigma.encoded()},
+               {"left_out", result.left_out},
                {"comparisons", std::move(comparisons)}};
-  add_names(json);
+  json["base"]["name"] = names.front();
   return json;
 }
 
 // Bytes that the arrays take in the page, base64.
-double array_bytes(const std::vector<Result>& results, const Detail& detail) {
+double array_bytes(const Result& result, const Detail& detail) {
   double values = 0;
-  for (const Result& result : results) {
-    for (const Json& site : result.sites()) {
-      const auto points = static_cast<double>(log_bins(whole(site, "n"), detail.curve).size() - 1);
-      const auto rows = static_cast<double>(std::min(whole(site, "n"), detail.rows));
-      const double nulls = whole(site, "d_in") == whole(site, "d_out") ? 1 : 2;
-      values += points;
-      for (const Source& source : result.comparisons) {
-        const bool corner = has_array(*source.input, array_name(source, site, kCorners.front()));
-        const auto side = static_cast<double>(detail.corner);
-        values += points * (3 + nulls) + rows + (corner ? kCorners.size() * side * side : 0);
-      }
+  for (const Place& place : places_of(result.sites(), result.comparisons.size())) {
+    const Json& site = result.sites()[place.front()];
+    const auto points = static_cast<double>(log_bins(whole(site, "n"), detail.curve).size() - 1);
+    const auto rows = static_cast<double>(std::min(whole(site, "n"), detail.rows));
+    const double nulls = whole(site, "d_in") == whole(site, "d_out") ? 1 : 2;
+    values += points;
+    for (const Source& source : result.comparisons) {
+      const bool corner = has_array(*source.input, array_name(source, site, kCorners.front()));
+      const auto side = static_cast<double>(detail.corner);
+      values += points * (3 + nulls) + rows + (corner ? kCorners.size() * side * side : 0);
     }
   }
   return values * sizeof(float) * 4 / 3;
+}
+
+// About what all of a page's data takes.
+double page_bytes(const std::vector<Result>& results, const Detail& detail) {
+  double bytes = 0;
+  for (const Result& result : results) {
+    const size_t places = places_of(result.sites(), result.comparisons.size()).size();
+    bytes += kRowBytes * static_cast<double>(places * result.comparisons.size()) + array_bytes(result, detail);
+  }
+  return bytes;
+}
+
+// Leaves a model out, the last of the result that has most. Returns whether there was one to spare.
+bool leave_one_out(std::vector<Result>& results) {
+  const auto most = std::max_element(results.begin(), results.end(), [](const Result& a, const Result& b) {
+    return a.comparisons.size() < b.comparisons.size();
+  });
+  if (most->comparisons.size() < 2) return false;
+  most->left_out.insert(most->left_out.begin(), names_of(*most).back());
+  most->comparisons.pop_back();
+  return true;
+}
+
+// The data in the finest detail that fits the budget; empty where none does.
+std::string fitted(const std::vector<Result>& results, const std::string& title, size_t budget, int threads) {
+  const auto room = static_cast<double>(budget);
+  size_t level = 0;
+  while (level < kDetails.size() && page_bytes(results, kDetails[level]) > kEstimate * room) ++level;
+  for (; level < kDetails.size(); ++level) {
+    Json json = {{"format", "gyro.report/1"}, {"title", title}, {"results", Json::array()}};
+    for (const Result& result : results) json["results"].push_back(result_json(result, kDetails[level], threads));
+    std::string text = script_json(json);
+    if (text.size() <= budget) return text;
+  }
+  return "";
 }
 
 }  // namespace
@@ -369,6 +487,17 @@ std::vector<size_t> joined_places(const std::vector<ReportInput>& inputs) {
     places.push_back(static_cast<size_t>(it - results.begin()));
   }
   return places;
+}
+
+std::vector<std::string> post_names(const Json& document) {
+  std::vector<std::string> ids;
+  for (const Json& comparison : document["comparisons"]) {
+    const Json id = comparison["post"].value("id", Json());
+    if (comparison["role"] == "post") ids.push_back(id.is_string() ? id.get<std::string>() : "?");
+  }
+  std::vector<std::string> names = short_names(ids);
+  for (std::string& name : names) name = printable(name, 80);
+  return names;
 }
 
 std::string model_name(const Json& model, size_t parts) {
@@ -392,18 +521,10 @@ std::string script_json(const Json& json) {
 
 std::string page_data(const std::vector<ReportInput>& inputs, const std::string& title, size_t budget, int threads) {
   if (threads == 0) threads = available_processors();
-  const std::vector<Result> results = join(inputs);
-  double rows = 0;
-  for (const Result& result : results) rows += static_cast<double>(result.sites().size() * result.comparisons.size());
-  const double arrays = static_cast<double>(budget) - kRowBytes * rows;
-  size_t level = 0;
-  while (level + 1 < kDetails.size() && array_bytes(results, kDetails[level]) > arrays) ++level;
-  for (; level < kDetails.size(); ++level) {
-    Json json = {{"format", "gyro.report/1"}, {"title", title}, {"results", Json::array()}};
-    for (const Result& result : results) json["results"].push_back(result_json(result, kDetails[level], threads));
-    std::string text = script_json(json);
-    if (text.size() <= budget) return text;
-  }
+  std::vector<Result> results = join(inputs);
+  do {
+    if (std::string text = fitted(results, title, budget, threads); !text.empty()) return text;
+  } while (leave_one_out(results));
   throw ReportTooLarge(
       "report", fmt::format("the results are too many for one page of {} MB; join fewer", kReportLimit / 1'000'000));
 }

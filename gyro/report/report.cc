@@ -56,10 +56,7 @@ std::string default_title(const std::vector<ReportInput>& inputs, const std::vec
   const std::vector<std::string> bases = base_names(inputs);
   std::string title;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    std::string posts;
-    for (const Json& comparison : inputs[i].document["comparisons"]) {
-      if (comparison["role"] == "post") posts += (posts.empty() ? "" : ", ") + model_name(comparison["post"]);
-    }
+    const std::string posts = fmt::format("{}", fmt::join(post_names(inputs[i].document), ", "));
     const bool goes_on = i > 0 && bases[i] == bases[i - 1];
     title += i == 0 ? bases[i] + " → " : goes_on ? ", " : "; " + bases[i] + " → ";
     title += posts;

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "gyro/diff/findings.h"
 #include "gyro/diff/findings/parts.h"
@@ -32,13 +34,20 @@ Finding undefined(FindingId id, double null, double threshold, Names types, std:
 
 namespace {
 
+// Whose noise it is, by its id: "instruct" of "noise (instruct)".
+std::optional<std::string> named_in(const std::string& id) {
+  const size_t open = id.find('(');
+  if (open == id.npos || !id.ends_with(')')) return std::nullopt;
+  return id.substr(open + 1, id.size() - open - 2);
+}
+
 // What a comparison is not asked, in one sentence; empty where everything is asked.
 std::string why_not_asked(const Comparison& comparison, const Finding& lineage, const Rows& rows) {
   if (comparison.noise_of) {
     return fmt::format(
         "Gaussian noise in place of the change of {}, as large in every matrix: what chance looks like. No question is "
         "asked of it.",
-        short_name(*comparison.noise_of));
+        named_in(comparison.post.id).value_or(short_name(*comparison.noise_of)));
   }
   if (same_weights(rows)) return "Not asked, because the two checkpoints hold the same weights.";
   if (lineage.verdict == Verdict::Yes)
@@ -47,13 +56,28 @@ std::string why_not_asked(const Comparison& comparison, const Finding& lineage, 
   return "";
 }
 
-std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& comparison, const Rows& rows,
-                                  const Types& types) {
+// What findings speak of: the matrices that have changed, and their types; all of them where none has.
+struct Asked {
+  Rows rows;
+  Types types;
+};
+
+Asked asked_of(const Rows& rows, const Types& types) {
+  Asked asked{rows, types};
+  std::erase_if(asked.rows, [](const MatrixRow& row) { return row.unchanged == 1; });
+  if (asked.rows.empty() || asked.rows.size() == rows.size()) return {rows, types};
+  asked.types = pool_types(asked.rows);
+  return asked;
+}
+
+std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& comparison, const Rows& all_rows,
+                                  const Types& all_types, const Asked& asked) {
+  const auto& [rows, types] = asked;
   std::vector<Finding> findings;
   for (std::optional<Finding> f :
        {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
         std::optional(common_scalar(types)), w_o_anomaly(types), std::optional(co_rotation(rows, types)),
-        std::optional(low_rank_update(rows, types)), std::optional(sparse_update(rows, types)),
+        std::optional(low_rank_update(rows, types)), std::optional(sparse_update(all_rows, all_types)),
         order(short_name(base.id), short_name(comparison.post.id), types)}) {
     if (f) findings.push_back(std::move(*f));
   }
@@ -76,18 +100,22 @@ void leave_unasked(const Comparison& comparison, const std::string& why, std::ve
 void judge(const ModelInfo& base, Comparison& comparison) {
   const findings::Rows rows = findings::those_that_count(comparison.matrices);
   const findings::Types types = findings::those_that_count(comparison.types);
+  const findings::Asked asked = findings::asked_of(rows, types);
   comparison.findings.clear();
   std::string why;
   if (!rows.empty()) {
-    comparison.findings = findings::all_findings(base, comparison, rows, types);
+    comparison.findings = findings::all_findings(base, comparison, rows, types, asked);
     why = findings::why_not_asked(comparison, comparison.findings.front(), rows);
     if (!why.empty()) findings::leave_unasked(comparison, why, comparison.findings);
   }
   for (TypeRow& type : comparison.types) {
     type.margins.uniform_scaling = findings::uniform_scaling_margin(type);
     type.verdicts = {Verdict::NotAsked, Verdict::NotAsked};
-    if (why.empty())
-      type.verdicts = {findings::judge_uniform_scaling(comparison.matrices, type), findings::judge_co_rotation(type)};
+    if (!why.empty()) continue;
+    const auto changed = std::find_if(asked.types.begin(), asked.types.end(),
+                                      [&](const TypeRow& other) { return other.type == type.type; });
+    const TypeRow& pooled = changed == asked.types.end() ? type : *changed;
+    type.verdicts = {findings::judge_uniform_scaling(comparison.matrices, pooled), findings::judge_co_rotation(pooled)};
   }
 }
 

@@ -420,7 +420,7 @@ TEST(Findings, Sparse) {
   for (const size_t i : {1u, 3u}) c.rows[i].unchanged = 1;
   EXPECT_EQ(c.verdict(id), Verdict::No);
   EXPECT_NEAR(c.value(id), 0.02, 1e-12);
-  EXPECT_TRUE(c.text(id).ends_with(" W_K and W_O are untouched.")) << c.text(id);
+  EXPECT_TRUE(c.text(id).ends_with(" W_K and W_O are bit-identical to the base's.")) << c.text(id);
   c.rows.push_back(c.rows[0]);
   c.rows.back().unchanged = 1;
   EXPECT_TRUE(c.text(id).ends_with(" 3 of 8 matrices are untouched, all of W_K and W_O among them.")) << c.text(id);

@@ -21,7 +21,7 @@ Rows changed_of(Rows rows) {
   return rows;
 }
 
-// "W_Q and W_K are untouched." or, where a type has changed in some layers, how many matrices are.
+// "W_Q and W_K are bit-identical to the base's." or, where a type has changed in some layers, how many matrices are.
 std::string untouched_words(const Rows& rows, const Types& types) {
   Names whole;
   int64_t count = 0, of_whole = 0;
@@ -41,7 +41,7 @@ std::string untouched_words(const Rows& rows, const Types& types) {
   const std::string matrices =
       fmt::format("{} of {}", count, counted(static_cast<int64_t>(rows.size()), "matrix", "matrices"));
   if (whole.empty()) return fmt::format(" {} {} untouched.", matrices, count == 1 ? "is" : "are");
-  if (count == of_whole) return fmt::format(" {} {} untouched.", listed(whole), is_or_are(whole));
+  if (count == of_whole) return fmt::format(" {} {} bit-identical to the base's.", listed(whole), is_or_are(whole));
   return fmt::format(" {} {} untouched, all of {} among them.", matrices, count == 1 ? "is" : "are", listed(whole));
 }
 
@@ -94,10 +94,12 @@ Finding low_rank_update(const Rows& all_rows, const Types& types) {
                   : fmt::format("The update is not of low rank: {}.", number));
 }
 
-Finding sparse_update(const Rows& all_rows, const Types& types) {
+Finding sparse_update(const Rows& all_rows, const Types& all_types) {
   constexpr FindingId id = FindingId::SparseUpdate;
   const Rows rows = changed_of(all_rows);
-  const std::string untouched = untouched_words(all_rows, types);
+  const std::string untouched = untouched_words(all_rows, all_types);
+  Types types = all_types;
+  if (!rows.empty()) std::erase_if(types, [](const TypeRow& type) { return type.unchanged == 1; });
   const double share = weighted_mean(rows, &MatrixRow::unchanged);
   if (std::isnan(share)) {
     return undefined(id, kUndefined, kSparse, names_of(types),

@@ -55,7 +55,7 @@ function openSites(raw) {
 }
 
 // What figures by layer show of a type: its matrix, or where the layer has experts a place that stands for all of them,
-// whose values are the medians over its members.
+// whose values are the medians over its members. Of many experts (`family`: how many) the page has such places alone.
 function layerSites(sites) {
   const places = new Map();
   for (const site of sites) {
@@ -75,6 +75,29 @@ function median(values) {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b), half = sorted.length >> 1;
   if (!sorted.length) return null;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+}
+
+// The same quantiles as result.json's: linear between neighbours.
+function quantileOf(sorted, share) {
+  const place = share * (sorted.length - 1), below = Math.floor(place), above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
+}
+
+// How a place's experts spread: {median, low, high, furthest, expert}; null where it is of no experts, or has no value.
+function spreadOf(rows, spreads, site, key) {
+  if (site.family) {
+    const {low, high, furthest, expert} = spreads[key], at = site.index;
+    return low[at] === null ?
+        null :
+        {median: rows[key][at], low: low[at], high: high[at], furthest: furthest[at], expert: expert[at]};
+  }
+  const known = (site.members ?? []).filter((member) => isNumber(rows[key][member.index]));
+  if (!known.length) return null;
+  const sorted = known.map((member) => rows[key][member.index]).sort((a, b) => a - b), median = quantileOf(sorted, 0.5);
+  const away = (member) => Math.abs(rows[key][member.index] - median);
+  const worst = known.reduce((most, member) => (away(member) > away(most) ? member : most));
+  const [low, high] = [quantileOf(sorted, 0.1), quantileOf(sorted, 0.9)];
+  return {median, low, high, furthest: rows[key][worst.index], expert: worst.expert};
 }
 
 // The curves of a site; of a layer's experts the median at each point.
@@ -114,7 +137,10 @@ function openComparison(raw, index, result) {
     value,
     type: (name, key) => types.get(name)?.[key] ?? null,
     // s = ‖E‖ / (|c| ‖W_b‖), the size of what is not scale; per matrix, or over some of them.
-    size: (sites) => changeSize(result, value, sites),
+    size: (sites) => changeSize(result, value, sites, raw.sums),
+    spread: (site, key) => spreadOf(rows, raw.spreads, site, key),
+    counts: raw.counts,
+    outside: raw.outside,
     sigma: curve("sigma"),
     turnU: curve("turn_u"),
     turnV: curve("turn_v"),
@@ -132,9 +158,14 @@ function openComparison(raw, index, result) {
   };
 }
 
-function changeSize(result, value, sites) {
+function changeSize(result, value, sites, sums) {
   let rest = 0, scaled = 0;
   for (const site of sites.flatMap((place) => place.members ?? [place])) {
+    if (site.family) {
+      rest += sums.rest[site.index];
+      scaled += sums.scaled[site.index];
+      continue;
+    }
     const total = value(site, "energy.total"), c = value(site, "scale");
     if (!isNumber(total) || !isNumber(c)) continue;
     rest += total;
@@ -158,7 +189,10 @@ function openResult(raw) {
     site: (layer, type) => places.get(`${layer} ${type}`),
     sitesOf: (type) => [...places.values()].filter((site) => site.type === type),
     matricesOf: (type) => sites.filter((site) => site.type === type),
-    experts: sites.some((site) => site.expert !== null),
+    experts: sites.some(isExpert),
+    families: sites.some((site) => site.family),
+    matrices: sites.reduce((sum, site) => sum + countOf(site), 0),
+    leftOut: raw.left_out,
     baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
   };
   result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));
@@ -189,8 +223,15 @@ function besideTheirPosts(comparisons) {
   return [...paired, ...comparisons.filter((comparison) => !paired.includes(comparison))];
 }
 
-// "3", or "3, expert 17"
-const placeText = (site) => String(site.layer) + (site.expert === null ? "" : `, expert ${site.expert}`);
+const isExpert = (site) => site.expert !== null || Boolean(site.family);
+// Matrices that a site stands for.
+const countOf = (site) => site.family ?? 1;
+
+// "3", "3, expert 17" or "3, median of 128 experts"
+const placeText = (site) => String(site.layer) +
+    (site.family ? `, median of ${site.family} experts` :
+         site.expert === null ? "" :
+                                `, expert ${site.expert}`);
 
 const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up", "W_DQ", "W_UQ", "W_DKV", "W_UKV", "W_router", "W_shared_gate", "W_shared_up", "W_shared_down"];
 const typeOrder = (type) => kTypeOrder.indexOf(type);

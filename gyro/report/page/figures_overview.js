@@ -5,14 +5,15 @@
 function spreadOfAlpha(comparison, type) {
   const margin = comparison.types.get(type)?.margins.uniform_scaling;
   if (margin > 0.05) return margin / 2;  // where it is four standard deviations, not the least that is called an effect
-  const samples = comparison.result.matricesOf(type).reduce((sum, site) => sum + site.k, 0);
+  const samples = comparison.result.matricesOf(type).reduce((sum, site) => sum + site.k * countOf(site), 0);
   return samples > 0 ? 2 / Math.sqrt(samples) : null;
 }
 function spreadOfNf(comparison, type) {
   let variance = 0, sum = 0;
   for (const site of comparison.result.matricesOf(type)) {
-    variance += (comparison.value(site, "null.nf_robust_sd") ?? NaN) ** 2;
-    sum += comparison.value(site, "null.nf_robust") ?? NaN;
+    if (comparison.value(site, "nf") === null) continue;  // as in the type's own mean
+    variance += countOf(site) * (comparison.value(site, "null.nf_robust_sd") ?? NaN) ** 2;
+    sum += countOf(site) * (comparison.value(site, "null.nf_robust") ?? NaN);
   }
   return sum > 0 ? (2 * Math.sqrt(variance)) / sum : null;
 }

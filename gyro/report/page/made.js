@@ -9,6 +9,12 @@ const kFlags = {
   mirrored_direction: "base and post mirror a direction: between its two ends lies no rotation, and ΔQ leaves it out",
 };
 
+// Which of the two has rows that are zero, and how many.
+function zeroText({base, post, rows}) {
+  const most = Math.max(base, post), where = !post ? "the base" : !base ? "the post" : "base and post";
+  return `${plural(most, "row")} of zeros in ${where}${most > rows.length ? "; the first are named" : ""}`;
+}
+
 function flaggedTable(result) {
   const rows = [];
   for (const comparison of result.comparisons) {
@@ -17,6 +23,8 @@ function flaggedTable(result) {
       if (comparison.value(site, "method") === "svd")
         rows.push([comparison, site, "direct SVD", "the Gram matrix’s bound was not tight enough"]);
       for (const flag of flags) rows.push([comparison, site, flag, kFlags[flag] ?? ""]);
+      const zero = comparison.value(site, "zero_rows");
+      if (zero) rows.push([comparison, site, `zero rows ${zero.rows.join(", ")}`, zeroText(zero)]);
       if (comparison.value(site, "null.valid") === false)
         rows.push([comparison, site, "null not valid", "first order does not hold: compare NF with its chance level"]);
     }
@@ -93,14 +101,8 @@ function methodList(result) {
   const relative = (error, value) =>
       largest(result, (comparison, site) => comparison.value(site, error) / comparison.value(site, value));
   const {options, gyro} = result;
-  let svd = 0, sampled = 0;
-  for (const comparison of result.comparisons) {
-    for (const site of result.sites) {
-      svd += comparison.value(site, "method") === "svd";
-      sampled += comparison.value(site, "null.alpha_method") === "sampled";
-    }
-  }
-  const total = result.comparisons.length * result.sites.length;
+  const counted = (key) => result.comparisons.reduce((sum, {counts}) => sum + counts[key], 0);
+  const [total, svd, sampled] = ["matrices", "svd", "sampled"].map(counted);
   const seconds = (list) => (Array.isArray(list) ? list.join(", ") : list ?? kDash);
   const folders = [...new Set(result.comparisons.map((comparison) => comparison.folder))];
   const items = [
@@ -128,7 +130,11 @@ function methodList(result) {
           options.null_nf_draws ? `, and ${plural(options.null_nf_draws, "draw")} each` : ""}.`
     ],
     ["Seed", String(options.seed ?? kDash)],
-    ["Selection", `layers: ${seconds(options.layers)}; types: ${seconds(options.types)}`],
+    [
+      "Selection",
+      `layers: ${seconds(options.layers)}; types: ${seconds(options.types)}${
+          result.experts ? `; experts: ${seconds(options.experts)}` : ""}`
+    ],
     [
       "Verdicts",
       "need |z| > 4 and an effect: a spread of α 5 % off its null’s and below 5 % of α; symmetric beyond chance, " +

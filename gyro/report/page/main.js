@@ -21,6 +21,11 @@ const kClaimsSection = {
   kind: "claims",
   parts: claimsSection
 };
+const kExpertsSection = {
+  id: "experts",
+  title: "Experts",
+  parts: expertsSection
+};
 const kSections = [
   kClaimsSection,
   {id: "summary", title: "Summary", parts: summarySection},
@@ -39,11 +44,13 @@ const kSections = [
         [kCounterFigure, kEnergyFigure, kNfFigure, kTurnFigure].concat(
             result.cornerSites.length ? [kCornerFigure, kResidualFigure, kCompositeFigure] : []))
   },
+  kExpertsSection,
   {
     id: "amount",
     title: "Size and place of the change",
-    parts:
-        (result) => [...makeFigures(result, [kChangeFigure, kSizeFigure]), typesTable(result), matricesSection(result)]
+    parts: (result) =>
+        [...makeFigures(result, [kChangeFigure, kSizeFigure]), outsideTable(result), typesTable(result),
+         matricesSection(result)]
   },
   ...kAskedSections,
   {
@@ -59,9 +66,10 @@ function sectionsOf(result) {
   if (result.results) return kFamilySections;
   const shown = ({kind}) => probesWith(result, kind).length > 0;
   const there = (section) =>
-      (section === kEvaluationSection ? result.evaluations.length > 0 :
-           section.kind               ? shown(section) :
-                                        true);
+      (section === kEvaluationSection  ? result.evaluations.length > 0 :
+           section === kExpertsSection ? result.experts :
+           section.kind                ? shown(section) :
+                                         true);
   return (result.alone ? [kClaimsSection, ...kAskedSections] : kSections).filter(there);
 }
 
@@ -167,6 +175,9 @@ const kShort = {
   composite: "One model",
   size: "Against its size",
   change: "Where it went",
+  "expert-spread": "Layer by layer",
+  "experts-table": "Over all layers",
+  outside: "Outside the matrices",
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",

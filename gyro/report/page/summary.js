@@ -318,10 +318,23 @@ function modelsTable(result) {
   });
 }
 
+function expertsHint({experts, families}) {
+  if (families)
+    return " The experts are too many for a page to have each: it has the median of each layer’s, their deciles and " +
+        "the one furthest from the median; result.json beside it has every expert.";
+  return experts ? " Figures by layer show the median over a layer’s experts; the table of every matrix has each." : "";
+}
+function leftOutHint({leftOut}) {
+  if (!leftOut.length) return "";
+  const names =
+      leftOut.length > 4 ? `${leftOut.slice(0, 3).join(", ")} and ${leftOut.length - 3} more` : leftOut.join(", ");
+  return ` The page has no room for ${plural(leftOut.length, "model")}: ${names}; result.json beside it has all.`;
+}
+
 function summarySection(result) {
   const controls = result.comparisons.length - result.posts.length;
   const counts = `${plural(result.posts.length, "post")}${controls ? ` and ${plural(controls, "control")}` : ""}, ${
-      plural(result.sites.length, "matrix", "matrices")} each.`;
+      plural(result.matrices, "matrix", "matrices")} each.`;
   return [
     element("p", {class: "sentence"}, ...typeset(summarySentence(result))),
     verdictTable(result),
@@ -331,10 +344,7 @@ function summarySection(result) {
     glossary(),
     element(
         "p", {class: "hint"},
-        counts +
-            (result.experts ? " Figures by layer show the median over a layer’s experts; the table of every matrix " +
-                     "has each." :
-                              "") +
+        counts + expertsHint(result) + leftOutHint(result) +
             " Every number stands beside what a structureless change of the same size gives (the null). In the " +
             "figures: drag to zoom, double-click to go back, click a name to hide it, arrow keys read the values. " +
             "The address of this page keeps what you chose."),

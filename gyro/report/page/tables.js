@@ -26,6 +26,8 @@ const nameCells = (result, comparison) =>
 // Mean ± std, and below them the null's; `key`: what the column is sorted by.
 function scalingCell(type, key) {
   if (!type) return {show: kDash, sort: null, csv: [null, null, null, null, null, null], tex: "--"};
+  if (type.unchanged === 1)
+    return {show: "unchanged", sort: null, csv: [1, 0, null, null, null, null], tex: "unchanged"};
   const {alpha_mean: mean, alpha_std: std, alpha_mean_over_null: m, alpha_std_over_null: s, null: chance} = type;
   const pair = (a, b) => `${fixed(a, 4)} ± ${fixed(b, 4)}`;
   return {
@@ -84,6 +86,7 @@ function scalingTable(result) {
 
 function primeCell(type) {
   if (!type) return {show: kDash, sort: null, csv: [null, null, null], tex: "--"};
+  if (type.unchanged === 1) return {show: "unchanged", sort: null, csv: [1, 1, null], tex: "unchanged"};
   const {alpha_mean: mean, alpha_prime: prime, null: chance} = type;
   return {
     show: [
@@ -123,6 +126,7 @@ const kTypeColumns = [
   ["std / null", "alpha_std_over_null", ratioText],
   ["NF", "nf_mean", (x) => significant(x)],
   ["NF, largest", "nf_max", (x) => significant(x)],
+  ["matrices with NF", "nf_layers", String],
   ["NF of unrelated", "nf_chance", (x) => significant(x)],
   ["NF / null", "nf_mean_over_null", ratioText],
   ["robust NF", "nf_robust_mean", (x) => significant(x)],
@@ -153,6 +157,12 @@ const plainColumn = (label, numeric = true) => ({label, tex: texText(label), hea
 const typeCell = (type, title) =>
     ({show: element("span", {title}, typeNode(type)), sort: typeOrder(type), csv: [type], tex: typeTex(type)});
 
+// What did not change has no figures but that.
+function typeNumber(row, key, show) {
+  if (row.unchanged === 1 && key !== "unchanged") return numberCell(null, kDash);
+  return numberCell(memberOf(row, key), show(memberOf(row, key)));
+}
+
 function typesTable(result) {
   const rows = result.comparisons.flatMap(
       (comparison) => result.types.filter((name) => comparison.types.has(name))
@@ -169,8 +179,7 @@ function typesTable(result) {
     columns: [plainColumn("Model", false), plainColumn("Type", false), ...columns.map(([label]) => plainColumn(label))],
     rows: rows.map(
         ({comparison, name, row}) =>
-            [comparisonCell(comparison), typeCell(name),
-             ...columns.map(([, key, show]) => numberCell(memberOf(row, key), show(memberOf(row, key))))])
+            [comparisonCell(comparison), typeCell(name), ...columns.map(([, key, show]) => typeNumber(row, key, show))])
   });
 }
 
@@ -191,6 +200,8 @@ const kMatrixColumns = [
   ["unchanged", "unchanged", (x) => percent(x)],
 ];
 
+const expertText = (site) => (site.family ? `median of ${site.family}` : String(site.expert ?? kDash));
+
 function matrixRow(comparison, site) {
   const numbers = kMatrixColumns.map(([, key, show]) => {
     const value = comparison.value(site, key);
@@ -199,8 +210,8 @@ function matrixRow(comparison, site) {
   });
   return [
     comparisonCell(comparison), numberCell(site.layer, String(site.layer)),
-    ...(comparison.result.experts ? [numberCell(site.expert, String(site.expert ?? kDash))] : []),
-    typeCell(site.type, site.tensor), numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`), ...numbers
+    ...(comparison.result.experts ? [numberCell(site.expert, expertText(site))] : []), typeCell(site.type, site.tensor),
+    numberCell(site.d_in * site.d_out, `${site.d_in} × ${site.d_out}`), ...numbers
   ];
 }
 

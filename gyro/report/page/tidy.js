@@ -99,8 +99,8 @@ const ofLayers = (context, make) => ofMatrices(context, make, "sitesOf");
 // A line; numbers that the page has as Float32 with as many digits as those have.
 const shortened = (value) => (isNumber(value) ? Number(value.toPrecision(7)) : null);
 const modelName = (comparison) => (app.results[app.current]?.results ? familyName(comparison) : comparison.name);
-function tidyLine(comparison, {type, layer = null, expert = null, members}, index, quantity, value, chance, unit) {
-  const which = members ? "median" : expert;
+function tidyLine(comparison, site, index, quantity, value, chance, unit) {
+  const {type, layer = null, expert = null} = site, which = site.members || site.family ? "median" : expert;
   return [
     modelName(comparison), comparison.role, type, layer, which, index, quantity, shortened(value), shortened(chance),
     unit

@@ -1,0 +1,147 @@
+#include "gyro/diff/outside.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/diff/test_util.h"
+
+namespace gyro {
+namespace {
+
+using Extra = std::map<std::string, std::pair<std::vector<int64_t>, std::vector<float>>>;
+
+// A tiny model's matrices, with other tensors beside them, and everything under another prefix.
+class OutsideTest : public testing::Test {
+ protected:
+  std::shared_ptr<const TensorSource> model(const std::string& name, const Extra& extra,
+                                            const std::string& prefix = "model.", bool tied = false) const {
+    TinyModel().write(dir / "matrices", [](int64_t layer, const std::string& of, int64_t d_in, int64_t d_out) {
+      return gaussian_for(layer, of, d_in, d_out, 1);
+    });
+    const Checkpoint matrices(dir / "matrices");
+    std::vector<TestTensor> tensors;
+    for (const auto& [tensor, info] : matrices.tensors()) {
+      const TensorLease lease = matrices.read(tensor);
+      tensors.push_back({prefix + tensor.substr(6), info.dtype, info.shape, {lease.bytes.begin(), lease.bytes.end()}});
+    }
+    for (const auto& [tensor, values] : extra)
+      tensors.push_back({tensor, DType::F32, values.first, bytes_of(values.second)});
+    std::filesystem::create_directories(dir / name);
+    std::string config = read_text(dir / "matrices" / "config.json");
+    if (tied) config.insert(1, R"("tie_word_embeddings":true,)");
+    write_text(dir / name / "config.json", config);
+    write_tensors(dir / name / "model.safetensors", std::move(tensors));
+    return std::make_shared<Checkpoint>(dir / name);
+  }
+
+  static OutsidePairs pairs(const TensorSource& base, const TensorSource& post) {
+    const ModelMap base_map = map_model(base), post_map = map_model(post);
+    return pair_outside(base, base_map, post, post_map, base_map.sites);
+  }
+  static Outside measured(const TensorSource& base, const TensorSource& post, int threads = 1) {
+    return measure_outside(base, post, pairs(base, post), threads, nullptr).value();
+  }
+  static const OutsideGroup& group(const Outside& outside, OutsideKind kind) {
+    for (const OutsideGroup& one : outside.groups) {
+      if (one.kind == kind) return one;
+    }
+    throw std::out_of_range("no such group");
+  }
+
+  TempDir dir;
+  Extra base_tensors = {{"model.embed_tokens.weight", {{3, 2}, {1, 2, 3, 4, 5, 6}}},
+                        {"lm_head.weight", {{3, 2}, {1, 1, 1, 1, 1, 1}}},
+                        {"model.norm.weight", {{2}, {1, 2}}},
+                        {"model.layers.0.input_layernorm.weight", {{2}, {2, 2}}},
+                        {"model.layers.0.self_attn.q_proj.bias", {{2}, {0, 0}}}};
+};
+
+TEST_F(OutsideTest, ChangesAreByKind) {
+  Extra other = base_tensors;
+  other["model.embed_tokens.weight"].second = {1, 2, 3, 4, 5, 9};
+  other["model.norm.weight"].second = {1, 3};
+  const auto base = model("base", base_tensors), post = model("post", other);
+  const Outside outside = measured(*base, *post, 2);
+  EXPECT_DOUBLE_EQ(group(outside, OutsideKind::Embeddings).relative_change, 3 / std::sqrt(91.0));
+  EXPECT_DOUBLE_EQ(group(outside, OutsideKind::Norms).relative_change, 1 / std::sqrt(13.0));
+  EXPECT_EQ(group(outside, OutsideKind::Norms).tensors, 2);
+  EXPECT_EQ(group(outside, OutsideKind::Norms).changed, 1);
+  EXPECT_EQ(group(outside, OutsideKind::Head).relative_change, 0);
+  EXPECT_TRUE(std::isnan(group(outside, OutsideKind::Biases).relative_change));  // of nothing: 0/0
+  EXPECT_EQ(outside.text, "Outside the matrices 2 of 5 tensors differ: the embeddings by 31 %, 1 of 2 norms by 28 %.");
+  EXPECT_EQ(outside_warning(pairs(*base, *post)), "");
+  EXPECT_EQ(differing(*base, *post, pairs(*base, *post), 1),
+            (std::vector<std::string>{"model.embed_tokens.weight", "model.norm.weight"}));
+}
+
+TEST_F(OutsideTest, PlacesAreWithoutWhatStandsBeforeTheLayers) {
+  Extra other;
+  for (const auto& [name, values] : base_tensors)
+    other[name.starts_with("model.") ? "language_model." + name : "language_model." + name] = values;
+  const auto base = model("base", base_tensors), post = model("post", other, "language_model.model.");
+  const Outside outside = measured(*base, *post);
+  for (const OutsideGroup& one : outside.groups) {
+    EXPECT_EQ(one.changed + one.missing + one.added + one.reshaped, 0);
+  }
+  EXPECT_EQ(outside.text, "Outside the matrices all 5 tensors have the base's values.");
+  EXPECT_TRUE(differing(*base, *post, pairs(*base, *post), 1).empty());
+}
+
+TEST_F(OutsideTest, AHeadOfOneIsHeldAgainstTheEmbeddingsOfTheOther) {
+  Extra tied = base_tensors, copied = base_tensors;
+  tied.erase("lm_head.weight");
+  copied["lm_head.weight"] = copied["model.embed_tokens.weight"];
+  const auto base = model("base", tied, "model.", true), post = model("post", copied);
+  const Outside same = measured(*base, *post);
+  EXPECT_EQ(same.base_head, HeadKind::Tied);
+  EXPECT_EQ(same.post_head, HeadKind::Own);
+  EXPECT_EQ(group(same, OutsideKind::Head).changed, 0);
+  EXPECT_TRUE(differing(*base, *post, pairs(*base, *post), 1).empty());
+  const auto changed = model("changed", base_tensors);
+  EXPECT_DOUBLE_EQ(group(measured(*base, *changed), OutsideKind::Head).relative_change, std::sqrt(55.0 / 91.0));
+  const auto lacking = model("lacking", tied);
+  EXPECT_EQ(measured(*post, *lacking).post_head, HeadKind::Missing);
+  EXPECT_EQ(outside_warning(pairs(*post, *lacking)), "lacks 1 tensor: lm_head.weight, which the base has");
+}
+
+TEST_F(OutsideTest, VocabulariesCompareAsFarAsBothGo) {
+  Extra grown = base_tensors;
+  grown["model.embed_tokens.weight"] = {{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}};
+  const auto base = model("base", base_tensors), post = model("post", grown);
+  const Outside outside = measured(*base, *post);
+  ASSERT_TRUE(outside.vocabulary);
+  EXPECT_EQ(outside.vocabulary->base, 3);
+  EXPECT_EQ(outside.vocabulary->post, 4);
+  EXPECT_EQ(outside.vocabulary->compared, 3);
+  EXPECT_EQ(group(outside, OutsideKind::Embeddings).changed, 0);
+  EXPECT_EQ(differing(*base, *post, pairs(*base, *post), 1), (std::vector<std::string>{"model.embed_tokens.weight"}));
+}
+
+TEST_F(OutsideTest, WhatOneLacksIsCountedAndNamed) {
+  Extra other = base_tensors;
+  other.erase("model.norm.weight");
+  other["model.layers.1.self_attn.k_proj.bias"] = {{2}, {1, 1}};
+  other["vision_tower.patch.weight"] = {{2}, {1, 1}};
+  other["model.layers.0.input_layernorm.weight"] = {{3}, {2, 2, 2}};
+  const auto base = model("base", base_tensors), post = model("post", other);
+  const Outside outside = measured(*base, *post);
+  EXPECT_EQ(group(outside, OutsideKind::Norms).missing, 1);
+  EXPECT_EQ(group(outside, OutsideKind::Norms).reshaped, 1);
+  EXPECT_EQ(group(outside, OutsideKind::Biases).added, 1);
+  EXPECT_EQ(group(outside, OutsideKind::Other).added, 1);
+  EXPECT_EQ(outside.missing, (std::vector<std::string>{"norm.weight"}));
+  EXPECT_EQ(outside_warning(pairs(*base, *post)),
+            "lacks 1 tensor: norm.weight, which the base has; has 1 tensor: layers.1.self_attn.k_proj.bias, which the "
+            "base lacks");
+}
+
+TEST_F(OutsideTest, StopsWhenItIsAsked) {
+  const auto base = model("base", base_tensors);
+  EXPECT_FALSE(measure_outside(*base, *base, pairs(*base, *base), 1, [] { return true; }));
+}
+
+}  // namespace
+}  // namespace gyro

@@ -1,0 +1,111 @@
+#include "gyro/diff/outside_words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gyro/base/error.h"
+#include "gyro/diff/findings/words.h"
+
+namespace gyro {
+namespace {
+
+using findings::counted;
+using findings::percent;
+
+constexpr size_t kShown = 3;
+
+std::string name_of(const OutsideGroup& group) {
+  switch (group.kind) {
+    case OutsideKind::Embeddings:
+      return "embeddings";
+    case OutsideKind::Head:
+      return "head";
+    case OutsideKind::Norms:
+      return counted(group.tensors, "norm", "norms");
+    case OutsideKind::Biases:
+      return counted(group.tensors, "bias", "biases");
+    case OutsideKind::Other:
+      return counted(group.tensors, "other tensor", "other tensors");
+  }
+  return "";
+}
+
+bool in_one_piece(const OutsideGroup& group) {
+  return group.tensors == 1 && (group.kind == OutsideKind::Embeddings || group.kind == OutsideKind::Head);
+}
+
+// "the embeddings by 0.12 %", "3 of 7 norms by 0.3 %".
+std::string changed_words(const OutsideGroup& group) {
+  std::string what = in_one_piece(group) ? fmt::format("the {}", name_of(group))
+                     : group.changed == group.tensors
+                         ? fmt::format("{}{}", group.tensors > 1 ? "all " : "", name_of(group))
+                         : fmt::format("{} of {}", group.changed, name_of(group));
+  return std::isnan(group.relative_change) ? what : fmt::format("{} by {}", what, percent(group.relative_change));
+}
+
+std::string named(const std::vector<std::string>& names, size_t count) {
+  std::vector<std::string> shown;
+  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) shown.push_back(printable(names[i], 80));
+  return fmt::format("{}{}", fmt::join(shown, ", "), count > shown.size() ? ", ..." : "");
+}
+
+std::string head_words(const Outside& outside) {
+  if (outside.base_head == outside.post_head) return "";
+  const auto word = [](HeadKind kind) {
+    return kind == HeadKind::Own ? "has a head of its own" : "has the embeddings for a head";
+  };
+  return fmt::format(" The base {}, the post {}.", word(outside.base_head), word(outside.post_head));
+}
+
+}  // namespace
+
+std::string outside_words(const Outside& outside) {
+  std::vector<std::string> changed;
+  int64_t tensors = 0, missing = 0, added = 0, reshaped = 0, differing = 0;
+  for (const OutsideGroup& group : outside.groups) {
+    tensors += group.tensors;
+    missing += group.missing;
+    added += group.added;
+    reshaped += group.reshaped;
+    differing += group.changed;
+    if (group.changed > 0) changed.push_back(changed_words(group));
+  }
+  std::string text = "Outside the matrices ";
+  if (tensors == 0) {
+    text += "nothing was compared.";
+  } else if (changed.empty()) {
+    text += fmt::format("{}{} the base's values.", tensors > 1 ? "all " : "",
+                        counted(tensors, "tensor has", "tensors have"));
+  } else {
+    text += fmt::format("{} of {} differ{}: {}.", differing, counted(tensors, "tensor", "tensors"),
+                        differing == 1 ? "s" : "", fmt::join(changed, ", "));
+  }
+  if (outside.vocabulary) {
+    const VocabularyRows& v = *outside.vocabulary;
+    text += fmt::format(" Vocabulary {} → {} rows: the first {} compared.", v.base, v.post, v.compared);
+  }
+  text += head_words(outside);
+  if (reshaped > 0) text += fmt::format(" {} of another shape.", counted(reshaped, "tensor is", "tensors are"));
+  if (missing > 0)
+    text += fmt::format(" The post lacks {}: {}.", counted(missing, "tensor", "tensors"),
+                        named(outside.missing, static_cast<size_t>(missing)));
+  if (added > 0)
+    text += fmt::format(" The base lacks {}: {}.", counted(added, "tensor", "tensors"),
+                        named(outside.added, static_cast<size_t>(added)));
+  return text;
+}
+
+std::string lacking_words(const std::vector<std::string>& missing, const std::vector<std::string>& added) {
+  const auto say = [](const std::vector<std::string>& names) {
+    return fmt::format("{}: {}", counted(static_cast<int64_t>(names.size()), "tensor", "tensors"),
+                       named(names, names.size()));
+  };
+  std::string text;
+  if (!missing.empty()) text += fmt::format("lacks {}, which the base has", say(missing));
+  if (!added.empty()) text += fmt::format("{}has {}, which the base lacks", text.empty() ? "" : "; ", say(added));
+  return text;
+}
+
+}  // namespace gyro

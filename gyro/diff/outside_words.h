@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gyro/diff/result.h"
+
+namespace gyro {
+
+/// What lies outside the matrices, in one or two sentences that follow from its numbers.
+std::string outside_words(const Outside& outside);
+
+/// "lacks 2 tensors that the base has: norm.weight, ...; has 1 that the base lacks: ..."; empty where nothing is
+/// lacking.
+std::string lacking_words(const std::vector<std::string>& missing, const std::vector<std::string>& added);
+
+}  // namespace gyro
