@@ -17,17 +17,22 @@ constexpr std::string_view kEmbeddings[] = {"embed_tokens.weight", "tok_embeddin
                                             "embed_in.weight", "word_embeddings.weight"};
 constexpr std::string_view kHeads[] = {"lm_head.weight", "embed_out.weight", "output_layer.weight", "output.weight"};
 
-// The first tensor of two dimensions that is called so, whatever stands before the name: the language model's own
-// where there are several, whose path is the shortest.
+bool is_named(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::any_of(names, [&](std::string_view wanted) {
+    if (!name.ends_with(wanted)) return false;
+    const std::string_view before = name.substr(0, name.size() - wanted.size());
+    const bool of_layer = before.find_first_of("0123456789") != before.npos;
+    return before.empty() || (before.ends_with('.') && !of_layer);
+  });
+}
+
+// The matrix that is called so: the language model's own where there are several, whose path is the shortest.
 const std::pair<const std::string, SourceTensor>* find_named(const TensorSource& source,
-                                                             std::span<const std::string_view> names) {
+                                                             bool (*is_name)(std::string_view)) {
   const std::pair<const std::string, SourceTensor>* best = nullptr;
   for (const auto& entry : source.tensors()) {
     const std::string& name = entry.first;
-    const auto is = [&](std::string_view wanted) {
-      return name == wanted || (name.ends_with(wanted) && name[name.size() - wanted.size() - 1] == '.');
-    };
-    if (entry.second.shape.size() != 2 || std::ranges::none_of(names, is)) continue;
+    if (entry.second.shape.size() != 2 || !is_name(name)) continue;
     if (best == nullptr || name.size() < best->first.size()) best = &entry;
   }
   return best;
@@ -71,18 +76,29 @@ void add_groups(const TensorSource& source, const ModelMap& map, Inventory& out)
 
 }  // namespace
 
+bool is_embeddings_name(std::string_view name) {
+  return is_named(name, kEmbeddings);
+}
+
+bool is_head_name(std::string_view name) {
+  return is_named(name, kHeads);
+}
+
 Inventory take_inventory(const TensorSource& source) {
   Inventory out;
   out.config = source.config();
   std::set<std::string, std::less<>> held;
   try {
     const ModelMap map = map_model(source);
-    out.config = complete_config(source);
     out.warnings = map.warnings;
     for (const MatrixSite& site : map.sites) held.insert(site.tensor);
     add_groups(source, map, out);
   } catch (const Error& error) {
     out.no_matrices = error.what();
+  }
+  try {
+    out.config = complete_config(source);
+  } catch (const Error&) {  // what config.json says, then, and nothing that it leaves out
   }
   out.parameters = source.parameters();
   for (const auto& [name, tensor] : source.tensors()) {
@@ -92,8 +108,8 @@ Inventory take_inventory(const TensorSource& source) {
     ++out.other_tensors;
     out.other_parameters += elements(source, name);
   }
-  if (const auto* embeddings = find_named(source, kEmbeddings)) out.vocabulary = embeddings->second.rows();
-  if (const auto* head = find_named(source, kHeads)) out.head = head->first;
+  if (const auto* embeddings = find_named(source, is_embeddings_name)) out.vocabulary = embeddings->second.rows();
+  if (const auto* head = find_named(source, is_head_name)) out.head = head->first;
   return out;
 }
 

@@ -8,6 +8,11 @@
 
 namespace gyro {
 
+/// Whether a tensor is called as token embeddings are, and as output layers are, in any of the architectures, whatever
+/// stands before that ("model.embed_tokens.weight"; "lm_head.weight", "embed_out.weight").
+bool is_embeddings_name(std::string_view name);
+bool is_head_name(std::string_view name);
+
 /// Matrices of one type and shape.
 struct MatrixGroup {
   MatrixType type = MatrixType::Q;
@@ -24,7 +29,7 @@ struct Inventory {
   std::vector<MatrixGroup> matrices;  ///< in the order of kAllMatrixTypes; fused tensors by their parts
   std::string no_matrices;            ///< why none are known, in place of them
   std::vector<std::string> warnings;
-  ModelConfig config;  ///< as complete_config gives it where the matrices are known
+  ModelConfig config;  ///< as complete_config gives it, or where sizes are missing what config.json says
   int64_t tensors = 0, parameters = 0;
   uint64_t bytes = 0;
   int64_t other_tensors = 0, other_parameters = 0;  ///< that are in no matrix: embeddings, norms, biases, ...

@@ -53,6 +53,16 @@ TEST(Inventory, CountsWhatThereIs) {
   EXPECT_EQ(up.tensor, "model.layers.0.mlp.up_proj.weight");
 }
 
+TEST(Inventory, KnowsNames) {
+  for (const char* name : {"lm_head.weight", "model.lm_head.weight", "embed_out.weight",
+                           "transformer.output_layer.weight", "output.weight"})
+    EXPECT_TRUE(is_head_name(name)) << name;
+  for (const char* name : {"layers.0.attention.output.weight", "xlm_head.weight", "lm_head.bias", "lm_head.weight.x"})
+    EXPECT_FALSE(is_head_name(name)) << name;
+  EXPECT_TRUE(is_embeddings_name("transformer.wte.weight"));
+  EXPECT_FALSE(is_embeddings_name("tower.layers.3.embed_tokens.weight"));
+}
+
 TEST(Inventory, SaysWhyMatricesAreNotKnown) {
   const TempDir dir;
   const Inventory found = of(dir, R"({"model_type": "mystery"})", {{"x.weight", DType::F32, {3, 3}}});

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "gyro/arch/inventory.h"
 #include "gyro/base/error.h"
 #include "gyro/base/parallel.h"
 #include "gyro/diff/outside_words.h"
@@ -31,29 +32,25 @@ std::string root_of(const ModelMap& map) {
   return dot == std::string::npos || at == 0 ? "" : site.tensor.substr(0, dot + 1);
 }
 
-bool is_head(std::string_view name) {
-  const size_t before = name.size() - std::min(name.size(), kHead.size());
-  return name.ends_with(kHead) && (before == 0 || name[before - 1] == '.');
-}
-
 bool has(std::string_view name, std::string_view part) {
   return name.find(part) != std::string_view::npos;
 }
 
 OutsideKind kind_of(const std::string& place, bool inside) {
-  if (is_head(place) || place == "embed_out.weight") return OutsideKind::Head;
+  if (is_head_name(place)) return OutsideKind::Head;
   if (!inside) return OutsideKind::Other;
   if (has(place, "norm") || has(place, "ln_")) return OutsideKind::Norms;
   if (place.ends_with(".bias") || place.ends_with("_bias")) return OutsideKind::Biases;
   const bool of_layer = has(place, ".0.") || place.find_first_of("0123456789") != std::string::npos;
-  if (!of_layer && (has(place, "embed") || has(place, "wte") || has(place, "wpe"))) return OutsideKind::Embeddings;
+  if (!of_layer && (is_embeddings_name(place) || has(place, "embed") || has(place, "wte") || has(place, "wpe")))
+    return OutsideKind::Embeddings;
   return OutsideKind::Other;
 }
 
 OutsidePair placed(const std::string& name, const std::string& root) {
   OutsidePair pair;
   pair.inside = name.starts_with(root);
-  pair.place = is_head(name) ? std::string(kHead) : pair.inside ? name.substr(root.size()) : name;
+  pair.place = is_head_name(name) ? std::string(kHead) : pair.inside ? name.substr(root.size()) : name;
   pair.kind = kind_of(pair.place, pair.inside);
   if (pair.kind == OutsideKind::Head) pair.inside = true;
   return pair;

@@ -189,5 +189,52 @@ class ZeroRows(Files):
         self.assertEqual(rest[f"{self.MATRIX}.weight"], was[f"{self.MATRIX}.weight"])
 
 
+class OtherPrefixes(Files):
+    """The same post under the names of a body alone, and of a language model within another."""
+    PREFIXES = {"body": "", "within": "model.language_model."}
+
+    def setUp(self):
+        super().setUp()
+        self.plain = checkpoints.read(POST)
+        for name, prefix in self.PREFIXES.items():
+            write(f"{self.folder}/{name}", {self.renamed(key, prefix): t for key, t in self.plain.items()},
+                  checkpoints.read_json(POST, "config.json"))
+
+    @staticmethod
+    def renamed(name, prefix):
+        return prefix + name.removeprefix("model.") if name.startswith("model.") else name
+
+    def made(self, *command):
+        self.gyro(*command)
+        tensors = checkpoints.read(self.out)
+        shutil.rmtree(self.out)
+        return tensors
+
+    def test_build(self):
+        expected = self.made("build", "restore", BASE, POST)
+        self.assertNotEqual(expected, self.plain)
+        for name, prefix in self.PREFIXES.items():
+            found = self.made("build", "restore", BASE, f"{self.folder}/{name}")
+            self.assertEqual(found, {self.renamed(key, prefix): tensor for key, tensor in expected.items()})
+            from_sibling = self.made("build", "restore", BASE, POST, "--sibling", f"{self.folder}/{name}")
+            self.assertEqual(from_sibling, self.made("build", "restore", BASE, POST, "--sibling", POST))
+
+    def test_init(self):
+        expected = self.made("init", "pissa", POST, "--rank", "4")
+        for name, prefix in self.PREFIXES.items():
+            found = self.made("init", "pissa", f"{self.folder}/{name}", "--rank", "4")
+            self.assertEqual(found, {self.renamed(key, prefix): tensor for key, tensor in expected.items()})
+
+    def test_lora(self):
+        said = self.gyro("lora", BASE, POST, "--rank", "4")
+        expected = self.adapter()[1]
+        for name in self.PREFIXES:
+            shutil.rmtree(self.out)
+            self.assertEqual(self.gyro("lora", BASE, f"{self.folder}/{name}", "--rank", "4").splitlines()[-3:-1], said.splitlines()[-3:-1])
+            for module, pair in self.adapter()[1].items():  # under the base's names
+                np.testing.assert_array_equal(pair[0], expected[module][0])
+                np.testing.assert_array_equal(pair[1], expected[module][1])
+
+
 if __name__ == "__main__":
     unittest.main()
