@@ -313,7 +313,9 @@ ModelConfig complete_config(const TensorSource& checkpoint) {
   return config;
 }
 
-ModelMap map_model(const TensorSource& checkpoint) {
+namespace {
+
+ModelMap map_matrices(const TensorSource& checkpoint) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
   const std::optional<std::string> prefix = layers_prefix(checkpoint);
@@ -341,8 +343,6 @@ ModelMap map_model(const TensorSource& checkpoint) {
   return map;
 }
 
-namespace {
-
 // gemma3 and gemma3_text are one architecture, with and without its image tower.
 std::string_view family(const TensorSource& checkpoint) {
   const std::string_view type = checkpoint.config().model_type;
@@ -356,6 +356,20 @@ void check_same_family(const TensorSource& base, const TensorSource& post) {
 }
 
 }  // namespace
+
+ModelMap map_model(const TensorSource& checkpoint) {
+  const std::vector<std::string>& odd = checkpoint.warnings();
+  try {
+    ModelMap map = map_matrices(checkpoint);
+    std::vector<std::string> warnings;
+    for (const std::string& warning : odd) warnings.push_back(checkpoint.path().string() + ": " + warning);
+    map.warnings.insert(map.warnings.begin(), warnings.begin(), warnings.end());
+    return map;
+  } catch (const Error& error) {  // what was odd about it may be why
+    if (odd.empty()) throw;
+    throw Error(error.subject(), fmt::format("{} ({})", error.problem(), fmt::join(odd, "; ")), error.cause());
+  }
+}
 
 void check_same_shape(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                       const ModelMap& post_map) {
