@@ -19,6 +19,32 @@ def read_file(path):
     return {name: (t["dtype"], tuple(t["shape"]), data[t["data_offsets"][0]:t["data_offsets"][1]]) for name, t in header.items()}
 
 
+def write_file(path, tensors):
+    """Writes {name: (dtype, shape, bytes)} as one safetensors file."""
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
+
+
+def f32(array):
+    """An array as write_file takes it."""
+    return "F32", array.shape, np.ascontiguousarray(array, np.float32).tobytes()
+
+
+def write_adapter(folder, base, factors, **config):
+    """Writes a LoRA adapter as PEFT does: `factors` are {module: (A, B)}."""
+    os.makedirs(folder)
+    with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as f:
+        json.dump({"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, **config}, f)
+    write_file(os.path.join(folder, "adapter_model.safetensors"),
+               {f"base_model.model.{module}.lora_{x}.weight": f32(factor)
+                for module, pair in factors.items() for x, factor in zip("AB", pair)})
+
+
 def read_json(*path):
     with open(os.path.join(*path), encoding="utf-8") as f:
         return json.load(f)
