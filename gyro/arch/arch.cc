@@ -282,7 +282,9 @@ bool type_counts(MatrixType type) {
   return !type_is_fused(type) && type != MatrixType::Router;
 }
 
-ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
+namespace {
+
+ModelMap map_matrices(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
   const std::string folder = checkpoint.path().string();
   const Architecture& row = architecture_of(checkpoint.config());
   const std::optional<std::string> prefix = layers_prefix(checkpoint, row);
@@ -295,8 +297,8 @@ ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>
   ModelMap map;
   if (unknown) {
     check_named_as_llama(checkpoint, *prefix + "0.", types);
-    map.warnings.push_back(
-        fmt::format("unknown model_type \"{}\", read as llama", printable(checkpoint.config().model_type, 40)));
+    map.warnings.push_back(fmt::format("{}: unknown model_type \"{}\", read as llama", folder,
+                                       printable(checkpoint.config().model_type, 40)));
   }
   const Mapping model = {checkpoint, row, known_sizes(checkpoint), *prefix};
   const int64_t layers = model.sizes.config.num_hidden_layers;
@@ -309,12 +311,10 @@ ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>
   const auto at = checkpoint.tensors().lower_bound(beyond);
   if (at != checkpoint.tensors().end() && at->first.starts_with(beyond)) {
     map.warnings.push_back(
-        fmt::format("{} is beyond the {} layers of config.json and left out", named(at->first), layers));
+        fmt::format("{}: {} is beyond the {} layers of config.json and left out", folder, named(at->first), layers));
   }
   return map;
 }
-
-namespace {
 
 // The language half's: with and without an image tower it is the same.
 std::string_view family(const TensorSource& checkpoint) {
@@ -338,6 +338,20 @@ std::vector<MatrixSite> without(const ModelMap& map, const std::vector<MatrixTyp
 }
 
 }  // namespace
+
+ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
+  const std::vector<std::string>& odd = checkpoint.warnings();
+  try {
+    ModelMap map = map_matrices(checkpoint, types);
+    std::vector<std::string> warnings;
+    for (const std::string& warning : odd) warnings.push_back(checkpoint.path().string() + ": " + warning);
+    map.warnings.insert(map.warnings.begin(), warnings.begin(), warnings.end());
+    return map;
+  } catch (const Error& error) {  // what was odd about it may be why
+    if (odd.empty()) throw;
+    throw Error(error.subject(), fmt::format("{} ({})", error.problem(), fmt::join(odd, "; ")), error.cause());
+  }
+}
 
 std::vector<MatrixType> fused_in_one(const ModelMap& a, const ModelMap& b) {
   std::vector<MatrixType> types;

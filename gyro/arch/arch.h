@@ -98,7 +98,7 @@ struct MatrixSite {
 /// they are stored one by one or in one tensor.
 struct ModelMap {
   std::vector<MatrixSite> sites;
-  std::vector<std::string> warnings;  ///< "unknown model_type ..., read as llama"
+  std::vector<std::string> warnings;  ///< "FOLDER: unknown model_type ..., read as llama"
 };
 
 /// The checkpoint's config with what transformers supplies for its architecture where config.json is silent (gemma3

@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <functional>
 #include <set>
 #include <system_error>
 
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/base/sha256.h"
+#include "gyro/checkpoint/hub_path.h"
 #include "gyro/checkpoint/json.h"
 #include "gyro/checkpoint/mxfp4.h"
+#include "gyro/checkpoint/unwrap.h"
 
 namespace gyro {
 namespace {
@@ -60,47 +60,6 @@ std::string other_weights(const fs::path& folder) {
   return fmt::format("; there is {}, which is not read in its place", *std::min_element(names.begin(), names.end()));
 }
 
-std::string_view ending_of(std::string_view text, std::string_view separator) {
-  const size_t at = text.find(separator);
-  return at == text.npos ? text : text.substr(at + separator.size());
-}
-
-// The parts of a Hugging Face cache path `.../models--owner--name/snapshots/commit`, empty when it is none.
-struct CachePath {
-  std::string id;
-  std::string revision;
-};
-CachePath cache_path(const fs::path& path) {
-  std::error_code error;
-  fs::path full = fs::absolute(path, error).lexically_normal();
-  if (error) return {};
-  if (!full.has_filename()) full = full.parent_path();
-  const fs::path snapshots = full.parent_path();
-  std::string model = snapshots.parent_path().filename().string();
-  if (snapshots.filename() != "snapshots" || !model.starts_with("models--")) return {};
-  model = ending_of(model, "models--");
-  if (const size_t at = model.find("--"); at != model.npos) model.replace(at, 2, "/");
-  return {model, full.filename().string()};
-}
-
-// Owner and name as the Hub takes them: it refuses what looks like a step through folders.
-bool is_hub_part(std::string_view part) {
-  const auto allowed = [](unsigned char c) {
-    return (c < 0x80 && std::isalnum(c)) || c == '-' || c == '_' || c == '.';
-  };
-  const auto edge = [](char c) { return c == '-' || c == '.'; };
-  return !part.empty() && part.size() <= 96 && std::all_of(part.begin(), part.end(), allowed) && !edge(part.front()) &&
-         !edge(part.back()) && part.find("--") == part.npos && part.find("..") == part.npos;
-}
-
-// Sixteen places of a tensor: they tell apart checkpoints of one layout without reading them whole.
-void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit) {
-  for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
-    const size_t at = bytes.size() / 16 * i;
-    visit(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
-  }
-}
-
 void check_shard_name(const std::string& subject, std::string_view tensor, std::string_view shard) {
   const bool control = std::any_of(shard.begin(), shard.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (shard.empty() || shard == "." || shard == ".." || control || shard.find_first_of("/\\") != shard.npos) {
@@ -111,9 +70,9 @@ void check_shard_name(const std::string& subject, std::string_view tensor, std::
 
 }  // namespace
 
-std::map<std::string, std::string, std::less<>> parse_index(std::string_view subject, std::string_view text) {
+ShardIndex parse_index(std::string_view subject, std::string_view text) {
   const std::string file(subject);
-  std::map<std::string, std::string, std::less<>> shards;
+  ShardIndex shards;
   bool found = false;
   visit_json(file, text, [&](const JsonPath& path, const JsonValue& value) {
     if (path.empty()) {
@@ -139,17 +98,55 @@ std::map<std::string, std::string, std::less<>> parse_index(std::string_view sub
 
 Checkpoint::Checkpoint(const fs::path& folder) : TensorSource(folder) {
   check_folder(folder);
-  if (present(folder / kSingle)) {
+  const bool single = present(folder / kSingle), index = present(folder / kIndex);
+  if (!single && !index) fail(folder.string(), "has neither {} nor {}{}", kSingle, kIndex, other_weights(folder));
+  if (single) {
     open_single(folder / kSingle);
-  } else if (present(folder / kIndex)) {
-    open_shards(folder / kIndex);
   } else {
-    fail(folder.string(), "has neither {} nor {}{}", kSingle, kIndex, other_weights(folder));
+    open_shards(folder / kIndex);
   }
+  if (single && index) warn_of_index(folder / kIndex);
+  if (present(folder / "adapter_config.json")) {
+    warnings_.push_back(
+        fmt::format("has adapter_config.json beside {}: the adapter is not read, the weights are taken "
+                    "as they are",
+                    single ? kSingle : kIndex));
+  }
+  unwrap();
   unpack();
   const fs::path config = folder / "config.json";
   if (!present(config)) fail(folder.string(), "has no config.json");
   config_ = parse_config(config.string(), read_file(config, kMaxConfigBytes));
+}
+
+// An index that names no other file than the one that is read says nothing else.
+void Checkpoint::warn_of_index(const fs::path& path) {
+  std::set<std::string> shards;
+  try {
+    for (const auto& [tensor, shard] : parse_index(path.string(), read_file(path, kMaxIndexBytes))) {
+      shards.insert(shard);
+    }
+  } catch (const Error&) {  // it is not read
+  }
+  if (shards == std::set<std::string>{kSingle}) return;
+  const std::string with = shards.empty() ? "" : fmt::format(" with {} shards", shards.size());
+  warnings_.push_back(fmt::format("{} is read; {}{} beside it is not", kSingle, kIndex, with));
+}
+
+void Checkpoint::unwrap() {
+  std::set<std::string, std::less<>> stored;
+  for (const auto& [name, place] : places_) stored.insert(name);
+  const UnwrappedNames unwrapped = unwrap_names(path_.string(), stored);
+  if (unwrapped.warning.empty()) return;
+  warnings_.push_back(unwrapped.warning);
+  std::map<std::string, Place, std::less<>> places;
+  tensors_.clear();
+  for (const auto& [name, place] : places_) {
+    const std::string& own = unwrapped.names.at(name);
+    places[own] = place;
+    tensors_[own] = {place.info->dtype, place.info->shape};
+  }
+  places_ = std::move(places);
 }
 
 void Checkpoint::add(const std::string& name, const File& file, const TensorInfo& info) {
@@ -175,21 +172,43 @@ void Checkpoint::open_shards(const fs::path& index_path) {
     files_.push_back(std::make_shared<SafetensorsFile>(path));
   }
   std::sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) { return a->path() < b->path(); });
-  for (const File& file : files_) {
-    for (const auto& [name, info] : file->header().tensors) {
-      const auto entry = index.find(name);
-      if (entry == index.end()) continue;  // no part of this checkpoint
-      if (path_ / entry->second != file->path()) {
-        fail(file->path().string(), "holds tensor \"{}\", which {} says is in {}", printable(name), kIndex,
-             entry->second);
-      }
-      add(name, file, info);
-    }
-  }
+  add_shards(index);
   for (const auto& [tensor, shard] : index) {
     if (!tensors_.contains(tensor)) {
       fail((path_ / shard).string(), "lacks tensor \"{}\", which {} says it holds", printable(tensor), kIndex);
     }
+  }
+}
+
+// As transformers does (modeling_utils, _load_pretrained_model): every tensor of every shard that the index names, in
+// the order of the shards' names, so that the last of several wins.
+void Checkpoint::add_shards(const ShardIndex& index) {
+  std::map<std::string, std::string> odd;  // what is to be said of how many tensors, and of the first
+  std::map<std::string, int64_t> counts;
+  const auto note = [&](const std::string& what, const std::string& tensor) {
+    odd.emplace(what, tensor);
+    ++counts[what];
+  };
+  for (const File& file : files_) {
+    const std::string shard = file->path().filename().string();
+    for (const auto& [name, info] : file->header().tensors) {
+      const auto entry = index.find(name);
+      if (places_.contains(name)) {
+        note(fmt::format("in several shards, and taken from {}, the last", printable(shard)), name);
+      } else if (entry == index.end()) {
+        note(fmt::format("in {} without being in {}, and taken all the same", printable(shard), kIndex), name);
+      } else if (entry->second != shard) {
+        note(fmt::format("in {}, not in {} as {} says, and taken from there", printable(shard),
+                         printable(entry->second), kIndex),
+             name);
+      }
+      add(name, file, info);
+    }
+  }
+  for (const auto& [what, tensor] : odd) {
+    const std::string named = fmt::format("\"{}\"", printable(tensor));
+    warnings_.push_back(counts[what] == 1 ? fmt::format("tensor {} is {}", named, what)
+                                          : fmt::format("{} tensors, such as {}, are {}", counts[what], named, what));
   }
 }
 
@@ -291,22 +310,15 @@ std::string Checkpoint::companion(std::string_view name, size_t limit) const {
 }
 
 std::string Checkpoint::revision() const {
-  return cache_path(path_).revision;
+  return snapshot_path(path_).commit;
 }
 
 std::string Checkpoint::id() const {
-  if (std::string id = cache_path(path_).id; !id.empty()) return id;
-  std::string given = path_.string();
-  while (given.size() > 1 && given.ends_with('/')) given.pop_back();
-  return given;
+  return model_id(path_);
 }
 
 std::string Checkpoint::hub_id() const {
-  std::string id = this->id();
-  const std::string_view all = id;
-  const size_t slash = all.find('/');
-  if (slash == all.npos) return id == cache_path(path_).id && is_hub_part(all) ? id : "";  // models--gpt2 has no owner
-  return is_hub_part(all.substr(0, slash)) && is_hub_part(all.substr(slash + 1)) ? id : "";
+  return hub_name(path_);
 }
 
 }  // namespace gyro

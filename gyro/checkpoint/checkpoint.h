@@ -11,19 +11,24 @@
 
 namespace gyro {
 
-/// The `weight_map` of a model.safetensors.index.json: the shard of each tensor. Throws Error naming `subject` for what
+/// The `weight_map` of a model.safetensors.index.json: the shard of each tensor.
+using ShardIndex = std::map<std::string, std::string, std::less<>>;
+/// Throws Error naming `subject` for what
 /// is not JSON, has no such object of strings, or names a shard that is not a plain file name.
-std::map<std::string, std::string, std::less<>> parse_index(std::string_view subject, std::string_view text);
+ShardIndex parse_index(std::string_view subject, std::string_view text);
 
 /// A checkpoint folder as Hugging Face lays it out: config.json, and model.safetensors or model.safetensors.index.json
 /// with shards (symbolic links into a blob cache are normal). Where both are there, model.safetensors is the
-/// checkpoint, as for transformers. Tensors stay on disk, mapped. Experts that are packed in MXFP4 (gpt-oss: X_blocks
-/// and X_scales) are the one tensor X in BF16, as transformers unpacks them, decoded when its rows are read. A
-/// `.safetensors` file on its own has no config and is not taken.
+/// checkpoint, as for transformers, and a warning says so. Tensors stay on disk, mapped, under their names without what
+/// wrappers put around them (unwrap_names). Experts that are packed in MXFP4 (gpt-oss: X_blocks and X_scales) are the
+/// one tensor X in BF16, as transformers unpacks them, decoded when its rows are read. A `.safetensors` file on its own
+/// has no config and is not taken.
 class Checkpoint : public TensorSource {
  public:
-  /// Opens and checks headers only: every shard of the index is there, each tensor of the index is in its shard, none
-  /// is in two shards, shard names are plain names inside the folder. Throws Error naming the file or tensor.
+  /// Opens and checks headers only: every shard of the index is there, shard names are plain names inside the folder,
+  /// each tensor of the index is in one of them. As for transformers, all tensors of the shards are the model's,
+  /// wherever the index says they are, and of several the last shard's; warnings tell. Throws Error naming the file or
+  /// tensor.
   explicit Checkpoint(const std::filesystem::path& folder);
 
   TensorLease read_rows(std::string_view name, int64_t begin, int64_t end) const override;
@@ -54,6 +59,9 @@ class Checkpoint : public TensorSource {
   };
   void open_single(const std::filesystem::path& path);
   void open_shards(const std::filesystem::path& index_path);
+  void add_shards(const ShardIndex& index);
+  void warn_of_index(const std::filesystem::path& path);
+  void unwrap();
   void add(const std::string& name, const File& file, const TensorInfo& info);
   void unpack();
   TensorLease decoded(const Packed& packed, int64_t begin, int64_t end) const;

@@ -10,6 +10,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using Lines = std::vector<std::string>;
+
 constexpr const char* kIndex = "model.safetensors.index.json";
 
 std::string refusal(const fs::path& folder) {
@@ -89,14 +91,44 @@ TEST(Checkpoint, SingleFileWinsOverIndex) {
   const TempDir dir;
   write_sharded(dir.path());
   write_tensors(dir / "model.safetensors", {{"alone", DType::F32, {1}}});
-  EXPECT_TRUE(Checkpoint(dir.path()).find("alone"));
+  const Checkpoint checkpoint(dir.path());
+  EXPECT_TRUE(checkpoint.find("alone"));
+  EXPECT_EQ(checkpoint.warnings(),
+            Lines{"model.safetensors is read; model.safetensors.index.json with 2 shards beside it is not"});
+  write_text(dir / "model.safetensors.index.json", R"({"weight_map":{"alone":"model.safetensors"}})");
+  EXPECT_EQ(Checkpoint(dir.path()).warnings(), Lines{});
+  write_text(dir / "model.safetensors.index.json", "{");
+  EXPECT_EQ(Checkpoint(dir.path()).warnings(),
+            Lines{"model.safetensors is read; model.safetensors.index.json beside it is not"});
 }
 
-TEST(Checkpoint, UnlistedTensorsAreLeftOut) {
+// As transformers has it: all tensors of the shards that the index names, the last of several.
+TEST(Checkpoint, IndexIsFollowedAsTransformersDoes) {
   const TempDir dir;
   write_sharded(dir.path());
+  EXPECT_EQ(Checkpoint(dir.path()).warnings(), Lines{});
   write_tensors(dir / "m-2.safetensors", {{"c", DType::F32, {3}}, {"extra", DType::F32, {1}}});
-  EXPECT_FALSE(Checkpoint(dir.path()).find("extra"));
+  write_tensors(dir / "m-3.safetensors", {{"unnamed", DType::F32, {1}}});
+  const Checkpoint with_extra(dir.path());
+  EXPECT_TRUE(with_extra.find("extra"));
+  EXPECT_FALSE(with_extra.find("unnamed"));
+  EXPECT_EQ(with_extra.warnings(), Lines{"tensor \"extra\" is in m-2.safetensors without being in "
+                                         "model.safetensors.index.json, and taken all the same"});
+  write_tensors(dir / "m-2.safetensors",
+                {{"c", DType::F32, {3}}, {"a", DType::F32, {2}, bytes_of(std::vector<float>{5, 6})}});
+  const Checkpoint twice(dir.path());
+  EXPECT_EQ(std::memcmp(twice.read("a").bytes.data(), std::vector<float>{5, 6}.data(), 8), 0);
+  ASSERT_EQ(twice.warnings().size(), 1u);
+  EXPECT_TRUE(
+      contains(twice.warnings()[0], "tensor \"a\" is in several shards, and taken from m-2.safetensors, the last"));
+  write_text(dir / "model.safetensors.index.json",
+             R"({"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors","c":"m-1.safetensors"}})");
+  write_tensors(dir / "m-1.safetensors", {{"a", DType::F32, {2}}, {"b", DType::BF16, {2, 2}}});
+  write_tensors(dir / "m-2.safetensors", {{"c", DType::F32, {3}}});
+  const Checkpoint elsewhere(dir.path());
+  EXPECT_EQ(elsewhere.tensors().size(), 3u);
+  ASSERT_EQ(elsewhere.warnings().size(), 2u);
+  EXPECT_TRUE(contains(elsewhere.warnings()[0], "tensor \"b\" is in m-1.safetensors, not in m-2.safetensors as"));
 }
 
 TEST(Checkpoint, IndexAndShardsMustAgree) {
@@ -105,10 +137,6 @@ TEST(Checkpoint, IndexAndShardsMustAgree) {
   write_tensors(dir / "m-2.safetensors", {{"d", DType::F32, {3}}});
   std::string line = refusal(dir.path());
   EXPECT_TRUE(contains(line, "m-2.safetensors: lacks tensor \"c\"")) << line;
-  write_tensors(dir / "m-2.safetensors", {{"c", DType::F32, {3}}, {"a", DType::F32, {2}}});
-  line = refusal(dir.path());
-  EXPECT_TRUE(contains(line, "m-2.safetensors: holds tensor \"a\", which")) << line;
-  EXPECT_TRUE(contains(line, "says is in m-1.safetensors")) << line;
   fs::remove(dir / "m-2.safetensors");
   line = refusal(dir.path());
   EXPECT_TRUE(contains(line, "m-2.safetensors: is missing;")) << line;
@@ -121,12 +149,46 @@ TEST(Checkpoint, IndexAndShardsMustAgree) {
   EXPECT_TRUE(contains(line, "m-2.safetensors: is not a regular file")) << line;
 }
 
-TEST(Checkpoint, ShardsDoNotAlias) {
+TEST(Checkpoint, WrappersAreTakenOffTheNames) {
+  const TempDir dir;
+  write_text(dir / "config.json", R"({"model_type":"llama"})");
+  const auto names = [&](const std::vector<std::string>& stored) {
+    std::vector<TestTensor> tensors;
+    for (const std::string& name : stored) tensors.push_back({name, DType::F32, {1}});
+    write_tensors(dir / "model.safetensors", tensors);
+    const Checkpoint checkpoint(dir.path());
+    Lines found;
+    for (const auto& [name, tensor] : checkpoint.tensors()) found.push_back(name);
+    found.push_back(checkpoint.warnings().empty() ? "" : checkpoint.warnings()[0]);
+    return found;
+  };
+  EXPECT_EQ(names({"model.layers.0.w", "module.x"}), (Lines{"model.layers.0.w", "module.x", ""}));
+  EXPECT_EQ(names({"model.layers.0.w", "module.layers.0.w"}), (Lines{"model.layers.0.w", "module.layers.0.w", ""}));
+  for (const char* prefix : {"_orig_mod.", "module.", "module._orig_mod.", "_orig_mod.module.", "base_model.model.",
+                             "pretrained_model.", "module.base_model.model.module.", "_fsdp_wrapped_module."}) {
+    const std::string p = prefix;
+    const Lines found = names({p + "model.layers.0.w", p + "lm_head.weight", "v_head.summary.weight"});
+    EXPECT_EQ(Lines(found.begin(), found.begin() + 3),
+              (Lines{"lm_head.weight", "model.layers.0.w", "v_head.summary.weight"}))
+        << p;
+    EXPECT_TRUE(contains(found[3], "in the names of its tensors is left out: ")) << found[3];
+  }
+  EXPECT_EQ(names({"model.layers.0._orig_mod.w", "model.layers.1._orig_mod.q.base_layer.weight"}),
+            (Lines{"model.layers.0.w", "model.layers.1.q.weight",
+                   "\"_orig_mod.\" (torch.compile) and \"base_layer.\" (PEFT) in the names of its tensors is left out: "
+                   "\"model.layers.0._orig_mod.w\" is read as \"model.layers.0.w\""}));
+  const auto refused = [&](const Lines& stored) { return error_of([&] { names(stored); }); };
+  EXPECT_TRUE(contains(refused({"layers.0.w", "layers.0._orig_mod.w"}), "which are both \"layers.0.w\""));
+  EXPECT_TRUE(contains(refused({"layers.0.q.base_layer.weight", "layers.0.q.lora_A.default.weight"}),
+                       "is a model with an adapter that is not merged: it holds \"layers.0.q.lora_A.default.weight\""));
+}
+
+TEST(Checkpoint, NamesAnAdapterLeftBesideTheWeights) {
   const TempDir dir;
   write_sharded(dir.path());
-  fs::remove(dir / "m-2.safetensors");
-  fs::create_symlink("m-1.safetensors", dir / "m-2.safetensors");
-  EXPECT_TRUE(contains(refusal(dir.path()), "holds tensor \"a\", which"));
+  write_text(dir / "adapter_config.json", "{}");
+  ASSERT_EQ(Checkpoint(dir.path()).warnings().size(), 1u);
+  EXPECT_TRUE(contains(Checkpoint(dir.path()).warnings()[0], "has adapter_config.json beside model.safetensors.index"));
 }
 
 TEST(Checkpoint, OpensAHuggingFaceCache) {

@@ -37,6 +37,7 @@ class OverlaySource : public TensorSource {
   void hash_samples(Sha256& hash) const override;
   std::vector<std::string> companions() const override { return under_->companions(); }
   std::string companion(std::string_view name, size_t limit) const override { return under_->companion(name, limit); }
+  std::vector<std::filesystem::path> folders() const override { return under_->folders(); }
   /// That of the source below, which it is not, and the recipe.
   std::string id() const override { return under_->id() + " (" + recipe_ + ")"; }
   std::string revision() const override { return ""; }

@@ -229,6 +229,13 @@ std::span<const std::byte> SafetensorsFile::header_bytes() const {
   return mapping_.bytes().first(header_.data_begin);
 }
 
+void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit) {
+  for (size_t i = 0; i < 16 && !bytes.empty(); ++i) {
+    const size_t at = bytes.size() / 16 * i;
+    visit(bytes.subspan(at, std::min<size_t>(256, bytes.size() - at)));
+  }
+}
+
 uint64_t PlannedTensor::byte_size() const {
   const auto size = checked_bytes(dtype, shape);
   if (!size) fail(name, "has a shape that no tensor can have");

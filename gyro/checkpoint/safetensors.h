@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -56,6 +57,10 @@ class SafetensorsFile {
   MappedFile mapping_;
   SafetensorsHeader header_;
 };
+
+/// Calls visit with sixteen places of a tensor's bytes, of at most 256 bytes each: they tell apart checkpoints of one
+/// layout without reading them whole.
+void for_each_sample(std::span<const std::byte> bytes, const std::function<void(std::span<const std::byte>)>& visit);
 
 /// A tensor that is going to be written.
 struct PlannedTensor {

@@ -76,4 +76,12 @@ std::vector<std::string> TensorSource::dtypes() const {
   return names;
 }
 
+std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources) {
+  std::vector<std::filesystem::path> folders;
+  for (const TensorSource* source : sources) {
+    for (std::filesystem::path& folder : source->folders()) folders.push_back(std::move(folder));
+  }
+  return folders;
+}
+
 }  // namespace gyro

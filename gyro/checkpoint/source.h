@@ -60,6 +60,9 @@ class TensorSource {
   const ModelConfig& config() const { return config_; }
   /// All tensors by name.
   const Tensors& tensors() const { return tensors_; }
+  /// What was odd about finding and opening it, a line each without its path ("model.safetensors is read; ..."): for
+  /// whoever maps it to pass on (ModelMap::warnings).
+  const std::vector<std::string>& warnings() const { return warnings_; }
   /// The tensor of that name, or null.
   const SourceTensor* find(std::string_view name) const;
 
@@ -94,6 +97,8 @@ class TensorSource {
   virtual std::string id() const = 0;
   virtual std::string revision() const = 0;
   virtual std::string hub_id() const = 0;
+  /// The folders that it is read from: nothing may be written in their place.
+  virtual std::vector<std::filesystem::path> folders() const { return {path_}; }
 
   /// The name of a tensor T's scales: T_scale_inv or T_scale; of an FP8 tensor X.weight also X.scale, X.scale_inv,
   /// X.scale_weight. Empty if there are none.
@@ -112,7 +117,11 @@ class TensorSource {
   std::filesystem::path path_;
   ModelConfig config_;
   Tensors tensors_;
+  std::vector<std::string> warnings_;
 };
+
+/// The folders of all of them.
+std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources);
 
 /// work()'s result, if it has one. Where bytes of one of `sources` were not what they should be, Error says so,
 /// whatever came of them: a result, or another Error.

@@ -8,12 +8,12 @@
 #include <set>
 
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/edit/copy.h"
 #include "gyro/edit/variants.h"
 
@@ -125,7 +125,7 @@ int run(BuildArguments& arguments) {
   if (arguments.align_signs && arguments.operation != "ablate")
     throw CLI::ValidationError("--align-signs", "goes with ablate");
   BuildRequest& request = arguments.request;
-  arguments.model = std::make_shared<Checkpoint>(arguments.base);
+  arguments.model = open_subject(arguments.base, arguments.run.quiet);
   request.run = run_options(arguments.run);
   request.leave_deficient = true;
   request.dtype = parse_dtype(arguments.dtype);
@@ -143,8 +143,9 @@ int run(BuildArguments& arguments) {
     check_not_an_input(arguments.out, inputs);
     if (!request.force) check_new_or_empty(arguments.out);
   }
-  request.base = arguments.sibling.empty() ? arguments.model : std::make_shared<Checkpoint>(arguments.sibling);
-  request.post = std::make_shared<Checkpoint>(arguments.post);
+  request.base = arguments.sibling.empty() ? arguments.model
+                                           : open_subject(arguments.sibling, arguments.run.quiet, arguments.model);
+  request.post = open_subject(arguments.post, arguments.run.quiet, arguments.model);
   plan_tensors(*request.post, request.dtype);  // refuses before a diff is made for --scale auto
   request.variants = variants_of(arguments);
   const auto rows = interrupted() ? std::nullopt : run_build(request);

@@ -82,7 +82,7 @@ void talk(const ChatModel& model, const ChatArguments& arguments) {
 
 int run(const ChatArguments& arguments) {
   const ChatModel model =
-      open_chat(load_model(arguments.engine), arguments.raw ? ForChat::PlainTexts : ForChat::Conversations);
+      open_chat(load_model(arguments.engine, false), arguments.raw ? ForChat::PlainTexts : ForChat::Conversations);
   catch_interrupts("");
   const std::function<bool()> stop = interrupted;
   Team team(stop);

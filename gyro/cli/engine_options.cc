@@ -8,6 +8,7 @@
 #include "gyro/base/cleanup.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/parse.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/infer/library.h"
 
 namespace gyro {
@@ -32,7 +33,12 @@ EngineOptions engine_options(const EngineArguments& arguments) {
   return options;
 }
 
-LoadedModel load_model(const EngineArguments& arguments) {
+LoadedModel load_model(const EngineArguments& arguments, bool quiet, std::shared_ptr<const TensorSource> base) {
+  const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
+  return load_model(arguments, as_it_is ? nullptr : open_subject(arguments.model, quiet, std::move(base)));
+}
+
+LoadedModel load_model(const EngineArguments& arguments, std::shared_ptr<const TensorSource> source) {
   // What llama.cpp takes for impossible ends the process, and there is no way back from it.
   report_aborts([](const std::string& reason) {
     fmt::print(stderr, "gyro: error: model: llama.cpp gives up on it: {}\n", reason);
@@ -40,9 +46,9 @@ LoadedModel load_model(const EngineArguments& arguments) {
     _exit(kFailed);
   });
   EngineOptions options = engine_options(arguments);
-  const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
-  if (as_it_is && !arguments.dtype) options.dtype.reset();
-  return load_model(arguments.model, options, arguments.pre);
+  if (source) return load_model(std::move(source), options, arguments.pre);
+  if (!arguments.dtype) options.dtype.reset();
+  return load_model(std::filesystem::path(arguments.model), options, arguments.pre);
 }
 
 }  // namespace gyro

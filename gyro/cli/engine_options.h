@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -23,7 +24,11 @@ void add_engine_options(CLI::App& command, EngineArguments& arguments);
 /// How an engine runs a checkpoint by these options. Throws CLI::ValidationError.
 EngineOptions engine_options(const EngineArguments& arguments);
 
-/// Loads `model` as the options say. Throws CLI::ValidationError, and Error as load_model does.
-LoadedModel load_model(const EngineArguments& arguments);
+/// Loads `model`, a .gguf file or what open_subject takes, as the options say. Throws CLI::ValidationError, and Error
+/// as open_subject and load_model do.
+LoadedModel load_model(const EngineArguments& arguments, bool quiet,
+                       std::shared_ptr<const TensorSource> base = nullptr);
+/// The same of a checkpoint that is open; null for a .gguf file.
+LoadedModel load_model(const EngineArguments& arguments, std::shared_ptr<const TensorSource> source);
 
 }  // namespace gyro

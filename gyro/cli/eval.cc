@@ -130,16 +130,18 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
   Evaluated out;
   if (arguments.post.empty()) {
     names = {std::string(kOriginal)};
-    out.chat.emplace(open_chat(load_model(arguments.engine), ForChat::Questions));
+    out.chat.emplace(open_chat(load_model(arguments.engine, arguments.quiet), ForChat::Questions));
     const auto& source = out.chat->loaded.source;
     out.document.models = {
         {"model", arguments.engine.model, source ? model_identity(*source) : file_identity(arguments.engine.model)}};
     return out;
   }
   names = expand_variants(arguments.variants);
-  VariantSources sources{open_model(arguments.base),
-                         open_model(arguments.post),
-                         open_model(arguments.sibling),
+  const auto base = open_subject(arguments.base, arguments.quiet);
+  const auto post = open_subject(arguments.post, arguments.quiet, base);
+  VariantSources sources{base,
+                         post,
+                         open_subject(arguments.sibling, arguments.quiet, base),
                          parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)),
                          arguments.seed,
                          run};
@@ -147,9 +149,7 @@ Evaluated open_models(const EvalArguments& arguments, std::vector<std::string>& 
                          {"post", arguments.post, model_identity(*sources.post)}};
   if (sources.sibling) out.document.models.push_back({"sibling", arguments.sibling, model_identity(*sources.sibling)});
   out.variants.emplace(sources, names);
-  EngineArguments engine = arguments.engine;
-  engine.model = arguments.post;
-  out.chat.emplace(open_chat(load_model(engine), ForChat::Questions));
+  out.chat.emplace(open_chat(load_model(arguments.engine, post), ForChat::Questions));
   return out;
 }
 

@@ -9,7 +9,6 @@
 
 #include "gyro/arch/inventory.h"
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/content_hash.h"
 #include "gyro/checkpoint/json_fields.h"
 #include "gyro/cli/commands.h"
@@ -17,6 +16,7 @@
 #include "gyro/cli/progress.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/terminal.h"
+#include "gyro/open/open.h"
 
 namespace gyro {
 namespace {
@@ -230,7 +230,7 @@ Json facts_json(const ModelFacts& facts) {
 
 int run(const InfoArguments& arguments) {
   ModelFacts facts;
-  facts.source = std::make_shared<Checkpoint>(arguments.model);
+  facts.source = open_model(arguments.model);
   facts.inventory = take_inventory(*facts.source);
   const std::vector<std::string> companions = facts.source->companions();
   facts.tokenizer = tokenizer_files(companions);
@@ -253,7 +253,7 @@ int run(const InfoArguments& arguments) {
 void add_info_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("info", "What a checkpoint is: architecture, matrices, files, hashes");
   auto arguments = std::make_shared<InfoArguments>();
-  command->add_option("MODEL", arguments->model, "Folder of a checkpoint (Hugging Face layout)")
+  command->add_option("MODEL", arguments->model, "Folder of a checkpoint or adapter, or owner/name in the Hub's cache")
       ->required()
       ->type_name("DIR");
   command->add_flag("--no-hash", arguments->no_hash, "Without the hash of the content, for which all weights are read");

@@ -6,12 +6,12 @@
 #include <memory>
 
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/adapter_text.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/edit/rescale.h"
 
 namespace gyro {
@@ -37,7 +37,7 @@ int run_rescaling(const InitArguments& arguments) {
   request.force = arguments.force;
   request.run = run_options(arguments.run);
   request.command = command_line();
-  request.base = std::make_shared<Checkpoint>(arguments.base);
+  request.base = open_subject(arguments.base, arguments.run.quiet);
   if (!run_rescale(request)) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) fmt::print("Wrote {}\n", arguments.out);
   return kDone;
@@ -76,7 +76,7 @@ int run(const InitArguments& arguments) {
   request.force = arguments.force;
   request.run = run_options(arguments.run);
   request.command = command_line();
-  request.base = std::make_shared<Checkpoint>(arguments.base);
+  request.base = open_subject(arguments.base, arguments.run.quiet);
   const auto outcome = run_init(request);
   if (!outcome) return report_interruption(kNothingWritten);
   if (arguments.run.quiet) return kDone;

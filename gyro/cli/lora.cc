@@ -6,12 +6,12 @@
 #include <memory>
 
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/cli/adapter_text.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/interrupt.h"
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 
 namespace gyro {
 namespace {
@@ -50,8 +50,8 @@ int run(LoraArguments& arguments) {
   request.target_modules = {arguments.target_modules.begin(), arguments.target_modules.end()};
   request.run = run_options(arguments.run);
   request.command = command_line();
-  request.base = std::make_shared<Checkpoint>(arguments.base);
-  request.post = std::make_shared<Checkpoint>(arguments.post);
+  request.base = open_subject(arguments.base, arguments.run.quiet);
+  request.post = open_subject(arguments.post, arguments.run.quiet, request.base);
   const auto outcome = run_lora(request);
   if (!outcome) return report_interruption(kNothingWritten);
   if (!arguments.run.quiet) print_outcome(*outcome, arguments);

@@ -42,7 +42,7 @@ void print_result(const Perplexity& result, size_t tokens, const PerplexityArgum
 
 int run(const PerplexityArguments& arguments) {
   const std::string text = read_file(arguments.text, kMostTextBytes);
-  LoadedModel model = load_model(arguments.engine);
+  LoadedModel model = load_model(arguments.engine, arguments.quiet);
   const std::vector<int32_t> ids = tokens_of(model, text, SpecialTokens::AsConfigured);
   const int64_t context = arguments.context > 0 ? arguments.context : std::min(kUsualContext, model.engine.context());
   const auto total = static_cast<int64_t>(ids.size());

@@ -177,7 +177,7 @@ void add_model(const ProbeArguments& arguments, Subject subject, const std::vect
                const std::string& path, AttentionProbe& out) {
   EngineArguments engine = arguments.engine;
   engine.model = path;
-  ChatModel chat = open_chat(load_model(engine), ForChat::Questions);
+  ChatModel chat = open_chat(load_model(engine, arguments.quiet), ForChat::Questions);
   const std::vector<ProbePrompt> own = probe_prompts(chat, tasks);
   std::vector<LastRows> rows;
   AttentionSubject found = measure(chat, std::move(subject), own, asked, rows);

@@ -90,10 +90,11 @@ Json models_json(const ProbeArguments& arguments, const Probed& probed) {
   if (probed.base) add("base", arguments.base, model_identity(*probed.base));
   const auto& post = probed.chat.loaded.source;
   add("post", arguments.engine.model, post ? model_identity(*post) : file_identity(arguments.engine.model));
-  if (!arguments.sibling.empty()) add("sibling", arguments.sibling, model_identity(*open_model(arguments.sibling)));
+  if (!arguments.sibling.empty())
+    add("sibling", arguments.sibling, model_identity(*open_subject(arguments.sibling, true, probed.base)));
   for (const std::string& path : arguments.models) {
     const bool gguf = fs::path(path).extension() == ".gguf";
-    add("model", path, gguf ? file_identity(path) : model_identity(*open_model(path)));
+    add("model", path, gguf ? file_identity(path) : model_identity(*open_subject(path, true, probed.base)));
   }
   return models;
 }
@@ -194,17 +195,19 @@ Probed open_probed(const ProbeArguments& arguments, const RunOptions& run) {
   check_variants(arguments);
   std::vector<Task> tasks = probe_tasks(arguments);
   std::vector<std::string> names = expand_variants(arguments.variants);
-  Probed out{open_chat(load_model(arguments.engine), ForChat::Questions),
-             open_model(arguments.base),
+  const auto base = open_subject(arguments.base, arguments.quiet);
+  Probed out{open_chat(load_model(arguments.engine, arguments.quiet, base), ForChat::Questions),
+             base,
              std::move(tasks),
              {},
              names,
              {}};
   if (names.size() > 1) {
     if (!out.chat.loaded.source) throw CLI::ValidationError("--variants", "are of checkpoints, not of a GGUF file");
-    out.variants.emplace(VariantSources{out.base, out.chat.loaded.source, open_model(arguments.sibling),
-                                        parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)), arguments.seed, run},
-                         names);
+    out.variants.emplace(
+        VariantSources{out.base, out.chat.loaded.source, open_subject(arguments.sibling, arguments.quiet, out.base),
+                       parse_dtype(arguments.engine.dtype.value_or(kUsualDtype)), arguments.seed, run},
+        names);
   }
   out.prompts = probe_prompts(out.chat, out.tasks);
   return out;

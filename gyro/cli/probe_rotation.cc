@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "gyro/base/version.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/writer.h"
 #include "gyro/cli/commands.h"
 #include "gyro/cli/eval_document.h"
@@ -19,6 +18,7 @@
 #include "gyro/cli/probe_document.h"
 #include "gyro/cli/progress.h"
 #include "gyro/cli/run_options.h"
+#include "gyro/cli/subjects.h"
 #include "gyro/cli/table.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/probe/rotations.h"
@@ -199,9 +199,10 @@ void print_comparisons(const RotationArguments& arguments, const std::vector<Rot
 
 void open_models(RotationArguments& arguments) {
   RotationRequest& request = arguments.request;
-  request.base = std::make_shared<Checkpoint>(arguments.base);
-  request.post = std::make_shared<Checkpoint>(arguments.post);
-  for (const std::string& other : arguments.others) request.others.push_back(std::make_shared<Checkpoint>(other));
+  const bool quiet = arguments.run.quiet;
+  request.base = open_subject(arguments.base, quiet);
+  request.post = open_subject(arguments.post, quiet, request.base);
+  for (const std::string& other : arguments.others) request.others.push_back(open_subject(other, quiet, request.base));
 }
 
 int run(RotationArguments& arguments) {

@@ -1,14 +1,24 @@
 #include "gyro/cli/subjects.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
+#include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
+#include "gyro/open/open.h"
 
 namespace gyro {
 
-std::shared_ptr<const TensorSource> open_model(const std::string& path) {
-  return path.empty() ? nullptr : std::make_shared<Checkpoint>(path);
+std::shared_ptr<const TensorSource> open_subject(const std::string& given, bool quiet,
+                                                 std::shared_ptr<const TensorSource> base) {
+  if (given.empty()) return nullptr;
+  std::shared_ptr<const TensorSource> model = open_model(given, std::move(base));
+  if (quiet) return model;
+  for (const std::string& warning : map_model(*model).warnings) {
+    fmt::print(stderr, "gyro: warning: {}\n", printable(warning, 1000));
+  }
+  return model;
 }
 
 std::pair<std::string, std::string> split_name(const std::string& text) {

@@ -12,11 +12,11 @@
 #include "gyro/base/random.h"
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/device/pool.h"
 #include "gyro/diff/document.h"
 #include "gyro/diff/findings.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/open/open.h"
 
 namespace gyro {
 namespace {
@@ -62,14 +62,15 @@ int64_t first_expert(const std::vector<MatrixSite>& sites) {
   return first;
 }
 
-void warn_of(const ModelMap& map, const std::string& path, const DiffRequest& request) {
+void warn_of(const ModelMap& map, const DiffRequest& request) {
   if (!request.warn) return;
-  for (const std::string& warning : map.warnings) request.warn(path + ": " + warning);
+  for (const std::string& warning : map.warnings) request.warn(warning);
 }
 
-std::shared_ptr<const TensorSource> open_model(const DiffRequest& request, const std::string& path) {
+std::shared_ptr<const TensorSource> open(const DiffRequest& request, const std::string& path,
+                                         const std::shared_ptr<const TensorSource>& base) {
   if (const auto opened = request.opened.find(path); opened != request.opened.end()) return opened->second;
-  return std::make_shared<Checkpoint>(path);
+  return open_model(path, base);
 }
 
 // Leaves out the fused wholes that one of the two does not have.
@@ -102,10 +103,11 @@ OutsidePairs outside_of(const DiffPlan& plan, const PlannedModel& other, const D
 }
 
 void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
-  PlannedModel other{.role = role, .checkpoint = open_model(request, path), .map = {}, .path = path, .outside = {}};
+  PlannedModel other{
+      .role = role, .checkpoint = open(request, path, plan.base), .map = {}, .path = path, .outside = {}};
   other.map = map_model(*other.checkpoint, request.types);
   check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
-  warn_of(other.map, path, request);
+  warn_of(other.map, request);
   compare_by_parts(plan, other.map, path, request);
   other.outside = outside_of(plan, other, request);
   const std::string lacking = outside_warning(other.outside);
@@ -122,9 +124,9 @@ void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& 
 }
 
 void open_models(DiffPlan& plan, const DiffRequest& request) {
-  plan.base = open_model(request, request.base);
+  plan.base = open(request, request.base, nullptr);
   plan.map = map_model(*plan.base, request.types);
-  warn_of(plan.map, request.base, request);
+  warn_of(plan.map, request);
   for (const std::string& post : request.posts) add_other(plan, request, post, Role::Post);
   for (const std::string& control : request.controls) add_control(plan, request, control);
 }

@@ -75,7 +75,7 @@ std::optional<std::vector<BuildRow>> run_build(const BuildRequest& request) {
   const auto constructions = std::make_shared<const Constructions>(request);
   const std::vector<std::string> companions = companion_files(*request.post);
   for (const Variant& variant : request.variants) {
-    check_output_folder(variant.folder, {request.base->path(), request.post->path()}, request.force);
+    check_output_folder(variant.folder, input_folders({request.base.get(), request.post.get()}), request.force);
   }
   MadeFolders parents;  // one for all: no writer can remove a folder that others still write in
   Writers writers;

@@ -134,7 +134,9 @@ std::optional<InitOutcome> run_init(const InitRequest& request) {
   if (!request.diff.empty()) folder.emplace(request.diff, base);
   const DiffFolder* diff = folder ? &*folder : nullptr;
   for (const MatrixSite& site : sites) first_component(request, diff, site);  // bad input before any work
-  check_output_folder(request.out, {base.path(), request.diff}, request.force);
+  std::vector<std::filesystem::path> inputs = base.folders();
+  inputs.push_back(request.diff);
+  check_output_folder(request.out, inputs, request.force);
 
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);

@@ -24,7 +24,7 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   const std::vector<MatrixSite> sites = module_sites(base_map, request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
-  check_output_folder(request.out, {base.path(), post.path()}, request.force);
+  check_output_folder(request.out, input_folders({&base, &post}), request.force);
   const double alpha = request.alpha.value_or(static_cast<double>(request.rank));
   LoraOutcome outcome;
   outcome.rows.resize(sites.size());

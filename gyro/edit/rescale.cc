@@ -42,7 +42,7 @@ void scale_site(const TensorSource& base, const MatrixSite& site, double factor,
 bool run_rescale(const RescaleRequest& request) {
   const TensorSource& base = *request.base;
   const Sites sites = scaled_sites(map_model(base), request.by);
-  check_output_folder(request.out, {base.path()}, request.force);
+  check_output_folder(request.out, base.folders(), request.force);
   const std::vector<PlannedTensor> plan = plan_tensors(base, request.dtype);
   const std::vector<std::string> companions = companion_files(base);
   CheckpointWriter writer(request.out, plan, request.shard_size, request.force);

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "gyro/base/error.h"
-#include "gyro/checkpoint/checkpoint.h"
 #include "gyro/infer/image_plan.h"
+#include "gyro/open/open.h"
 
 namespace gyro {
 
@@ -15,7 +15,7 @@ LoadedModel load_model(const std::filesystem::path& path, const EngineOptions& o
     if (pre) fail_field("pre", "{} says it itself: it is for checkpoints", path.string());
     return {nullptr, std::nullopt, Engine(path, options)};
   }
-  return load_model(std::make_shared<Checkpoint>(path), options, pre);
+  return load_model(open_model(path.string()), options, pre);
 }
 
 LoadedModel load_model(std::shared_ptr<const TensorSource> source, const EngineOptions& options,

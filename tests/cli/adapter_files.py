@@ -21,13 +21,7 @@ LAYERS = 3
 def write(folder, tensors, config):
     """A checkpoint of one file; tensors as checkpoints.read gives them."""
     os.makedirs(folder)
-    header, at = {}, 0
-    for name, (dtype, shape, data) in tensors.items():
-        header[name] = dict(dtype=dtype, shape=list(shape), data_offsets=[at, at + len(data)])
-        at += len(data)
-    text = json.dumps(header).encode()
-    with open(f"{folder}/model.safetensors", "wb") as f:
-        f.write(len(text).to_bytes(8, "little") + text + b"".join(data for _, _, data in tensors.values()))
+    checkpoints.write_file(f"{folder}/model.safetensors", tensors)
     with open(f"{folder}/config.json", "w", encoding="utf-8") as f:
         json.dump(config, f)
     return folder

@@ -36,6 +36,16 @@ def f32(array):
     return "F32", np.shape(array), np.ascontiguousarray(array, "<f4").tobytes()
 
 
+def write_adapter(folder, base, factors, **config):
+    """Writes a LoRA adapter as PEFT does: `factors` are {module: (A, B)}."""
+    os.makedirs(folder)
+    with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as f:
+        json.dump({"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, **config}, f)
+    write_file(os.path.join(folder, "adapter_model.safetensors"),
+               {f"base_model.model.{module}.lora_{x}.weight": f32(factor)
+                for module, pair in factors.items() for x, factor in zip("AB", pair)})
+
+
 def read_json(*path):
     with open(os.path.join(*path), encoding="utf-8") as f:
         return json.load(f)

@@ -1,0 +1,372 @@
+#include "gyro/open/adapter.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <optional>
+#include <system_error>
+
+#include "gyro/arch/arch.h"
+#include "gyro/base/error.h"
+#include "gyro/base/file.h"
+#include "gyro/checkpoint/hub_path.h"
+#include "gyro/checkpoint/unwrap.h"
+#include "gyro/linalg/linalg.h"
+#include "gyro/open/adapter_names.h"
+
+namespace gyro {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+void hash_text(Sha256& hash, const std::string& text) {
+  hash.update(std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::shared_ptr<const TensorSource> base)
+    : TensorSource(folder),
+      lora_(std::move(config)),
+      base_(std::move(base)),
+      file_(std::make_shared<SafetensorsFile>(folder / "adapter_model.safetensors")) {
+  config_ = base_->config();
+  tensors_ = base_->tensors();
+  warnings_ = base_->warnings();
+  for (const auto& [name, tensor] : tensors_) tails_.emplace(tail_of(name), name);
+  std::error_code ignored;
+  own_tokenizer_ = fs::exists(folder / "tokenizer.json", ignored) || fs::exists(folder / "tokenizer.model", ignored);
+  const Modules modules = sort_tensors();
+  if (modules.empty() && whole_.empty()) fail(file_->path().string(), "holds no tensor");
+  for (const auto& [module, parts] : modules) adapt(module, parts);
+  warn_of_targets(modules);
+}
+
+AdapterSource::Modules AdapterSource::sort_tensors() {
+  Modules modules;
+  std::vector<std::string> whole;
+  for (const auto& [given, info] : file_->header().tensors) {
+    const AdapterName name = parse_adapter_name(file_->path().string(), given);
+    if (!dtype_is_float(info.dtype)) {
+      fail(file_->path().string(), "tensor \"{}\" is {}, and no floating-point tensor", printable(given),
+           dtype_name(info.dtype));
+    }
+    if (name.part == AdapterPart::Whole) {
+      add_whole(given, info, name.module);
+      continue;
+    }
+    Module& parts = modules[name.module];
+    parts.embedding |= name.embedding;
+    Factor& part = name.part == AdapterPart::A           ? parts.a
+                   : name.part == AdapterPart::B         ? parts.b
+                   : name.part == AdapterPart::Magnitude ? parts.magnitude
+                                                         : parts.bias;
+    part = {given, &info};
+  }
+  return modules;
+}
+
+// The base's name of a tensor that the adapter calls `name`: the same, or the one that ends alike, as where one of them
+// was saved from within a multimodal model.
+std::string AdapterSource::base_name(const std::string& name, const std::string& given) const {
+  if (base_->find(name) != nullptr) return name;
+  std::vector<std::string> found;
+  const auto [begin, end] = tails_.equal_range(tail_of(name));
+  for (auto at = begin; at != end; ++at) {
+    if (is_of_tower(at->second) == is_of_tower(name)) found.push_back(at->second);
+  }
+  if (found.size() == 1) return found.front();
+  if (found.empty()) {
+    fail(file_->path().string(), "has tensor \"{}\", and the base {} no \"{}\"", printable(given),
+         base_->path().string(), printable(name));
+  }
+  fail(file_->path().string(), "has tensor \"{}\", which may be for \"{}\" or \"{}\" of the base {}", printable(given),
+       printable(found[0]), printable(found[1]), base_->path().string());
+}
+
+// Whether modules_to_save names the module whose tensor it is: a head that the base does not have.
+bool AdapterSource::is_saved_module(const std::string& name) const {
+  return std::ranges::any_of(lora_.modules_to_save, [&](const std::string& module) {
+    const size_t at = ("." + name).rfind("." + module + ".");
+    return at != std::string::npos;
+  });
+}
+
+void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, const std::string& name) {
+  const bool is_new = base_->find(name) == nullptr && is_saved_module(name) && !tails_.contains(tail_of(name));
+  const std::string own = is_new ? name : base_name(name, given);
+  const SourceTensor* before = base_->find(own);
+  if (before != nullptr && before->shape != info.shape) {
+    const bool grown = info.shape.size() == 2 && before->shape.size() == 2 && info.shape[1] == before->shape[1];
+    if (!grown) {
+      fail(file_->path().string(), "tensor \"{}\" has the shape {} where the base has {}", printable(given),
+           shape_text(info.shape), shape_text(before->shape));
+    }
+    warnings_.push_back(
+        fmt::format("\"{}\" has {} rows in place of the base's {}", printable(own), info.shape[0], before->shape[0]));
+  }
+  if (!whole_.emplace(own, Factor{given, &info}).second) {
+    fail(file_->path().string(), "has two tensors for \"{}\"", printable(own));
+  }
+  tensors_[own] = {info.dtype, info.shape};
+  drop_scales(own);
+}
+
+// Of an FP8 tensor whose place another takes.
+void AdapterSource::drop_scales(const std::string& name) {
+  for (const char* ending : {"_scale_inv", "_scale"}) {
+    if (base_->is_fp8_scale(name + ending)) tensors_.erase(name + ending);
+  }
+}
+
+void AdapterSource::check_factors(const std::string& module, const Module& parts, const std::string& weight) const {
+  const std::string file = file_->path().string();
+  if (parts.a.info == nullptr || parts.b.info == nullptr) {
+    fail(file, "has only one factor of the module {}", printable(module));
+  }
+  const std::vector<int64_t>&a = parts.a.info->shape, &b = parts.b.info->shape, &w = tensors_.at(weight).shape;
+  const auto refuse = [&] {
+    fail(file, "module {} has factors of the shapes {} and {}, which make nothing for the base's \"{}\" of {}",
+         printable(module), shape_text(a), shape_text(b), printable(weight), shape_text(w));
+  };
+  if (w.size() != 2 || a.size() != 2 || b.size() != 2 || a[0] != b[1]) refuse();
+  const bool straight = b[0] == w[0] && a[1] == w[1], turned = a[1] == w[0] && b[0] == w[1];
+  if (parts.embedding ? !turned : !straight && !turned) refuse();
+  if (const int64_t rank = lora_.rank_of(module); a[0] != rank) {
+    fail(file, "module {} has the rank {}, and {} by adapter_config.json", printable(module), a[0], rank);
+  }
+  if (!dtype_is_float(tensors_.at(weight).dtype)) {
+    fail(base_->path().string(), "tensor \"{}\" holds quantised integers ({}), which no adapter is added to",
+         printable(weight), dtype_name(tensors_.at(weight).dtype));
+  }
+  if (lora_.use_dora != (parts.magnitude.info != nullptr)) {
+    fail(file, "module {} has {} magnitudes, and use_dora is {}", printable(module), lora_.use_dora ? "no" : "DoRA's",
+         lora_.use_dora);
+  }
+  if (!lora_.use_dora) return;
+  if (parts.embedding) fail(file, "has DoRA of the embedding {}, which Gyro does not read", printable(module));
+  if (parts.magnitude.info->shape != std::vector{b[0]}) {
+    fail(file, "tensor \"{}\" has the shape {}, not [{}]", printable(parts.magnitude.name),
+         shape_text(parts.magnitude.info->shape), b[0]);
+  }
+}
+
+void AdapterSource::adapt(const std::string& module, const Module& parts) {
+  const Factor& any = parts.a.info != nullptr      ? parts.a
+                      : parts.b.info != nullptr    ? parts.b
+                      : parts.bias.info != nullptr ? parts.bias
+                                                   : parts.magnitude;
+  if (lora_.target_modules && !is_target(module, *lora_.target_modules)) {
+    fail(file_->path().string(), "holds \"{}\", which is none of target_modules in adapter_config.json",
+         printable(any.name));
+  }
+  const std::string weight = base_name(module + ".weight", any.name);
+  check_factors(module, parts, weight);
+  const std::vector<int64_t>& w = tensors_.at(weight).shape;
+  const std::vector<int64_t>&a = parts.a.info->shape, &b = parts.b.info->shape;
+  const bool straight = b[0] == w[0] && a[1] == w[1];
+  // Of a square weight the shapes do not tell; PEFT saves in fan_in_fan_out which kind of module it met.
+  const bool square = w[0] == w[1];
+  const double scaling = lora_.scaling_of(module);
+  Adapted adapted{parts.a, parts.b, parts.magnitude, scaling, false};
+  adapted.transposed = parts.embedding || (square ? lora_.fan_in_fan_out : !straight);
+  if (!adapted_.emplace(weight, std::move(adapted)).second) {
+    fail(file_->path().string(), "has two modules for the base's \"{}\"", printable(weight));
+  }
+  tensors_[weight].dtype = DType::F64;
+  drop_scales(weight);
+  if (parts.embedding && config_.tie_word_embeddings) {
+    warnings_.push_back(
+        "adapts the embedding, which is this model's output as well: both are taken as changed, as "
+        "when PEFT merges");
+  }
+  if (parts.bias.info != nullptr) add_bias(module, parts.bias);
+}
+
+// PEFT's lora_bias: B has a bias, which goes the way of its product.
+void AdapterSource::add_bias(const std::string& module, const Factor& added) {
+  const std::string bias = base_name(module + ".bias", added.name);
+  if (tensors_.at(bias).shape != added.info->shape) {
+    fail(file_->path().string(), "tensor \"{}\" has the shape {} where the base has {}", printable(added.name),
+         shape_text(added.info->shape), shape_text(tensors_.at(bias).shape));
+  }
+  biases_[bias] = {added, lora_.scaling_of(module)};
+  tensors_[bias].dtype = DType::F64;
+}
+
+void AdapterSource::warn_of_targets(const Modules& modules) {
+  if (!lora_.target_modules) return;
+  for (const std::string& target : *lora_.target_modules) {
+    const bool found =
+        std::ranges::any_of(modules, [&](const auto& entry) { return is_target(entry.first, {target}); });
+    if (!found) warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
+  }
+}
+
+std::vector<double> AdapterSource::values(const Factor& factor) const {
+  const std::span<const std::byte> bytes = file_->bytes(*factor.info);
+  std::vector<double> out(bytes.size() / dtype_size(factor.info->dtype));
+  widen(factor.info->dtype, bytes.data(), out.size(), out.data());
+  if (!std::ranges::all_of(out, [](double value) { return std::isfinite(value); })) {
+    check();
+    fail(file_->path().string(), "tensor \"{}\" holds NaN or infinity", printable(factor.name));
+  }
+  return out;
+}
+
+// Rows of what the adapter is added to, as FP64.
+void AdapterSource::read_base(const std::string& name, int64_t begin, int64_t end, double* out) const {
+  const auto whole = whole_.find(name);
+  const std::vector<int64_t>& shape = tensors_.at(name).shape;
+  const int64_t cols = shape.size() > 1 ? shape[1] : 1;
+  if (whole != whole_.end()) {
+    const TensorInfo& info = *whole->second.info;
+    const size_t row = static_cast<size_t>(cols) * dtype_size(info.dtype);
+    widen(info.dtype, file_->bytes(info).data() + static_cast<size_t>(begin) * row,
+          static_cast<size_t>((end - begin) * cols), out);
+  } else if (shape.size() == 2) {
+    const Weight weight =
+        load_weight(*base_, {.tensor = name, .row_begin = begin, .row_end = end, .d_in = cols, .d_out = end - begin});
+    widen(weight, 0, end - begin, 0, cols, out, cols);
+  } else {
+    const TensorLease lease = base_->read_rows(name, begin, end);
+    widen(base_->find(name)->dtype, lease.bytes.data(), static_cast<size_t>(end - begin), out);
+  }
+}
+
+// DoRA: every output's row of W (its column, where W is stored the other way round) gets the length of its magnitude.
+void AdapterSource::rescale(const std::string& name, const Adapted& adapted, int64_t begin, int64_t end,
+                            double* rows) const {
+  const std::vector<double> magnitudes = values(adapted.magnitude);
+  const int64_t cols = tensors_.at(name).shape[1];
+  const auto output = [&](int64_t i, int64_t j) { return static_cast<size_t>(adapted.transposed ? j : begin + i); };
+  std::vector<double> squares(magnitudes.size()), factors(magnitudes.size());
+  for (int64_t i = 0; i < end - begin; ++i) {
+    for (int64_t j = 0; j < cols; ++j) squares[output(i, j)] += rows[i * cols + j] * rows[i * cols + j];
+  }
+  const int64_t first = adapted.transposed ? 0 : begin, last = adapted.transposed ? cols : end;
+  for (auto at = static_cast<size_t>(first); at < static_cast<size_t>(last); ++at) {
+    if (!(squares[at] > 0)) {
+      fail(path_.string(), "output {} of \"{}\" is zero, which DoRA cannot scale", at, printable(name));
+    }
+    factors[at] = magnitudes[at] / std::sqrt(squares[at]);
+  }
+  for (int64_t i = 0; i < end - begin; ++i) {
+    for (int64_t j = 0; j < cols; ++j) rows[i * cols + j] *= factors[output(i, j)];
+  }
+}
+
+TensorLease AdapterSource::adapted_rows(const std::string& name, const Adapted& adapted, int64_t begin,
+                                        int64_t end) const {
+  const std::vector<int64_t>& shape = tensors_.at(name).shape;
+  // Lengths of columns need all rows.
+  const bool whole = adapted.magnitude.info != nullptr && adapted.transposed;
+  const int64_t first = whole ? 0 : begin, last = whole ? shape[0] : end;
+  auto rows = std::make_shared<Matrix>(shape[1], last - first, Space::Host);  // a column is a row of W as stored
+  read_base(name, first, last, rows->data());
+  const std::vector<double> a = values(adapted.a), b = values(adapted.b);
+  const int64_t rank = adapted.a.info->shape[0], a_cols = adapted.a.info->shape[1], b_rows = adapted.b.info->shape[0];
+  const ConstMatrixView a_view(a.data(), a_cols, rank, a_cols), b_view(b.data(), rank, b_rows, rank);
+  using linalg::Op;
+  if (adapted.transposed) {
+    linalg::gemm(Op::Transpose, Op::Transpose, adapted.scaling, b_view, a_view.block(first, 0, last - first, rank), 1,
+                 *rows);
+  } else {
+    linalg::gemm(Op::None, Op::None, adapted.scaling, a_view, b_view.block(0, first, rank, last - first), 1, *rows);
+  }
+  if (adapted.magnitude.info != nullptr) rescale(name, adapted, first, last, rows->data());
+  const std::span<const double> taken(rows->data() + (begin - first) * shape[1],
+                                      static_cast<size_t>((end - begin) * shape[1]));
+  return {std::as_bytes(taken), rows, false};
+}
+
+TensorLease AdapterSource::read_rows(std::string_view name, int64_t begin, int64_t end) const {
+  if (const auto adapted = adapted_.find(name); adapted != adapted_.end()) {
+    return adapted_rows(adapted->first, adapted->second, begin, end);
+  }
+  if (const auto bias = biases_.find(name); bias != biases_.end()) {
+    auto out = std::make_shared<std::vector<double>>(static_cast<size_t>(end - begin));
+    read_base(bias->first, begin, end, out->data());
+    const std::vector<double> added = values(bias->second.added);
+    for (size_t i = 0; i < out->size(); ++i) {
+      (*out)[i] += bias->second.scaling * added[static_cast<size_t>(begin) + i];
+    }
+    return {std::as_bytes(std::span(*out)), out, false};
+  }
+  if (const auto whole = whole_.find(name); whole != whole_.end()) {
+    const uint64_t row = tensors_.find(name)->second.row_bytes();
+    const auto bytes = file_->bytes(*whole->second.info);
+    return {bytes.subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row), file_, true};
+  }
+  return base_->read_rows(name, begin, end);
+}
+
+void AdapterSource::prefetch(std::string_view name, int64_t begin, int64_t end) const {
+  if (!whole_.contains(name)) base_->prefetch(name, begin, end);
+}
+
+void AdapterSource::check() const {
+  base_->check();
+  file_->check();
+}
+
+std::string AdapterSource::sha256() const {
+  Sha256 hash;
+  hash_text(hash, base_->sha256());
+  hash.update(file_->header_bytes());
+  return hash.hex();
+}
+
+void AdapterSource::hash_samples(Sha256& hash) const {
+  base_->hash_samples(hash);
+  for (const auto& [name, adapted] : adapted_) {
+    hash_text(hash, fmt::format("{} {:a} {} {}\n", name, adapted.scaling, adapted.transposed,
+                                adapted.magnitude.info != nullptr));
+  }
+  for (const auto& [name, bias] : biases_) hash_text(hash, fmt::format("{} {:a}\n", name, bias.scaling));
+  for (const auto& [name, info] : file_->header().tensors) {
+    for_each_sample(file_->bytes(info), [&](std::span<const std::byte> sample) { hash.update(sample); });
+  }
+  check();
+}
+
+std::vector<std::string> AdapterSource::companions() const {
+  std::vector<std::string> names;
+  for (std::string& name : base_->companions()) {
+    if (!own_tokenizer_ || !is_tokenizer_file(name)) names.push_back(std::move(name));
+  }
+  if (own_tokenizer_) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.is_regular_file() && is_tokenizer_file(name)) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+  }
+  return names;
+}
+
+std::string AdapterSource::companion(std::string_view name, size_t limit) const {
+  return own_tokenizer_ && is_tokenizer_file(name) ? read_file(path_ / name, limit) : base_->companion(name, limit);
+}
+
+std::string AdapterSource::id() const {
+  const std::string base = base_->id();
+  return fmt::format("{} (LoRA of {})", model_id(path_), base.substr(base.rfind('/') + 1));
+}
+std::vector<fs::path> AdapterSource::folders() const {
+  std::vector<fs::path> folders = base_->folders();
+  folders.push_back(path_);
+  return folders;
+}
+std::string AdapterSource::revision() const {
+  return snapshot_path(path_).commit;
+}
+std::string AdapterSource::hub_id() const {
+  return hub_name(path_);
+}
+
+}  // namespace gyro

@@ -1,0 +1,84 @@
+#include "gyro/open/adapter_names.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "gyro/base/error.h"
+#include "gyro/checkpoint/unwrap.h"
+
+namespace gyro {
+namespace {
+
+struct Ending {
+  std::string_view text;
+  AdapterPart part;
+  bool embedding;
+};
+constexpr Ending kEndings[] = {{".lora_A.weight", AdapterPart::A, false},
+                               {".lora_B.weight", AdapterPart::B, false},
+                               {".lora_B.bias", AdapterPart::Bias, false},
+                               {".lora_embedding_A", AdapterPart::A, true},
+                               {".lora_embedding_B", AdapterPart::B, true},
+                               {".lora_magnitude_vector", AdapterPart::Magnitude, false},
+                               {".lora_magnitude_vector.weight", AdapterPart::Magnitude, false}};
+// Other things that PEFT and its kin put beside a module.
+constexpr std::string_view kOthers[] = {
+    ".lora_", ".token_adapter.", ".trainable_tokens", ".modules_to_save.", ".ia3_l", ".hada_", ".lokr_", ".oft_",
+    ".vera_", ".lora.",          ".adaptation_",      ".prompt_"};
+
+bool ends_in(const std::string& name, std::string_view part) {
+  return name == part ||
+         (name.size() > part.size() && name.ends_with(part) && name[name.size() - part.size() - 1] == '.');
+}
+
+}  // namespace
+
+AdapterName parse_adapter_name(std::string_view subject, const std::string& tensor) {
+  std::string name = without_inner_wrappers(tensor, true);
+  bool taken = true;
+  while (taken) {
+    taken = false;
+    for (const std::string_view prefix : {"base_model.model.", "module."}) {
+      if (!name.starts_with(prefix)) continue;
+      name.erase(0, prefix.size());
+      taken = true;
+    }
+  }
+  for (const Ending& ending : kEndings) {
+    if (!name.ends_with(ending.text)) continue;
+    return {ending.part, name.substr(0, name.size() - ending.text.size()), ending.embedding};
+  }
+  for (const std::string_view other : kOthers) {
+    if (name.find(other) == name.npos) continue;
+    fail(std::string(subject), "holds tensor \"{}\", which is no part of a LoRA that Gyro reads", printable(tensor));
+  }
+  return {AdapterPart::Whole, name, false};
+}
+
+bool is_target(const std::string& module, const std::vector<std::string>& targets) {
+  return std::ranges::any_of(targets, [&](const std::string& target) { return ends_in(module, target); });
+}
+
+std::string tail_of(const std::string& name) {
+  for (const std::string_view list : {"layers.", "h.", "blocks."}) {
+    size_t at = name.find(list);
+    while (at != name.npos && at != 0 && name[at - 1] != '.') at = name.find(list, at + 1);
+    if (at != name.npos) return name.substr(at);
+  }
+  const size_t last = name.rfind('.');
+  const size_t before = last == name.npos || last == 0 ? name.npos : name.rfind('.', last - 1);
+  return before == name.npos ? name : name.substr(before + 1);
+}
+
+bool is_of_tower(const std::string& name) {
+  return std::ranges::any_of(std::initializer_list<std::string_view>{"vision", "visual", "audio"},
+                             [&](std::string_view part) { return name.find(part) != name.npos; });
+}
+
+bool is_tokenizer_file(std::string_view name) {
+  constexpr std::string_view kBeginnings[] = {
+      "tokenizer", "chat_template", "special_tokens_map", "added_tokens", "vocab", "merges", "spiece", "tekken"};
+  return std::ranges::any_of(kBeginnings, [&](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
+}  // namespace gyro
