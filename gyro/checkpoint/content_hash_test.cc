@@ -18,12 +18,18 @@ TestTensor numbers(std::string name, std::vector<int64_t> shape, float first) {
   return {std::move(name), DType::F32, std::move(shape), bytes_of(values)};
 }
 
+RunOptions with_threads(int threads) {
+  RunOptions run;
+  run.threads = threads;
+  return run;
+}
+
 class ContentHash : public testing::Test {
  protected:
   std::filesystem::path path(const std::string& name) const { return dir_ / name; }
   std::string hash_of(const std::string& folder, int threads = 1) {
     const Checkpoint checkpoint(path(folder));
-    return content_sha256(checkpoint, {.threads = threads}).value();
+    return content_sha256(checkpoint, with_threads(threads)).value();
   }
   std::string one_file(const std::string& folder, const std::vector<TestTensor>& tensors) {
     std::filesystem::create_directory(path(folder));
@@ -74,7 +80,9 @@ TEST_F(ContentHash, TellsEveryDifference) {
 TEST_F(ContentHash, Stops) {
   one_file("model", {numbers("a", {2}, 1)});
   const Checkpoint checkpoint(path("model"));
-  EXPECT_FALSE(content_sha256(checkpoint, {.threads = 1, .stop = [] { return true; }}));
+  RunOptions run = with_threads(1);
+  run.stop = [] { return true; };
+  EXPECT_FALSE(content_sha256(checkpoint, run));
 }
 
 }  // namespace
