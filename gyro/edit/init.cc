@@ -37,7 +37,7 @@ struct ModuleResult {
 };
 
 ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const TensorSource& base,
-                       const MatrixSite& site, DType dtype) {
+                       const MatrixSite& site, const PlannedTensor& tensor) {
   const ResidentWeight resident(load_weight(base, site));
   const Weight& weight = resident.weight();
   const int64_t first = first_component(request, diff, site);
@@ -50,7 +50,7 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
   for (std::vector<double>* factor : {&pair.lora_a, &pair.lora_b}) {
     for (double& value : *factor) value = static_cast<float>(value);
   }
-  Stored stored = store(moved_to(Space::Host, residual(weight, pair)), dtype);
+  Stored stored = store(moved_to(Space::Host, residual(weight, pair)), tensor.dtype);
   double taken = 0, all = 0;
   for (size_t j = 0; j < factors.svd.sigma.size(); ++j) {
     const double square = factors.svd.sigma[j] * factors.svd.sigma[j];
@@ -59,7 +59,8 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
     if (index >= first && index < first + request.rank) taken += square;
   }
   result.row = {module_of(site), first, taken / all, std::sqrt(stored.rounding / all)};
-  result.bytes = std::move(stored.bytes);
+  result.bytes.resize(tensor.byte_size());
+  place_weight(site, tensor.dtype, stored.bytes, tensor.shape.back(), result.bytes);
   return result;
 }
 
@@ -90,7 +91,7 @@ bool write_residual(const ResidualJob& job, const std::vector<MatrixSite>& sites
     const MatrixSite& site = *it->second;
     ModuleResult result;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
-                [&] { result = take_band(job.request, job.diff, job.base, site, tensor.dtype); });
+                [&] { result = take_band(job.request, job.diff, job.base, site, tensor); });
     return result;
   };
   const auto make = [&](int i) { return checked({&job.base}, [&] { return make_one(plan[static_cast<size_t>(i)]); }); };
@@ -125,10 +126,22 @@ std::string short_module(const std::string& module) {
   return module.substr(module.rfind('.') + 1);
 }
 
-std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites) {
-  std::set<std::string> names;
-  for (const MatrixSite& site : sites) names.insert(short_module(module_of(site)));
+std::vector<std::string> short_modules(const ModelMap& map, const std::vector<MatrixSite>& sites) {
+  std::set<std::string> modules, others, names;
+  for (const MatrixSite& site : sites) modules.insert(module_of(site));
+  for (const MatrixSite& site : map.sites) {
+    if (!modules.contains(module_of(site))) others.insert(short_module(module_of(site)));
+  }
+  for (const std::string& module : modules) {
+    const std::string last = short_module(module);
+    const std::string above = module.substr(0, module.size() - last.size() - 1);
+    names.insert(others.contains(last) ? short_module(above) + "." + last : last);
+  }
   return {names.begin(), names.end()};
+}
+
+bool stored_transposed(const std::vector<MatrixSite>& sites) {
+  return std::ranges::any_of(sites, &MatrixSite::transposed);
 }
 
 void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
@@ -141,6 +154,7 @@ void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
 std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
   std::vector<MatrixSite> sites;
   std::set<std::string> found;
+  std::map<std::string, std::string> parts;  // targets that are parts of a fused tensor, and that
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
     const auto names_it = [&](const std::string& target) {
@@ -154,19 +168,27 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
           "{} holds all experts of its layer, and an adapter attaches to single matrices: name other projections",
           site.tensor);
     }
-    if (site.sliced) continue;
+    if (site.sliced) {
+      if (named != target_modules.end()) parts.emplace(*named, site.tensor);
+      continue;
+    }
     std::ranges::copy_if(target_modules, std::inserter(found, found.end()), names_it);
     sites.push_back(site);
   }
   for (const std::string& target : target_modules) {
-    if (!found.contains(target)) fail_field("target_modules", "the model has no projection '{}'", target);
+    if (found.contains(target)) continue;
+    const auto part = parts.find(target);
+    if (part == parts.end()) fail_field("target_modules", "the model has no projection '{}'", target);
+    fail_field("target_modules", "{} is a part of {}, and an adapter attaches to it whole: name '{}'", target,
+               part->second, short_module(module_of({.tensor = part->second})));
   }
   return sites;
 }
 
 std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   const TensorSource& base = *request.base;
-  const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
+  const ModelMap map = map_model(base);
+  const std::vector<MatrixSite> sites = module_sites(map, request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   std::optional<DiffFolder> folder;
@@ -186,8 +208,9 @@ std::optional<std::vector<InitRow>> run_init(const InitRequest& request) {
   add_adapter({request.out.string(),
                request.rank,
                request.alpha.value_or(static_cast<double>(request.rank)),
-               short_modules(sites),
-               {}},
+               short_modules(map, sites),
+               {},
+               stored_transposed(sites)},
               modules.adapters, request.adapter_folder, writer);
   writer.finish();
   return std::move(modules.rows);

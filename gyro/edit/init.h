@@ -53,8 +53,11 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
 /// "model.layers.0.self_attn.q_proj" and its last part.
 std::string module_of(const MatrixSite& site);
 std::string short_module(const std::string& module);
-/// The last parts that occur among the sites, in order.
-std::vector<std::string> short_modules(const std::vector<MatrixSite>& sites);
+/// The last parts of the sites' modules, in order; with the part before where another module of the model ends so too
+/// (GPT-2's attn.c_proj and mlp.c_proj), by which PEFT would take it as well.
+std::vector<std::string> short_modules(const ModelMap& map, const std::vector<MatrixSite>& sites);
+/// Whether the modules are stored as Conv1D does: PEFT's fan_in_fan_out.
+bool stored_transposed(const std::vector<MatrixSite>& sites);
 /// Throws Error if `rank` is more than a site has components.
 void check_rank(const std::vector<MatrixSite>& sites, int64_t rank);
 

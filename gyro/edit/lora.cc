@@ -66,7 +66,8 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
   outcome.left_out = checked({&base, &post}, [&] { return other_changes(base, post, sites); });
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
-  add_adapter({base.path().string(), request.rank, alpha, short_modules(sites), {}}, adapters, "", writer);
+  add_adapter({base.path().string(), request.rank, alpha, short_modules(base_map, sites), {}, stored_transposed(sites)},
+              adapters, "", writer);
   writer.add_file("README.md",
                   fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
                               card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,

@@ -20,6 +20,7 @@ struct AdapterConfig {
   double alpha = 16;                        ///< lora_alpha: the scaling is alpha / rank
   std::vector<std::string> target_modules;  ///< last parts of module names
   std::vector<int64_t> layers;              ///< layers_to_transform; empty: all
+  bool fan_in_fan_out = false;              ///< whether the modules have W's rows as columns (Conv1D)
 };
 
 /// Adds adapter_config.json and adapter_model.safetensors (F32), as PEFT saves a LoRA, to `writer` under `folder` (""
