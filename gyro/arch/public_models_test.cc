@@ -451,10 +451,13 @@ TEST(Groups, RowsOfEachPart) {
 TEST(Groups, Fp8ScalesFollowTheirRows) {
   const SmallModel model = small_model(small_models(), "internlm2");
   using Scale = std::pair<std::vector<int64_t>, std::function<float(int64_t, int64_t)>>;
-  for (const auto& [shape, scale] :
-       {Scale{{16}, [](int64_t r, int64_t) { return static_cast<float>(1 + r); }},
-        Scale{{6, 2}, [](int64_t r, int64_t c) { return static_cast<float>(1 + r / 3 * 2 + c / 5); }},
-        Scale{{1}, [](int64_t, int64_t) { return 3.0F; }}}) {
+  for (const auto& [shape, scale] : {Scale{{16}, [](int64_t r, int64_t) { return static_cast<float>(1 + r); }},
+                                     Scale{{6, 2},
+                                           [](int64_t r, int64_t c) {
+                                             const int64_t block = r / 3 * 2 + c / 5;
+                                             return static_cast<float>(1 + block);
+                                           }},
+                                     Scale{{1}, [](int64_t, int64_t) { return 3.0F; }}}) {
     const TempDir dir;
     write_text(dir / "config.json",
                fmt::format(R"({{"model_type":"internlm2",{},"quantization_config":{{"weight_block_size":[3,5]}}}})",

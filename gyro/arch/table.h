@@ -53,7 +53,7 @@ inline constexpr Width kIntermediateSize = {"intermediate_size", &ModelConfig::i
 inline constexpr std::string_view kUsualLayers = "model.layers.";
 
 /// What says how many KV heads there are.
-enum class KvHeads {
+enum class KvHeads : int64_t {  // as wide as what stands beside it in Architecture
   Usual,       ///< num_key_value_heads or an alias of it; as many as heads, or the table's number, where it is left out
   Given,       ///< the same, and a config that leaves it out means another layout of the tensors
   MultiQuery,  ///< Falcon's multi_query, unless new_decoder_architecture leaves it to the number

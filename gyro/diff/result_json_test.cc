@@ -56,6 +56,19 @@ TEST(ResultJson, NamesTheExpertOnlyWhereThereIsOne) {
   EXPECT_EQ(read_result("r", document).comparisons[0].matrices[0].expert, 0);
 }
 
+TEST(ResultJson, SaysBlocksAndColumnsOnlyWhereThereAreSome) {
+  DiffResult result = some_result();
+  for (const char* key : {"blocks", "columns"}) {
+    EXPECT_FALSE(to_json(result)["comparisons"][0]["matrices"][0].contains(key));
+  }
+  result.comparisons[0].matrices[0].blocks = {2, 6};
+  result.comparisons[0].matrices[0].columns = {8, 1};
+  const Json document = to_json(result);
+  EXPECT_EQ(document["comparisons"][0]["matrices"][0]["blocks"], (Json{2, 6}));
+  EXPECT_EQ(document["comparisons"][0]["matrices"][0]["columns"], (Json{8, 1}));
+  EXPECT_EQ(to_json(read_result("r", document)).dump(), document.dump());
+}
+
 TEST(ResultJson, SaysAllWhereNothingWasChosen) {
   DiffResult result = some_result();
   EXPECT_EQ(to_json(result)["options"]["layers"], (Json{0, -1}));

@@ -38,7 +38,7 @@ struct ModuleResult {
 };
 
 ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const TensorSource& base,
-                       const MatrixSite& site, DType dtype) {
+                       const MatrixSite& site, const PlannedTensor& tensor) {
   const ResidentWeight resident(load_weight(base, site));
   const Weight& weight = resident.weight();
   const int64_t first = first_component(request, diff, site);
@@ -46,7 +46,7 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
   const int64_t rank = module_rank(site, request.rank);
   const Factors factors = factorize_any(weight);
   if (const int64_t there = factors.svd.rank(); first + rank > there) {
-    return {.bytes = copy_tensor(base, {site.tensor, dtype, {site.d_out, site.d_in}}),
+    return {.bytes = copy_tensor(base, tensor),
             .left = fmt::format("{} has rank {} of {}: components {} to {} are not determined", module_of(site), there,
                                 factors.svd.n, first, first + rank - 1)};
   }
@@ -57,7 +57,7 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
   for (std::vector<double>* factor : {&pair.lora_a, &pair.lora_b}) {
     for (double& value : *factor) value = static_cast<float>(value);
   }
-  Stored stored = store(moved_to(Space::Host, residual(weight, pair)), dtype);
+  Stored stored = store(moved_to(Space::Host, residual(weight, pair)), tensor.dtype);
   double taken = 0, all = 0;
   for (size_t j = 0; j < factors.svd.sigma.size(); ++j) {
     const double square = factors.svd.sigma[j] * factors.svd.sigma[j];
@@ -66,7 +66,8 @@ ModuleResult take_band(const InitRequest& request, const DiffFolder* diff, const
     if (index >= first && index < first + rank) taken += square;
   }
   result.row = {module_of(site), first, rank, taken / all, std::sqrt(stored.rounding / all)};
-  result.bytes = std::move(stored.bytes);
+  result.bytes.resize(tensor.byte_size());
+  place_weight(site, tensor.dtype, stored.bytes, tensor.shape.back(), result.bytes);
   return result;
 }
 
@@ -97,7 +98,7 @@ bool write_residual(const ResidualJob& job, const std::vector<MatrixSite>& sites
     const MatrixSite& site = *it->second;
     ModuleResult result;
     workers.run(site.tensor, working_memory(workers.space(), site.d_in, site.d_out, 1),
-                [&] { result = take_band(job.request, job.diff, job.base, site, tensor.dtype); });
+                [&] { result = take_band(job.request, job.diff, job.base, site, tensor); });
     return result;
   };
   const auto make = [&](int i) { return checked({&job.base}, [&] { return make_one(plan[static_cast<size_t>(i)]); }); };
@@ -127,7 +128,8 @@ std::string init_card(const TensorSource& base, const InitRequest& request) {
 
 std::optional<InitOutcome> run_init(const InitRequest& request) {
   const TensorSource& base = *request.base;
-  const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
+  const ModelMap map = map_model(base);
+  const std::vector<MatrixSite> sites = module_sites(map, request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   std::optional<DiffFolder> folder;
@@ -150,7 +152,8 @@ std::optional<InitOutcome> run_init(const InitRequest& request) {
   add_adapter({{std::filesystem::absolute(request.out).lexically_normal().string(), ""},
                request.rank,
                request.alpha.value_or(static_cast<double>(request.rank)),
-               target_modules(base, modules_of(modules.adapters))},
+               target_modules(base, modules_of(modules.adapters)),
+               stored_transposed(sites)},
               modules.adapters, request.adapter_folder, writer);
   writer.finish();
   return std::move(modules.outcome);

@@ -52,8 +52,9 @@ std::optional<LoraOutcome> run_lora(const LoraRequest& request) {
       differing(base, post, pair_outside(base, base_map, post, post_map, sites), std::max(1, workers.count()));
 
   CheckpointWriter writer(request.out, {}, 1, request.force);
-  add_adapter({base_model(base), request.rank, alpha, target_modules(base, modules_of(adapters))}, adapters, "",
-              writer);
+  add_adapter(
+      {base_model(base), request.rank, alpha, target_modules(base, modules_of(adapters)), stored_transposed(sites)},
+      adapters, "", writer);
   writer.add_file("README.md",
                   fmt::format("{}The best rank-{} adapter that turns `{}` into `{}`: `{}`.\n",
                               card_head(base, "library_name: peft\ntags:\n- gyro\n- lora\n"), request.rank,

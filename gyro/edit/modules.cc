@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -22,21 +23,28 @@ std::vector<std::string> parts_of(std::string_view module) {
   return parts;
 }
 
-// Modules with a matrix whose names end as some of `modules` do, and are none of them.
-std::vector<std::string> namesakes(const TensorSource& model, const std::set<std::string, std::less<>>& modules,
-                                   const std::set<std::string, std::less<>>& endings) {
+using Words = std::set<std::string, std::less<>>;
+
+// "attn.c_proj"
+std::string last_two(const std::string& module) {
+  const size_t last = module.rfind('.');
+  return last == std::string::npos ? module : short_module(module.substr(0, last)) + module.substr(last);
+}
+
+// Modules with a matrix whose names have one of the endings, and are none of `modules`.
+std::vector<std::string> namesakes(const TensorSource& model, const Words& modules, const Words& endings) {
   std::vector<std::string> out;
   for (const auto& [name, tensor] : model.tensors()) {
     if (!name.ends_with(kWeight) || tensor.shape.size() < 2) continue;
-    const std::string_view module = std::string_view(name).substr(0, name.size() - kWeight.size());
-    if (endings.contains(short_module(module)) && !modules.contains(module)) out.emplace_back(module);
+    const std::string module = name.substr(0, name.size() - kWeight.size());
+    const bool ends_so = endings.contains(short_module(module)) || endings.contains(last_two(module));
+    if (ends_so && !modules.contains(module)) out.push_back(module);
   }
   return out;
 }
 
 // The first parts of `others` that no name of `modules` has; nothing if one has no such part.
-std::optional<std::set<std::string>> other_branches(const std::set<std::string, std::less<>>& modules,
-                                                    const std::vector<std::string>& others) {
+std::optional<std::set<std::string>> other_branches(const Words& modules, const std::vector<std::string>& others) {
   std::set<std::string> ours, branches;
   for (const std::string& module : modules) {
     for (std::string& part : parts_of(module)) ours.insert(std::move(part));
@@ -90,6 +98,7 @@ void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
 std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
   std::vector<MatrixSite> sites;
   std::set<std::string> found;
+  std::map<std::string, std::string> parts;  // targets that are parts of a fused tensor, and that
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
     const auto names_it = [&](const std::string& target) {
@@ -103,22 +112,39 @@ std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::st
           "{} holds all experts of its layer, and an adapter attaches to single matrices: name other projections",
           site.tensor);
     }
-    if (site.sliced) continue;
+    if (site.sliced) {
+      if (named != target_modules.end()) parts.emplace(*named, site.tensor);
+      continue;
+    }
     std::ranges::copy_if(target_modules, std::inserter(found, found.end()), names_it);
     sites.push_back(site);
   }
   for (const std::string& target : target_modules) {
-    if (!found.contains(target)) fail_field("target_modules", "the model has no projection '{}'", target);
+    if (found.contains(target)) continue;
+    const auto part = parts.find(target);
+    if (part == parts.end()) fail_field("target_modules", "the model has no projection '{}'", target);
+    fail_field("target_modules", "{} is a part of {}, and an adapter attaches to it whole: name '{}'", target,
+               part->second, short_module(module_of({.tensor = part->second})));
   }
   return sites;
 }
 
+bool stored_transposed(const std::vector<MatrixSite>& sites) {
+  return std::ranges::any_of(sites, &MatrixSite::transposed);
+}
+
 TargetModules target_modules(const TensorSource& model, const std::vector<std::string>& modules) {
-  const std::set<std::string, std::less<>> names(modules.begin(), modules.end());
-  std::set<std::string, std::less<>> endings;
+  const Words names(modules.begin(), modules.end());
+  Words endings, longer;
   for (const std::string& module : modules) endings.insert(short_module(module));
-  const std::vector<std::string> others = namesakes(model, names, endings);
-  if (others.empty()) return std::vector<std::string>(endings.begin(), endings.end());
+  Words shared;  // endings that others have
+  for (const std::string& other : namesakes(model, names, endings)) shared.insert(short_module(other));
+  for (const std::string& module : modules) {
+    const std::string last = short_module(module);
+    longer.insert(shared.contains(last) ? last_two(module) : last);
+  }
+  const std::vector<std::string> others = namesakes(model, names, longer);
+  if (others.empty()) return std::vector<std::string>(longer.begin(), longer.end());
   const auto branches = other_branches(names, others);
   if (!branches) return std::vector<std::string>(names.begin(), names.end());
   return fmt::format(R"((?!(?:.*\.)?(?:{})\.).*\.(?:{}))", alternatives(*branches), alternatives(endings));

@@ -38,7 +38,7 @@ std::string config_text(const AdapterConfig& config, const std::vector<ModuleAda
                      {"auto_mapping", nullptr},
                      {"base_model_name_or_path", config.base.name},
                      {"bias", "none"},
-                     {"fan_in_fan_out", false},
+                     {"fan_in_fan_out", config.fan_in_fan_out},
                      {"inference_mode", true},
                      {"init_lora_weights", true},
                      {"layers_pattern", nullptr},

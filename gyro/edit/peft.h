@@ -28,6 +28,7 @@ struct AdapterConfig {
   int64_t rank = 16;
   double alpha = 16;  ///< lora_alpha: the scaling is alpha / rank, also of the modules of other rank
   TargetModules target_modules;
+  bool fan_in_fan_out = false;  ///< whether the modules have W's rows as columns (Conv1D)
 };
 
 /// The names of the modules, in order.

@@ -113,17 +113,21 @@ std::span<const EngineArchitecture> engine_architectures() {
   return kTable;
 }
 
+void check_engine_runs(const std::string& subject, std::string_view model_type) {
+  const auto of_type = [&](const EngineArchitecture& row) { return row.model_type == model_type; };
+  if (std::none_of(std::begin(kTable), std::end(kTable), of_type)) {
+    fail(subject, "the architecture '{}' is not run by this engine", printable(model_type, 40));
+  }
+}
+
 const EngineArchitecture& engine_architecture(const std::string& subject, const Hyperparameters& parameters) {
   const std::string& type = parameters.sizes.model_type;
   const auto find = [&](Variant variant) {
     return std::find_if(std::begin(kTable), std::end(kTable),
                         [&](const auto& row) { return row.model_type == type && row.variant == variant; });
   };
-  const auto usual = find(Usual);
-  if (usual == std::end(kTable)) {
-    fail(subject, "the architecture '{}' is not run by this engine", printable(type, 40));
-  }
-  const Variant variant = variant_of(parameters, usual->slides);
+  check_engine_runs(subject, type);
+  const Variant variant = variant_of(parameters, find(Usual)->slides);
   const auto row = find(variant);
   if (row == std::end(kTable)) fail(subject, "the sliding window of {} is not run by this engine", type);
   check_means(subject, *row, parameters);

@@ -42,6 +42,9 @@ struct EngineArchitecture {
   bool frequencies = false;     ///< takes Llama 3's scaling, as rope_freqs
 };
 
+/// Throws Error naming `subject` if no architecture here is of that model_type: before its hyperparameters are read,
+/// which may have other names.
+void check_engine_runs(const std::string& subject, std::string_view model_type);
 /// The architecture that runs such a model. Throws Error naming `subject` where there is none: model_type, or what of
 /// it is not run.
 const EngineArchitecture& engine_architecture(const std::string& subject, const Hyperparameters& parameters);

@@ -6,6 +6,7 @@
 
 #include "gyro/checkpoint/checkpoint.h"
 #include "gyro/checkpoint/overlay.h"
+#include "gyro/checkpoint/test_util.h"
 #include "gyro/infer/image_plan.h"
 #include "gyro/infer/test_util.h"
 
@@ -108,6 +109,16 @@ class Output : public testing::Test {
     return colon == line.npos ? line : line.substr(colon + 2);
   }
 };
+
+// One whose sizes have other names, and layers others: it is not asked for hyperparameters.
+TEST(PlanImage, NamesAnArchitectureThatIsNotRun) {
+  const TempDir dir;
+  write_text(dir / "config.json", R"({"model_type":"gpt2","n_embd":8,"n_head":2,"n_layer":1})");
+  write_tensors(dir / "model.safetensors", {{"h.0.attn.c_attn.weight", DType::F32, {8, 24}}});
+  const Checkpoint checkpoint(dir.path());
+  EXPECT_EQ(error_of([&] { plan_image(checkpoint, std::nullopt); }),
+            dir.path().string() + ": the architecture 'gpt2' is not run by this engine");
+}
 
 TEST_F(Output, ThatContradictsTheConfigIsRefused) {
   const std::string none = error_of([] {});

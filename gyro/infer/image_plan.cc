@@ -254,6 +254,7 @@ uint64_t ImageTensor::byte_size() const {
 
 ImagePlan plan_image(const TensorSource& source, std::optional<DType> dtype) {
   const std::string subject = source.path().string();
+  check_engine_runs(subject, source.config().model_type);
   Hyperparameters parameters = read_hyperparameters(source);
   const EngineArchitecture& architecture = engine_architecture(subject, parameters);
   check_sizes(subject, parameters);
