@@ -40,7 +40,7 @@ bool in_one_piece(const OutsideGroup& group) {
 std::string changed_words(const OutsideGroup& group) {
   std::string what = in_one_piece(group) ? fmt::format("the {}", name_of(group))
                      : group.changed == group.tensors
-                         ? fmt::format("{}{}", group.tensors > 1 ? "all " : "", name_of(group))
+                         ? fmt::format("{}{}", group.tensors > 2 ? "all " : "", name_of(group))
                          : fmt::format("{} of {}", group.changed, name_of(group));
   return std::isnan(group.relative_change) ? what : fmt::format("{} by {}", what, percent(group.relative_change));
 }
@@ -79,7 +79,11 @@ std::string outside_words(const Outside& outside) {
     text += fmt::format("{}{} the base's values.", tensors > 1 ? "all " : "",
                         counted(tensors, "tensor has", "tensors have"));
   } else {
-    text += fmt::format("{} of {} differ{}: {}.", differing, counted(tensors, "tensor", "tensors"),
+    const std::string of_all = counted(tensors, "tensor", "tensors");
+    text += fmt::format("{} differ{}: {}.",
+                        differing < tensors ? fmt::format("{} of {}", differing, of_all)
+                        : tensors > 1       ? fmt::format("all {}", of_all)
+                                            : of_all,
                         differing == 1 ? "s" : "", fmt::join(changed, ", "));
   }
   if (outside.vocabulary) {

@@ -1,12 +1,12 @@
 #include "gyro/diff/result_json.h"
 
-#include <array>
 #include <cmath>
 #include <concepts>
 #include <string_view>
 #include <type_traits>
 
 #include "gyro/base/error.h"
+#include "gyro/diff/result_names.h"
 
 namespace gyro {
 namespace {
@@ -15,57 +15,6 @@ using std::string_view;
 
 template <typename T, typename Struct>
 concept Of = std::same_as<std::remove_const_t<T>, Struct>;
-
-// The names of an enum's values.
-template <typename E>
-constexpr int kNames = 0;
-template <>
-constexpr auto kNames<Method> =
-    std::array{std::pair(Method::Gram, string_view("gram")), std::pair(Method::Svd, string_view("svd"))};
-template <>
-constexpr auto kNames<AlphaMethod> = std::array{std::pair(AlphaMethod::ClosedForm, string_view("closed_form")),
-                                                std::pair(AlphaMethod::Sampled, string_view("sampled"))};
-template <>
-constexpr auto kNames<Role> =
-    std::array{std::pair(Role::Post, string_view("post")), std::pair(Role::Control, string_view("control"))};
-template <>
-constexpr auto kNames<FindingId> = std::array{std::pair(FindingId::Unrelated, string_view("unrelated")),
-                                              std::pair(FindingId::UniformScaling, string_view("uniform_scaling")),
-                                              std::pair(FindingId::CommonScalar, string_view("common_scalar")),
-                                              std::pair(FindingId::WoAnomaly, string_view("w_o_anomaly")),
-                                              std::pair(FindingId::CoRotation, string_view("co_rotation")),
-                                              std::pair(FindingId::LowRankUpdate, string_view("low_rank_update")),
-                                              std::pair(FindingId::SparseUpdate, string_view("sparse_update")),
-                                              std::pair(FindingId::Order, string_view("order"))};
-template <>
-constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, string_view("yes")),
-                                            std::pair(Verdict::No, string_view("no")),
-                                            std::pair(Verdict::Undefined, string_view("undefined")),
-                                            std::pair(Verdict::Unclear, string_view("unclear")),
-                                            std::pair(Verdict::AsChance, string_view("as_chance")),
-                                            std::pair(Verdict::SomeTypes, string_view("some_types")),
-                                            std::pair(Verdict::Slight, string_view("slight")),
-                                            std::pair(Verdict::Counter, string_view("counter")),
-                                            std::pair(Verdict::Rounding, string_view("rounding")),
-                                            std::pair(Verdict::NotAsked, string_view("not_asked"))};
-
-template <>
-constexpr auto kNames<OutsideKind> = std::array{
-    std::pair(OutsideKind::Embeddings, string_view("embeddings")), std::pair(OutsideKind::Head, string_view("head")),
-    std::pair(OutsideKind::Norms, string_view("norms")), std::pair(OutsideKind::Biases, string_view("biases")),
-    std::pair(OutsideKind::Other, string_view("other"))};
-template <>
-constexpr auto kNames<HeadKind> =
-    std::array{std::pair(HeadKind::None, string_view("none")), std::pair(HeadKind::Own, string_view("own")),
-               std::pair(HeadKind::Tied, string_view("tied")), std::pair(HeadKind::Missing, string_view("missing"))};
-
-template <typename E>
-string_view name_of(E value) {
-  for (const auto& [one, name] : kNames<E>) {
-    if (one == value) return name;
-  }
-  return "";
-}
 
 // Each struct's fields by their names, in their order: the one list, by which they are written and read. A visitor is
 // called with the name and the member (`optional`: left out where there is none). What follows from other members is

@@ -27,7 +27,7 @@ MatrixRow some_row() {
 DiffResult some_result() {
   DiffResult result;
   result.gyro = {"1.2.3", "a library", "cpu"};
-  result.options = {{0, -1}, {MatrixType::K}, 1, 2, 7};
+  result.options = {{0, -1}, {MatrixType::K}, {2, 3}, 1, 2, 7};
   result.base = {.id = "base", .path = "models/base", .layers = 4, .parameters = 100, .dtypes = {"BF16"}};
   Comparison& comparison = result.comparisons.emplace_back();
   comparison.post = {.id = "noise"};

@@ -310,5 +310,61 @@ TEST(ShortName, TakesLastParts) {
   EXPECT_EQ(short_name("", 3), "");
 }
 
+TEST(ShortNames, AreTheShortestThatTellIdsApart) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(short_names({"runs/sft/final", "runs/dpo/final", "x/base"}), (Names{"sft/final", "dpo/final", "base"}));
+  EXPECT_EQ(short_names({"a/b/c", "x/b/c"}), (Names{"a/b/c", "x/b/c"}));
+  EXPECT_EQ(short_names({"a/b", "a/b"}), (Names{"b", "b"}));
+  std::vector<Comparison> comparisons(3);
+  comparisons[0].post.id = "runs/sft/final";
+  comparisons[1].post.id = "runs/dpo/final";
+  comparisons[2].post.id = "noise (sft/final)";
+  comparisons[2].noise_of = "runs/sft/final";
+  EXPECT_EQ(model_names(comparisons), (Names{"sft/final", "dpo/final", "noise (sft/final)"}));
+}
+
+MatrixRow member(int64_t layer, std::optional<int64_t> expert, double alpha, double nf) {
+  MatrixRow row{.layer = layer, .type = MatrixType::Up, .expert = expert, .n = 4, .k = 3};
+  row.alpha_mean = alpha;
+  row.alpha_std = 0.1;
+  row.nf = row.nf_robust = nf;
+  row.nf_chance = 0.5;
+  row.null = {.valid = !std::isnan(nf), .alpha_mean = 1, .alpha_std = 0.1, .nf = std::isnan(nf) ? kUndefined : 0.02};
+  return row;
+}
+
+TEST(PoolTypes, WhatSomeLackIsPooledOverTheOthers) {
+  const TypeRow type =
+      pool_types({member(0, {}, 0.9, kUndefined), member(1, {}, 1.1, 0.02), member(2, {}, kUndefined, 0.04)})[0];
+  EXPECT_EQ(type.layers, 3);
+  EXPECT_EQ(type.alpha_layers, 2);
+  EXPECT_EQ(type.nf_layers, 2);
+  EXPECT_NEAR(type.alpha_mean, 1.0, 1e-15);
+  EXPECT_NEAR(type.nf_mean, 0.03, 1e-15);
+  EXPECT_NEAR(type.nf_mean_over_null, 1.5, 1e-12);
+  EXPECT_FALSE(type.experts);
+}
+
+TEST(PoolTypes, ExpertsSpread) {
+  std::vector<MatrixRow> rows;
+  for (int64_t expert = 0; expert < 11; ++expert)
+    rows.push_back(member(expert / 6, expert, 1 + 0.01 * static_cast<double>(expert), 0.02));
+  rows[3].alpha_mean = 0.2;
+  rows[4].nf = kUndefined;
+  const TypeRow type = pool_types(rows)[0];
+  ASSERT_TRUE(type.experts);
+  EXPECT_EQ(type.experts->matrices, 11);
+  const FamilySpread& alpha = type.experts->alpha_mean;  // 0.2 1 1.01 1.02 1.04 1.05 ... 1.1
+  EXPECT_NEAR(alpha.low, 1, 1e-12);
+  EXPECT_NEAR(alpha.median, 1.05, 1e-12);
+  EXPECT_NEAR(alpha.high, 1.09, 1e-12);
+  EXPECT_EQ(alpha.furthest, 0.2);
+  EXPECT_EQ(alpha.layer, 0);
+  EXPECT_EQ(alpha.expert, 3);
+  EXPECT_NEAR(type.experts->nf.median, 0.02, 1e-15);
+  EXPECT_TRUE(std::isnan(type.experts->relative_change.furthest));
+  EXPECT_FALSE(type.experts->relative_change.expert);
+}
+
 }  // namespace
 }  // namespace gyro

@@ -398,7 +398,6 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     family.push_back(place.size() > 1 ? Json(place.size()) : Json());
   }
   add_columns(rows, "", kSiteKeys, columns);
-  columns["family"] = std::move(family);
   const std::vector<std::string> names = names_of(result);
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     comparisons.push_back(comparison_json(result.comparisons[i], sites, detail, threads));
@@ -408,6 +407,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"options", picked(member(result.first->document, "options"), kOptionKeys)},
                {"base", picked(result.base(), kModelKeys)},
                {"sites", std::move(columns)},
+               {"family", std::move(family)},
                {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
                {"heat_rows", std::move(heat_rows)},

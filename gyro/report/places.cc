@@ -83,16 +83,20 @@ Json merged(std::string_view key, const Members& values) {
 
 struct Spread {
   double low = 0, high = 0, furthest = 0;
-  int64_t expert = 0;
+  Json expert = {};
 };
 
 std::optional<Spread> spread_of(const Members& members, const char* key) {
+  const Json none;
   Members values;
-  for (const Json* member : members) values.push_back(&(*member)[key]);
+  for (const Json* member : members) {
+    const auto it = member->find(key);
+    values.push_back(it == member->end() ? &none : &*it);
+  }
   const std::vector<double> numbers = numbers_of(values);
   if (numbers.empty()) return std::nullopt;
   const double middle = quantile(numbers, 0.5);
-  Spread spread{quantile(numbers, 0.1), quantile(numbers, 0.9), 0, 0};
+  Spread spread{quantile(numbers, 0.1), quantile(numbers, 0.9), 0, {}};
   double most = -1;
   for (size_t i = 0; i < members.size(); ++i) {
     if (!values[i]->is_number()) continue;
@@ -100,7 +104,7 @@ std::optional<Spread> spread_of(const Members& members, const char* key) {
     if (std::abs(value - middle) <= most) continue;
     most = std::abs(value - middle);
     spread.furthest = value;
-    spread.expert = (*members[i])["expert"].get<int64_t>();
+    spread.expert = members[i]->value("expert", Json());
   }
   return spread;
 }
@@ -140,7 +144,7 @@ Json spreads_of(const Json& matrices, const std::vector<Place>& places, const ch
     low.push_back(spread ? Json(rounded(spread->low)) : Json());
     high.push_back(spread ? Json(rounded(spread->high)) : Json());
     furthest.push_back(spread ? Json(rounded(spread->furthest)) : Json());
-    expert.push_back(spread ? Json(spread->expert) : Json());
+    expert.push_back(spread ? spread->expert : Json());
   }
   return {{"low", low}, {"high", high}, {"furthest", furthest}, {"expert", expert}};
 }
@@ -150,7 +154,7 @@ Json sums_of(const Json& matrices, const std::vector<Place>& places, const std::
   for (const Place& place : places) {
     double sum = 0, scale = 0;
     for (const size_t i : place) {
-      const Json &total = matrices[i]["energy"]["total"], &c = matrices[i]["scale"];
+      const Json total = matrices[i]["energy"].value("total", Json()), c = matrices[i].value("scale", Json());
       if (!total.is_number() || !c.is_number()) continue;
       sum += total.get<double>();
       scale += std::pow(c.get<double>() * norms[i], 2);

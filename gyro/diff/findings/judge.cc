@@ -66,8 +66,30 @@ Asked asked_of(const Rows& rows, const Types& types) {
   Asked asked{rows, types};
   std::erase_if(asked.rows, [](const MatrixRow& row) { return row.unchanged == 1; });
   if (asked.rows.empty() || asked.rows.size() == rows.size()) return {rows, types};
-  asked.types = pool_types(asked.rows);
+  const auto count = [](const Rows& some, MatrixType type) {
+    return std::count_if(some.begin(), some.end(), [&](const MatrixRow& row) { return row.type == type; });
+  };
+  std::erase_if(asked.types, [&](const TypeRow& type) { return count(asked.rows, type.type) == 0; });
+  const Types pooled = pool_types(asked.rows);  // of the same types, in the same order
+  for (size_t i = 0; i < asked.types.size(); ++i) {
+    const MatrixType type = asked.types[i].type;
+    if (count(asked.rows, type) < count(rows, type)) asked.types[i] = pooled[i];
+  }
   return asked;
+}
+
+// Untouched types have a scale too, 1: where the others have another, there is no common one.
+Finding scalar_of(const Types& all_types, const Types& changed) {
+  Finding finding = common_scalar(all_types);
+  const bool ask_changed = finding.verdict != Verdict::No && changed.size() > 1;
+  return ask_changed ? common_scalar(changed) : finding;
+}
+
+// W_O is held against all others, if it changed.
+std::optional<Finding> w_o_of(const Types& all_types, const Types& changed) {
+  const bool has =
+      std::any_of(changed.begin(), changed.end(), [](const TypeRow& t) { return t.type == MatrixType::O; });
+  return has ? w_o_anomaly(all_types) : std::nullopt;
 }
 
 std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& comparison, const Rows& all_rows,
@@ -76,7 +98,7 @@ std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& compa
   std::vector<Finding> findings;
   for (std::optional<Finding> f :
        {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
-        std::optional(common_scalar(types)), w_o_anomaly(types), std::optional(co_rotation(rows, types)),
+        std::optional(scalar_of(all_types, types)), w_o_of(all_types, types), std::optional(co_rotation(rows, types)),
         std::optional(low_rank_update(rows, types)), std::optional(sparse_update(all_rows, all_types)),
         order(short_name(base.id), short_name(comparison.post.id), types)}) {
     if (f) findings.push_back(std::move(*f));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "gyro/base/test_util.h"
 #include "gyro/diff/findings.h"
 
 namespace gyro {
@@ -428,6 +429,30 @@ TEST(Findings, Sparse) {
   EXPECT_TRUE(c.text(id).starts_with("Fewer than 1 in a million of the weights are")) << c.text(id);
   c.set(&MatrixRow::sparse_expected, kUndefined);
   EXPECT_EQ(c.verdict(id), Verdict::Undefined);
+}
+
+// Findings are of what has changed: types that nobody touched neither move nor are named by them.
+TEST(Findings, LeaveOutWhatHasNotChanged) {
+  Example c, alone;
+  for (size_t i = 1; i < 7; ++i) c.rows[i].unchanged = 1;
+  alone.rows.resize(1);
+  for (const FindingId id : {FindingId::Unrelated, FindingId::UniformScaling, FindingId::CoRotation})
+    EXPECT_DOUBLE_EQ(c.value(id), alone.value(id));
+  EXPECT_TRUE(c.text(FindingId::SparseUpdate).ends_with(" are bit-identical to the base's."));
+}
+
+// A family of experts is spoken of by its type, however large it is.
+TEST(Findings, DoNotListExperts) {
+  Example c;
+  for (int64_t expert = 0; expert < 384; ++expert) {
+    c.rows.push_back(c.rows[5]);
+    c.rows.back().expert = expert;
+    c.rows.back().unchanged = expert % 3 == 0 ? 1 : 0;
+  }
+  for (const FindingId id : {FindingId::Unrelated, FindingId::UniformScaling, FindingId::CommonScalar,
+                             FindingId::CoRotation, FindingId::LowRankUpdate, FindingId::SparseUpdate})
+    EXPECT_LT(c.text(id).size(), 700u) << c.text(id);
+  EXPECT_TRUE(contains(c.text(FindingId::SparseUpdate), "128 of 391 matrices are untouched"));
 }
 
 // All c above 1, and names that say it, are both needed.

@@ -37,6 +37,7 @@ function openSites(raw) {
   for (let i = 0; i < count; ++i) {
     const site = {index: i};
     for (const key of Object.keys(raw.sites)) site[key] = raw.sites[key][i];
+    site.family = raw.family[i];
     site.m = Math.max(site.d_in, site.d_out);
     const edges = raw.curve_bins[site.n];
     const points = edges.length - 1;
