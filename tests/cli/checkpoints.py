@@ -19,6 +19,23 @@ def read_file(path):
     return {name: (t["dtype"], tuple(t["shape"]), data[t["data_offsets"][0]:t["data_offsets"][1]]) for name, t in header.items()}
 
 
+def write_file(path, tensors):
+    """The inverse of read_file."""
+    header, at = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape, data) in tensors.items():
+        header[name] = dict(dtype=dtype, shape=list(shape), data_offsets=[at, at + len(data)])
+        at += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
+
+
+def f32(array):
+    """An array as a tensor of a file."""
+    return "F32", np.shape(array), np.ascontiguousarray(array, "<f4").tobytes()
+
+
 def read_json(*path):
     with open(os.path.join(*path), encoding="utf-8") as f:
         return json.load(f)
