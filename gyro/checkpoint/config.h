@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "gyro/checkpoint/json_fields.h"
-
 namespace gyro {
+
+class JsonFields;
 
 /// What Gyro reads of config.json. Fields that the file lacks keep the defaults; `complete_config` in the arch room
 /// fills in what an architecture implies and says what is missing. Sizes are found under the names that architectures
