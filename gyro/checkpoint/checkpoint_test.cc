@@ -252,10 +252,10 @@ TEST(Checkpoint, Fp8ScalesBelongToAnFp8Tensor) {
   write_tensors(dir / "model.safetensors",
                 {{"q.weight", DType::F8_E4M3, {4, 4}}, {"w", DType::F8_E5M2, {4}}, {"o.weight", DType::BF16, {4, 4}}});
   const Checkpoint checkpoint(dir.path());
-  for (const char* name :
-       {"q.weight_scale", "q.weight_scale_inv", "q.input_scale", "q.k_scale", "w_scale", "w_scale_inv"})
+  for (const char* name : {"q.weight_scale", "q.weight_scale_inv", "q.input_scale", "q.k_scale", "q.scale",
+                           "q.scale_weight", "q.scale_input", "w_scale", "w_scale_inv"})
     EXPECT_TRUE(checkpoint.is_fp8_scale(name)) << name;
-  for (const char* name : {"o.weight_scale", "o.layer_scale", "o.input_scale", "logit_scale", "_scale", "q.scale",
+  for (const char* name : {"o.weight_scale", "o.layer_scale", "o.input_scale", "logit_scale", "_scale", "o.scale",
                            "q.weight", "w", "w_scale.weight", "k.q.weight_scale"})
     EXPECT_FALSE(checkpoint.is_fp8_scale(name)) << name;
 }

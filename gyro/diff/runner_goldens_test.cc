@@ -147,7 +147,10 @@ void check_pools(const FamilyRun& run) {
 
 void check_family(const std::string& family) {
   const FamilyRun run(family);
-  ASSERT_EQ(run.comparison["matrices"].size(), run.golden["matrices"].size());
+  const Json& matrices = run.comparison["matrices"];
+  const auto routers = std::count_if(matrices.begin(), matrices.end(),
+                                     [](const Json& row) { return row["type"] == "W_router"; });  // not in the goldens
+  ASSERT_EQ(matrices.size() - static_cast<size_t>(routers), run.golden["matrices"].size());
   for (const Json& golden : run.golden["matrices"]) check_row(run, golden);
   check_pools(run);
 }
