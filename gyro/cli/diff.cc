@@ -72,7 +72,7 @@ void complete_request(DiffArguments& arguments) {
   request.command = command_line();
   request.run = run_options(arguments.run, what_is_left(arguments));
   request.warn = [quiet = arguments.run.quiet](const std::string& text) {
-    if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text));
+    if (!quiet) fmt::print(stderr, "gyro: warning: {}\n", printable(text, 1000));
   };
 }
 

@@ -33,9 +33,9 @@ EngineOptions engine_options(const EngineArguments& arguments) {
   return options;
 }
 
-LoadedModel load_model(const EngineArguments& arguments, bool quiet, std::shared_ptr<const TensorSource> base) {
+LoadedModel load_model(const EngineArguments& arguments, bool quiet, const std::shared_ptr<const TensorSource>& base) {
   const bool as_it_is = std::filesystem::path(arguments.model).extension() == ".gguf";
-  return load_model(arguments, as_it_is ? nullptr : open_subject(arguments.model, quiet, std::move(base)));
+  return load_model(arguments, as_it_is ? nullptr : open_subject(arguments.model, quiet, base));
 }
 
 LoadedModel load_model(const EngineArguments& arguments, std::shared_ptr<const TensorSource> source) {

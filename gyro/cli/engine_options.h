@@ -27,7 +27,7 @@ EngineOptions engine_options(const EngineArguments& arguments);
 /// Loads `model`, a .gguf file or what open_subject takes, as the options say. Throws CLI::ValidationError, and Error
 /// as open_subject and load_model do.
 LoadedModel load_model(const EngineArguments& arguments, bool quiet,
-                       std::shared_ptr<const TensorSource> base = nullptr);
+                       const std::shared_ptr<const TensorSource>& base = nullptr);
 /// The same of a checkpoint that is open; null for a .gguf file.
 LoadedModel load_model(const EngineArguments& arguments, std::shared_ptr<const TensorSource> source);
 

@@ -11,9 +11,9 @@
 namespace gyro {
 
 std::shared_ptr<const TensorSource> open_subject(const std::string& given, bool quiet,
-                                                 std::shared_ptr<const TensorSource> base) {
+                                                 const std::shared_ptr<const TensorSource>& base) {
   if (given.empty()) return nullptr;
-  std::shared_ptr<const TensorSource> model = open_model(given, std::move(base));
+  std::shared_ptr<const TensorSource> model = open_model(given, base);
   if (quiet) return model;
   for (const std::string& warning : map_model(*model).warnings) {
     fmt::print(stderr, "gyro: warning: {}\n", printable(warning, 1000));

@@ -13,7 +13,7 @@ namespace gyro {
 /// A model that is named on the command line, opened by open_model; null for no name. What is odd about it is said on
 /// stderr unless `quiet`. Throws Error naming what cannot be read.
 std::shared_ptr<const TensorSource> open_subject(const std::string& given, bool quiet,
-                                                 std::shared_ptr<const TensorSource> base = nullptr);
+                                                 const std::shared_ptr<const TensorSource>& base = nullptr);
 
 /// "NAME=PATH" in its two parts; what is there as it stands is a path, whose name is empty.
 std::pair<std::string, std::string> split_name(const std::string& text);

@@ -42,6 +42,7 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
   own_tokenizer_ = fs::exists(folder / "tokenizer.json", ignored) || fs::exists(folder / "tokenizer.model", ignored);
   const Modules modules = sort_tensors();
   if (modules.empty() && whole_.empty()) fail(file_->path().string(), "holds no tensor");
+  squares_turned_ = turns_squares(modules);
   for (const auto& [module, parts] : modules) adapt(module, parts);
   warn_of_targets(modules);
 }
@@ -155,6 +156,18 @@ void AdapterSource::check_factors(const std::string& module, const Module& parts
   }
 }
 
+// PEFT goes by the kind of module, Linear or Conv1D, whatever fan_in_fan_out says: so do the models that are known to
+// be made of Conv1D, and so do other modules of the adapter, whose shapes tell. Else the config is all there is.
+bool AdapterSource::turns_squares(const Modules& modules) const {
+  if (config_.model_type == "gpt2" || config_.model_type == "openai-gpt") return true;
+  return lora_.fan_in_fan_out && std::ranges::none_of(modules, [&](const auto& entry) {
+           const auto& [module, parts] = entry;
+           if (parts.embedding || parts.a.info == nullptr || parts.a.info->shape.size() != 2) return false;
+           const std::vector<int64_t>& w = tensors_.at(base_name(module + ".weight", parts.a.name)).shape;
+           return w.size() == 2 && w[0] != w[1] && parts.a.info->shape[1] == w[1];
+         });
+}
+
 void AdapterSource::adapt(const std::string& module, const Module& parts) {
   const Factor& any = parts.a.info != nullptr      ? parts.a
                       : parts.b.info != nullptr    ? parts.b
@@ -169,11 +182,10 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
   const std::vector<int64_t>& w = tensors_.at(weight).shape;
   const std::vector<int64_t>&a = parts.a.info->shape, &b = parts.b.info->shape;
   const bool straight = b[0] == w[0] && a[1] == w[1];
-  // Of a square weight the shapes do not tell; PEFT saves in fan_in_fan_out which kind of module it met.
   const bool square = w[0] == w[1];
   const double scaling = lora_.scaling_of(module);
   Adapted adapted{parts.a, parts.b, parts.magnitude, scaling, false};
-  adapted.transposed = parts.embedding || (square ? lora_.fan_in_fan_out : !straight);
+  adapted.transposed = parts.embedding || (square ? squares_turned_ : !straight);
   if (!adapted_.emplace(weight, std::move(adapted)).second) {
     fail(file_->path().string(), "has two modules for the base's \"{}\"", printable(weight));
   }

@@ -75,6 +75,7 @@ class AdapterSource : public TensorSource {
   void check_factors(const std::string& module, const Module& parts, const std::string& weight) const;
   std::string base_name(const std::string& name, const std::string& given) const;
   bool is_saved_module(const std::string& name) const;
+  bool turns_squares(const Modules& modules) const;
   void warn_of_targets(const Modules& modules);
   std::vector<double> values(const Factor& factor) const;
   TensorLease adapted_rows(const std::string& name, const Adapted& adapted, int64_t begin, int64_t end) const;
@@ -88,6 +89,7 @@ class AdapterSource : public TensorSource {
   std::map<std::string, Adapted, std::less<>> adapted_;
   std::map<std::string, Bias, std::less<>> biases_;
   std::map<std::string, Factor, std::less<>> whole_;
+  bool squares_turned_ = false;  // of a square weight the shapes do not tell which way it is stored
   bool own_tokenizer_ = false;
 };
 

@@ -165,6 +165,11 @@ TEST_F(Adapters, WeightsStoredTheOtherWayRound) {
     expect_close(read(*open(factors, fmt::format(R"("r":2,"lora_alpha":1,"fan_in_fan_out":{})", turned)), square),
                  merged(square, k + ".lora_A.weight", k + ".lora_B.weight", 2, 0.5, turned, 4));
   }
+  // The flag is not believed where other modules show that they are Linear's.
+  std::vector<TestTensor> both = lora(kQ, 2, 4, 6);
+  for (TestTensor& factor : lora(kK, 2, 4, 4)) both.push_back(std::move(factor));
+  const auto linear = open(both, R"("r":2,"lora_alpha":1,"fan_in_fan_out":true)");
+  expect_close(read(*linear, square), merged(square, k + ".lora_A.weight", k + ".lora_B.weight", 2, 0.5, false, 4));
   std::vector<TestTensor> dora = lora(kQ, 2, 6, 4);
   dora.push_back(tensor(q + ".lora_magnitude_vector", {4}));
   Numbers expected = merged(weight, q + ".lora_A.weight", q + ".lora_B.weight", 2, 0.5, true, 4);

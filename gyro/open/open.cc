@@ -235,7 +235,8 @@ Source open_at(const std::string& given, const Source& base, int depth) {
 
 }  // namespace
 
-std::shared_ptr<const TensorSource> open_model(const std::string& given, std::shared_ptr<const TensorSource> base) {
+std::shared_ptr<const TensorSource> open_model(const std::string& given,
+                                               const std::shared_ptr<const TensorSource>& base) {
   return open_at(given, base, 0);
 }
 

@@ -14,6 +14,6 @@ namespace gyro {
 /// downloads, never reads pickled weights. Throws Error that says what is there instead and what to do about it: which
 /// checkpoints a run's folder has, how to fetch or convert weights.
 std::shared_ptr<const TensorSource> open_model(const std::string& given,
-                                               std::shared_ptr<const TensorSource> base = nullptr);
+                                               const std::shared_ptr<const TensorSource>& base = nullptr);
 
 }  // namespace gyro

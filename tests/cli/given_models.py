@@ -37,7 +37,7 @@ class GivenModels(unittest.TestCase):
 
     @staticmethod
     def run_gyro(*words, **options):
-        environment = dict(os.environ, HF_HUB_CACHE="/nowhere", **options.pop("env", {}))
+        environment = {**os.environ, "HF_HUB_CACHE": "/nowhere", **options.pop("env", {})}
         return subprocess.run([GYRO, *words], capture_output=True, text=True, check=False, timeout=300, env=environment, **options)
 
     @classmethod

@@ -8,7 +8,7 @@ from models import FAMILIES, MODELS, checkpoints, gyro, load  # first: sets the 
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 
 ATTENTION = {"pico-qwen2": ["q_proj", "k_proj", "o_proj"], "pico-phi3": ["qkv_proj", "o_proj"]}
 UP = {"pico-qwen2": "up_proj", "pico-phi3": "gate_up_proj"}
@@ -41,7 +41,7 @@ class PeftAdapters(unittest.TestCase):
         model.save_pretrained(adapter)
         self.assertEqual(sorted(f for f in os.listdir(adapter) if f.endswith((".safetensors", ".json"))),
                          ["adapter_config.json", "adapter_model.safetensors"])
-        merged = {k: v.double().numpy() for k, v in model.merge_and_unload().state_dict().items()}
+        merged = {k: v.double().numpy() for k, v in PeftModel.from_pretrained(load(base), adapter).merge_and_unload().state_dict().items()}
         gyro("init", "rescale", adapter, "--types", "W_O", "--by", "1", "--dtype", "f32", "--out", out, "--force")
         found = {k: checkpoints.values(t) for k, t in checkpoints.read(out).items()}
         changed = set()
@@ -77,8 +77,9 @@ class PeftAdapters(unittest.TestCase):
         self.attention("both", use_dora=True, use_rslora=True)
 
     def test_patterns(self):
-        self.attention("patterns", rank_pattern={r"layers\.1\..*": 2, "o_proj": 8, "^model.layers.0.self_attn.o_proj": 3},
-                       alpha_pattern={"self_attn.o_proj": 10, r"model\.layers\.[02]\..*": 3})
+        """In sorted order, which peft saves them in: the first that matches counts, and in another order peft cannot load them again."""
+        self.attention("patterns", rank_pattern={"^model.layers.0.self_attn.o_proj": 3, r"layers\.1\..*": 2, "o_proj": 8},
+                       alpha_pattern={r"model\.layers\.[02]\..*": 3, "self_attn.o_proj": 10})
 
     def test_patterns_of_rslora(self):
         self.attention("patterns", use_rslora=True, rank_pattern={"1.self_attn.o_proj": 16}, alpha_pattern={"o_proj|q_proj": 1})
