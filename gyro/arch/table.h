@@ -44,7 +44,6 @@ struct Architecture {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool mixture = false;
   Width dense = kIntermediateSize, expert = kIntermediateSize;
-  bool latent = false;  ///< DeepSeek's attention: heads' sizes are others
 
   bool has_experts(const ModelConfig& config, int64_t layer) const { return mixture && config.has_experts(layer); }
 };
