@@ -31,6 +31,12 @@ std::vector<std::string> possible_prefixes(const Architecture& row) {
   return {std::string(row.layers), std::string(row.layers.substr(row.layers.find('.') + 1))};
 }
 
+// DeepSeek's attention: the sizes of its heads are others.
+bool is_latent(const Architecture& row) {
+  return std::any_of(row.rows.begin(), row.rows.end(),
+                     [](const TensorRow& each) { return each.type == MatrixType::DKV; });
+}
+
 using Extent = int64_t Extents::*;
 
 // Of the types in their order; those of fused tensors are sums, and come of their parts.
@@ -164,7 +170,7 @@ Extents told_by_config(const Architecture& row, const ModelConfig& config) {
   const int64_t heads = config.num_attention_heads;
   Extents out;
   out.hidden = config.hidden_size;
-  if (!row.latent) {
+  if (!is_latent(row)) {
     out.q = out.attended = heads * config.head_dim;
     out.kv = config.num_key_value_heads * config.head_dim;
     return out;
@@ -199,7 +205,7 @@ void complete_layers(const TensorSource& checkpoint, const std::string& prefix, 
     config.num_hidden_layers = count_layers(checkpoint, prefix);
     sizes.from_shapes = true;
   }
-  if (row.latent && !config.first_k_dense_replace) config.first_k_dense_replace = count_dense_layers(search);
+  if (is_latent(row) && !config.first_k_dense_replace) config.first_k_dense_replace = count_dense_layers(search);
   if (config.hidden_size == 0) config.hidden_size = from_shapes(search, false, &Extents::hidden);
 }
 
@@ -267,7 +273,7 @@ ModelSizes known_sizes(const TensorSource& checkpoint) {
 }
 
 ModelConfig complete_config(const TensorSource& checkpoint) {
-  const ModelConfig config = known_sizes(checkpoint).config;
+  ModelConfig config = known_sizes(checkpoint).config;
   const Architecture& row = architecture_of(config);
   const std::string file = (checkpoint.path() / "config.json").string();
   std::vector<std::pair<std::string_view, int64_t>> needed = {{"num_hidden_layers", config.num_hidden_layers},

@@ -225,8 +225,8 @@ const Architecture kTable[] = {
     {"mixtral", kMixtral, 0, 0, 0, true},
     {"llama4_text", kLlama4, 0, 0, 128, true, kIntermediateSizeMlp, kIntermediateSize},
     {"gpt_oss", kGptOss, 0, 0, 64, true},
-    {"deepseek_v2", kDeepseek, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize, true},
-    {"deepseek_v3", kDeepseek, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize, true},
+    {"deepseek_v2", kDeepseek, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize},
+    {"deepseek_v3", kDeepseek, 0, 0, 0, true, kIntermediateSize, kMoeIntermediateSize},
 };
 
 // As transformers' configurations have them: of a wrapper the text half that it takes where config.json names none.

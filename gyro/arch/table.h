@@ -70,7 +70,6 @@ struct Architecture {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool mixture = false;
   Width dense = kIntermediateSize, expert = kIntermediateSize;
-  bool latent = false;  ///< DeepSeek's attention: heads' sizes are others
   std::string_view layers = kUsualLayers;
   KvHeads kv = KvHeads::Usual;
 
