@@ -13,14 +13,14 @@ struct UnwrappedNames {
   std::string warning;                                    ///< what was taken off, in words; empty for nothing
 };
 
-/// Takes off what wrappers put around a model's names when it was saved from inside them: `_orig_mod.` (torch.compile)
-/// and FSDP's parts wherever they stand; `module.`, `base_model.model.` and `pretrained_model.` in front, in any order
-/// and any number, as long as all tensors of layers have them (a model may have a module of that name); `base_layer.`.
+/// Takes off what wrappers put around a model's names when it was saved from inside them: `_orig_mod` (torch.compile)
+/// and FSDP's parts wherever they stand; `module`, `base_model.model` and `pretrained_model` in front, in any order
+/// and any number, as long as all tensors of layers have them (a model may have a module of that name); `base_layer`.
 /// Names of no layer (a value head's) are left as they are where they lack the prefix. Throws Error naming `subject`
 /// for LoRA factors among the tensors, and where two names become one.
 UnwrappedNames unwrap_names(std::string_view subject, const std::set<std::string, std::less<>>& stored);
 
-/// `name` without the parts that stand between others: torch.compile's, FSDP's and, if asked, PEFT's `base_layer`.
+/// A name without what torch.compile and FSDP put between its parts and, if asked, without `base_layer` of PEFT.
 std::string without_inner_wrappers(std::string_view name, bool base_layer);
 
 }  // namespace gyro

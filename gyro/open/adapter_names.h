@@ -16,7 +16,7 @@ struct AdapterName {
   bool embedding = false;  ///< lora_embedding_A and _B
 };
 
-/// Takes such a tensor's name apart: PEFT's `base_model.model.` and what other wrappers add left out. Throws Error
+/// Takes the name of such a tensor apart: `base_model.model` and what other wrappers add left out. Throws Error
 /// naming `subject` and the tensor for a part of an adapter that is none of these.
 AdapterName parse_adapter_name(std::string_view subject, const std::string& tensor);
 

@@ -144,10 +144,11 @@ std::string other_form(const fs::path& folder, const std::string& name) {
   if (!other.empty()) fail(folder.string(), "{}", other);
   if (inside.empty()) (void)Checkpoint(folder);  // says what a checkpoint has
   const size_t count = inside.size();
+  const std::string last = fmt::format("{}/{}", quoted(folder), inside.back());
   inside.resize(std::min(count, kMostNamed));
-  fail(folder.string(), "has no model itself; inside {} {}{}: name one of them as {}/...", count == 1 ? "is" : "are",
-       fmt::join(inside, ", "), count > kMostNamed ? fmt::format(" and {} more", count - kMostNamed) : "",
-       quoted(folder));
+  if (count == 1) fail(folder.string(), "has no model itself; inside is {}: name {}", inside.front(), last);
+  fail(folder.string(), "has no model itself; inside are {}{}: name one of them, such as {}", fmt::join(inside, ", "),
+       count > kMostNamed ? fmt::format(" and {} more", count - kMostNamed) : "", last);
 }
 
 // The base that an adapter's config names: a path, from here or from the adapter's folder, or a model in the Hub's
@@ -183,7 +184,7 @@ Source base_of_adapter(const fs::path& folder, const LoraConfig& config, const S
     warning = fmt::format("is a LoRA adapter of {}, which is not here: read on {}", named, given->id());
     return given;
   }
-  const Source base = open_at(found, nullptr, depth + 1);
+  Source base = open_at(found, nullptr, depth + 1);
   if (!given || !is_quantised(*base)) return base;
   warning = fmt::format("is a LoRA adapter of {}, which is quantised ({}): read on {}", named,
                         printable(base->config().quantization, 40), given->id());

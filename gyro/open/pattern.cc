@@ -85,7 +85,7 @@ class Compiler {
   }
 
   Program repeated(int depth) {
-    const Program once = atom(depth);
+    Program once = atom(depth);
     if (!more()) return once;
     Program program;
     if (take('*')) {
