@@ -1,5 +1,7 @@
-// Mixtures of experts as they are published: config.json's sizes and the first layers' tensors, written down from the
-// models' pages, against what is found in them. Weights are not needed for it.
+// Mixtures of experts in their published sizes, cut to two layers, against what is found in them. The sizes are those
+// of transformers' configuration classes, whose defaults are DeepSeek-V3, Qwen1.5-MoE, Qwen3-30B-A3B, Mixtral and
+// Scout; of DeepSeek-V2-Lite and gpt-oss-20b as others quote their config.json. Names and layouts are the modelling
+// files'. Weights are not needed for it.
 
 #include <gtest/gtest.h>
 
