@@ -174,7 +174,7 @@ const TensorRow* find_row(const Mapping& model, const Layer& layer, MatrixType t
 
 // The site of a matrix that is stored by `row`, without what is of its expert. `before`: rows of W's in the fused
 // tensor that come before it.
-MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape whole, int64_t before) {
+MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, int64_t before) {
   MatrixSite site;
   site.type = type;
   site.row_begin = before;
@@ -186,9 +186,9 @@ MatrixSite site_of(const TensorRow& row, MatrixType type, Shape shape, Shape who
   site.transposed = true;
   site.row_begin = 0;
   site.row_end = shape.cols;
-  const bool in_turns = row.layout == Layout::ExpertsInTurns;
-  site.col_step = in_turns ? whole.rows / shape.rows : 1;
-  site.col_begin = in_turns ? before / shape.rows : before;
+  const bool in_turns = row.layout == Layout::ExpertsInTurns && row.type != type;
+  site.col_step = in_turns ? std::ssize(row.parts) : 1;
+  site.col_begin = in_turns ? std::find(row.parts.begin(), row.parts.end(), type) - row.parts.begin() : before;
   return site;
 }
 
@@ -215,7 +215,7 @@ void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::v
     if (row->type != type) before += shape(part).rows;
   }
   const Shape whole = shape(row->type);
-  MatrixSite site = site_of(*row, type, shape(type), whole, before);
+  MatrixSite site = site_of(*row, type, shape(type), before);
   if (row->layout == Layout::Groups && site.sliced) spread(model.sizes.config, whole, site);
   site.layer = layer.number;
   const int64_t count = experts ? layer.extents.experts : 1;
@@ -325,9 +325,14 @@ bool has_type(const ModelMap& map, MatrixType type) {
   return std::any_of(map.sites.begin(), map.sites.end(), [&](const MatrixSite& site) { return site.type == type; });
 }
 
-bool has_parts(const ModelMap& map) {
-  return std::any_of(map.sites.begin(), map.sites.end(),
-                     [](const MatrixSite& site) { return site.sliced && site.expert < 0; });
+// Whether its first layer has a fused tensor, whatever types are asked for.
+bool stores_fused(const TensorSource& checkpoint) {
+  const Architecture& architecture = architecture_of(checkpoint.config());
+  const std::optional<std::string> prefix = layers_prefix(checkpoint, architecture);
+  return prefix && std::any_of(architecture.rows.begin(), architecture.rows.end(), [&](const TensorRow& row) {
+           return !row.parts.empty() && !is_of_experts(row.layout) &&
+                  checkpoint.find(row_tensor(*prefix, row, 0, 0)) != nullptr;
+         });
 }
 
 std::vector<MatrixSite> without(const ModelMap& map, const std::vector<MatrixType>& types) {
@@ -380,7 +385,7 @@ void check_same_shape(const TensorSource& base, const ModelMap& base_map, const 
          post_ends ? "nothing" : describe(*p), base_ends ? "nothing" : describe(*b));
   }
   // What is stored fused is another model_type than the same split, of whatever name: Phi-3 as a Llama.
-  if (family(base) == family(post) || has_parts(base_map) != has_parts(post_map)) return;
+  if (family(base) == family(post) || stores_fused(base) != stores_fused(post)) return;
   fail(of_post, "is of the architecture '{}', and the base {} of '{}'", post.config().model_type, of_base,
        base.config().model_type);
 }

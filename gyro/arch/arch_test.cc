@@ -255,6 +255,25 @@ TEST(MapModel, SizesThatConfigLeavesOutAreOfShapes) {
 }
 
 // What is not asked for need not be there, nor be readable.
+// As many KV heads as heads is no more than a guess: Mistral's class has 8, Gemma 2's 4.
+TEST(MapModel, KvHeadsThatConfigLeavesOutAreOfShapes) {
+  Model model{.model_type = "mistral"};
+  model.config = R"("hidden_size":8,"intermediate_size":12,"num_hidden_layers":2,"num_attention_heads":4,"head_dim":4)";
+  const TempDir dir;
+  const Checkpoint checkpoint = open(dir, model);
+  EXPECT_EQ(list(map_model(checkpoint), 1), kSplitList);
+  EXPECT_EQ(complete_config(checkpoint).num_key_value_heads, 2);
+}
+
+// Nothing tells how wide the parts of a fused tensor are.
+TEST(MapModel, RefusesExpertsOfUnknownWidth) {
+  Model model{.model_type = "gpt_oss"};
+  model.config =
+      R"("hidden_size":8,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,"head_dim":4)";
+  model.without = {"model.layers.0.mlp.gate_proj.weight", "model.layers.0.mlp.up_proj.weight"};
+  EXPECT_TRUE(contains(refusal(model), "mlp.experts")) << refusal(model);
+}
+
 TEST(MapModel, AttentionAlone) {
   using enum MatrixType;
   const std::vector<MatrixType> attention = {Q, K, V, O};
@@ -318,6 +337,15 @@ TEST(CheckSameShape, FusedAgainstSplit) {
   EXPECT_EQ(error_of([&] { check_same_shape(fused, map_model(fused, whole), split, map_model(split, whole)); }),
             fmt::format("{}: has W_QKV in parts where {} has it fused: name the types of the parts",
                         split.path().string(), fused.path().string()));
+}
+
+// Whichever types are asked for: W_O is a whole tensor in both.
+TEST(CheckSameShape, FusedAgainstSplitByAWholeType) {
+  const TempDir a, b;
+  const Checkpoint split = open(a, {}), fused = open(b, {.model_type = "phi3", .fused = true});
+  const std::vector<MatrixType> types = {MatrixType::O};
+  EXPECT_EQ(error_of([&] { check_same_shape(split, map_model(split, types), fused, map_model(fused, types)); }),
+            "no error");
 }
 
 TEST(CheckSameShape, LanguageHalves) {

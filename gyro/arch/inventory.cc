@@ -84,6 +84,10 @@ bool is_head_name(std::string_view name) {
   return is_named(name, kHeads);
 }
 
+bool is_tied(const TensorSource& model) {
+  return model.config().tie_word_embeddings.value_or(find_named(model, is_head_name) == nullptr);
+}
+
 Inventory take_inventory(const TensorSource& source) {
   Inventory out;
   out.config = source.config();
@@ -110,6 +114,7 @@ Inventory take_inventory(const TensorSource& source) {
     out.other_parameters += elements(source, name);
   }
   if (const auto* embeddings = find_named(source, is_embeddings_name)) out.vocabulary = embeddings->second.rows();
+  out.tied = is_tied(source);
   if (const auto* head = find_named(source, is_head_name)) out.head = head->first;
   return out;
 }

@@ -13,6 +13,10 @@ namespace gyro {
 bool is_embeddings_name(std::string_view name);
 bool is_head_name(std::string_view name);
 
+/// Whether the output layer is the embeddings: as config.json says, or where it is silent, whether the model has no
+/// output layer of its own (which class of model ties them by default, names alone do not tell).
+bool is_tied(const TensorSource& model);
+
 /// Matrices of one type and shape.
 struct MatrixGroup {
   MatrixType type = MatrixType::Q;
@@ -34,6 +38,7 @@ struct Inventory {
   uint64_t bytes = 0;
   int64_t other_tensors = 0, other_parameters = 0;  ///< that are in no matrix: embeddings, norms, biases, ...
   int64_t vocabulary = 0;                           ///< rows of the embeddings, 0 where there are none
+  bool tied = false;                                ///< is_tied
   std::string head;  ///< the output layer's tensor; empty where there is none, or it is the embeddings
 };
 Inventory take_inventory(const TensorSource& source);

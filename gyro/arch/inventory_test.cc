@@ -63,6 +63,19 @@ TEST(Inventory, KnowsNames) {
   EXPECT_FALSE(is_embeddings_name("tower.layers.3.embed_tokens.weight"));
 }
 
+TEST(Inventory, KnowsTiedHeads) {
+  const auto tied = [](const std::string& config, bool head) {
+    const TempDir dir;
+    std::vector<TestTensor> tensors = {{"model.embed_tokens.weight", DType::F32, {3, 2}}};
+    if (head) tensors.push_back({"lm_head.weight", DType::F32, {3, 2}});
+    return of(dir, R"({"model_type": "gpt2")" + config + "}", std::move(tensors)).tied;
+  };
+  EXPECT_TRUE(tied("", false));  // what is stored without a head has the embeddings for one
+  EXPECT_FALSE(tied("", true));
+  EXPECT_TRUE(tied(R"(, "tie_word_embeddings": true)", true));
+  EXPECT_FALSE(tied(R"(, "tie_word_embeddings": false)", false));
+}
+
 TEST(Inventory, SaysWhyMatricesAreNotKnown) {
   const TempDir dir;
   const Inventory found = of(dir, R"({"model_type": "mystery"})", {{"x.weight", DType::F32, {3, 3}}});

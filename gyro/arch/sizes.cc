@@ -172,7 +172,9 @@ Extents told_by_config(const Architecture& row, const ModelConfig& config) {
   out.hidden = config.hidden_size;
   if (!is_latent(row)) {
     out.q = out.attended = heads * config.head_dim;
-    out.kv = config.num_key_value_heads * config.head_dim;
+    // As many as heads is a guess, which other classes' defaults contradict: a tensor of W_K knows better.
+    const bool guessed = !config.kv_heads_given && row.kv_heads == 0 && row.kv == KvHeads::Usual;
+    if (!guessed) out.kv = config.num_key_value_heads * config.head_dim;
     return out;
   }
   const int64_t rank = config.kv_lora_rank, plain = config.qk_nope_head_dim, rotated = config.qk_rope_head_dim;
@@ -194,6 +196,8 @@ void complete(const Search& search, bool experts, ModelSizes& sizes, Extents& ex
     if (extents.*extent > 0) continue;
     extents.*extent = from_shapes(search, experts, extent);
     sizes.from_shapes = sizes.from_shapes || extents.*extent > 0;
+    if (extent == &Extents::kv && extents.kv == 0)
+      extents.kv = sizes.config.num_key_value_heads * sizes.config.head_dim;
   }
 }
 
@@ -266,6 +270,8 @@ ModelSizes known_sizes(const TensorSource& checkpoint) {
   sizes.low_rank_q = down != row.rows.end() &&
                      (config.q_lora_rank > 0 || checkpoint.find(row_tensor(*prefix, *down, 0, 0)) != nullptr);
   config.hidden_size = sizes.dense.hidden;
+  if (!is_latent(row) && config.head_dim > 0 && sizes.dense.kv > 0 && sizes.dense.kv % config.head_dim == 0)
+    config.num_key_value_heads = sizes.dense.kv / config.head_dim;
   if (config.*row.dense.size == 0) config.*row.dense.size = sizes.dense.mlp;
   if (row.mixture && config.*row.expert.size == 0) config.*row.expert.size = sizes.expert.mlp;
   if (row.mixture) config.num_experts = sizes.expert.experts;

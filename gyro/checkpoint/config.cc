@@ -77,7 +77,7 @@ void read_sizes(const JsonFields& section, ModelConfig& config) {
   config.new_decoder_architecture =
       section.boolean("new_decoder_architecture").value_or(config.new_decoder_architecture);
   config.head_dim_given |= read(section, kHeadDim, config.head_dim);
-  config.tie_word_embeddings = section.boolean("tie_word_embeddings").value_or(config.tie_word_embeddings);
+  if (const auto tied = section.boolean("tie_word_embeddings")) config.tie_word_embeddings = tied;
 }
 
 void read_experts(const JsonFields& section, ModelConfig& config) {

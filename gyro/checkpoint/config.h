@@ -23,13 +23,13 @@ struct ModelConfig {
   int64_t intermediate_size = 0;
   int64_t num_hidden_layers = 0;
   int64_t num_attention_heads = 0;
-  int64_t num_key_value_heads = 0;        ///< defaults to num_attention_heads
-  int64_t head_dim = 0;                   ///< defaults to hidden_size / num_attention_heads
-  bool kv_heads_given = false;            ///< whether the file has num_key_value_heads, and
-  bool head_dim_given = false;            ///< head_dim: some architectures have other defaults (see arch/arch.h)
-  bool multi_query = true;                ///< falcon: one KV head, unless
-  bool new_decoder_architecture = false;  ///< the number of KV heads is to be heeded
-  bool tie_word_embeddings = false;
+  int64_t num_key_value_heads = 0;          ///< defaults to num_attention_heads
+  int64_t head_dim = 0;                     ///< defaults to hidden_size / num_attention_heads
+  bool kv_heads_given = false;              ///< whether the file has num_key_value_heads, and
+  bool head_dim_given = false;              ///< head_dim: some architectures have other defaults (see arch/arch.h)
+  bool multi_query = true;                  ///< falcon: one KV head, unless
+  bool new_decoder_architecture = false;    ///< the number of KV heads is to be heeded
+  std::optional<bool> tie_word_embeddings;  ///< nothing where the file is silent: see is_tied
   int64_t q_lora_rank = 0;  ///< DeepSeek's latent attention: ranks of queries (0: none, or absent), of keys and values,
   int64_t kv_lora_rank = 0;
   int64_t qk_nope_head_dim = 0;  ///< and of a head's parts without and with rotation, and of its values

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "gyro/base/limits.h"
@@ -21,7 +22,7 @@ struct Named {
 
 std::string line_of(const Named& named, const std::string& hash) {
   return fmt::format("{} {} [{}] {}\n", hash, dtype_name(named.tensor->dtype), fmt::join(named.tensor->shape, ", "),
-                     *named.name);
+                     nlohmann::json(*named.name).dump());
 }
 
 std::string hash_of(const TensorSource& source, const Named& named) {

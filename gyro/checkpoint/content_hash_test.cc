@@ -43,9 +43,9 @@ class ContentHash : public testing::Test {
 };
 
 TEST_F(ContentHash, IsTheHashOfItsLines) {
-  // SHA-256 of "HASH F32 [2] a\n" and of a scalar's line, HASH of their bytes, by Python's hashlib.
+  // SHA-256 of "HASH F32 [2] \"a\"\n" and of a scalar's line, HASH of their bytes, by Python's hashlib.
   const std::string found = one_file("model", {numbers("b", {}, 7), numbers("a", {2}, 1)});
-  EXPECT_EQ(found, "02e5ebb2861f39b77b72a52218a5529a3d0dea00fd910ab4f65de3dc560a766e");
+  EXPECT_EQ(found, "d63235d8eb7490e491c0ecc973d1a82803e4624d96a8f3e300200d926cfa0756");
 }
 
 TEST_F(ContentHash, DoesNotDependOnFiles) {

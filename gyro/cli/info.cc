@@ -54,9 +54,13 @@ std::string template_file(const TensorSource& source, const std::vector<std::str
   if (has("chat_template.jinja")) return "chat_template.jinja";
   constexpr const char* kConfig = "tokenizer_config.json";
   if (!has(kConfig)) return "";
-  const std::string subject = (source.path() / kConfig).string();
-  const JsonFields::Json json = parse_json(subject, source.companion(kConfig, kConfigLimit));
-  return JsonFields(subject, "", json).find("chat_template") != nullptr ? kConfig : "";
+  try {
+    const JsonFields::Json json = parse_json(kConfig, source.companion(kConfig, kConfigLimit));
+    const JsonFields fields(kConfig, "", json);
+    return fields.find("chat_template") != nullptr ? kConfig : "";
+  } catch (const Error& error) {
+    return fmt::format("not known: {}", error.what());
+  }
 }
 
 std::string grouped(int64_t number) {
@@ -96,15 +100,14 @@ std::string architecture_text(const ModelConfig& config) {
 }
 
 std::string head_text(const Inventory& inventory) {
-  const bool tied = inventory.config.tie_word_embeddings;
-  if (inventory.head.empty()) return tied ? "tied to the embeddings" : "none";
-  return printable(inventory.head) + (tied ? ", though config.json ties it to the embeddings" : "");
+  if (inventory.head.empty()) return inventory.tied ? "tied to the embeddings" : "none";
+  return printable(inventory.head) + (inventory.tied ? ", though config.json ties it to the embeddings" : "");
 }
 
 std::string quantization_text(const TensorSource& source) {
   int64_t fp8 = 0, integers = 0;
   for (const auto& [name, tensor] : source.tensors()) {
-    fp8 += tensor.dtype == DType::F8_E4M3 || tensor.dtype == DType::F8_E5M2 ? 1 : 0;
+    fp8 += dtype_is_fp8(tensor.dtype) ? 1 : 0;
     integers += dtype_is_float(tensor.dtype) ? 0 : 1;
   }
   const ModelConfig& config = source.config();
@@ -116,12 +119,18 @@ std::string quantization_text(const TensorSource& source) {
   return text.empty() ? "none" : text;
 }
 
+// Its name within a layer: "self_attn.q_proj.weight".
+std::string name_in_layer(const std::string& tensor) {
+  const size_t digit = tensor.find_first_of("0123456789");
+  const size_t dot = tensor.find('.', std::min(digit, tensor.size()));
+  return printable(dot == std::string::npos ? tensor : tensor.substr(dot + 1), 80);
+}
+
 std::string group_text(const MatrixGroup& group) {
-  std::string text =
-      fmt::format("{:<14} {:>6} x {:<6} {:>7}", type_name(group.type), group.d_out, group.d_in, group.count);
-  if (group.experts > 0) text += fmt::format(", {} experts in {} layers", group.experts, group.layers);
-  return fmt::format("{}, {}, such as {}{}", text, group.dtypes, group.sliced ? "a part of " : "",
-                     printable(group.tensor));
+  const std::string count =
+      group.experts > 0 ? fmt::format("{} x {}", group.layers, group.experts) : std::to_string(group.count);
+  return fmt::format("  {:<14}{:>6} x {:<6}{:>9}  {:<6}{}{}", type_name(group.type), group.d_out, group.d_in, count,
+                     group.dtypes, name_in_layer(group.tensor), group.sliced ? " (a part)" : "");
 }
 
 void print_facts(const ModelFacts& facts) {
@@ -148,14 +157,19 @@ void print_facts(const ModelFacts& facts) {
   if (!all.no_matrices.empty()) {
     line("Matrices", "not known: " + all.no_matrices);
   } else {
-    fmt::print("Matrices      d_out x d_in    count\n");
-    for (const MatrixGroup& group : all.matrices) fmt::print("  {}\n", group_text(group));
+    const bool experts = std::ranges::any_of(all.matrices, [](const MatrixGroup& group) { return group.experts > 0; });
+    fmt::print("Matrices         d_out x d_in  {:>9}\n", experts ? "experts" : "count");
+    for (const MatrixGroup& group : all.matrices) fmt::print("{}\n", group_text(group));
     line("Others", fmt::format("{} tensors with {} parameters", all.other_tensors, grouped(all.other_parameters)));
   }
   for (const std::string& warning : all.warnings) line("Warning", warning);
-  if (!facts.content.empty()) line("Content", "sha256 " + facts.content + " (all tensors, however stored)");
-  line("Layout", "sha256 " + source.sha256() + " (names, shapes and dtypes, as stored)");
-  line("Fingerprint", "sha256 " + source.identity() + " (layout and samples of each tensor: what results name)");
+  if (!facts.content.empty()) line("Content", facts.content);
+  line("Layout", source.sha256());
+  line("Fingerprint", source.identity());
+  line("",
+       fmt::format("(SHA-256: {}names, shapes and dtypes as stored; these and samples of each tensor, by which results "
+                   "name it)",
+                   facts.content.empty() ? "" : "all tensors, however stored; "));
 }
 
 Json optional_text(const std::string& text) {
@@ -214,7 +228,7 @@ Json facts_json(const ModelFacts& facts) {
           {"files", std::move(files)},
           {"quantization", optional_text(config.quantization)},
           {"vocabulary", all.vocabulary > 0 ? Json(all.vocabulary) : Json()},
-          {"tied", config.tie_word_embeddings},
+          {"tied", all.tied},
           {"head", optional_text(all.head)},
           {"tokenizer", facts.tokenizer},
           {"chat_template", optional_text(facts.chat_template)},

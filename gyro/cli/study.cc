@@ -123,7 +123,10 @@ struct Plan {
 };
 
 Plan plan_of(const StudyRequest& request, const std::vector<Stage>& stages) {
-  Plan plan{size_of(*open_subject(request.posts.front().path, true)), measure_rate(request), {}, 0};
+  Plan plan{size_of(*open_subject(request.posts.front().path, true, open_subject(request.base, true))),
+            measure_rate(request),
+            {},
+            0};
   count_questions(request, plan.size);
   for (const Stage& stage : stages) {
     plan.stages.push_back({stage, cost_of(stage, request, plan.size, plan.rate), fs::exists(stage.gives)});

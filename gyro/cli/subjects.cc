@@ -15,9 +15,12 @@ std::shared_ptr<const TensorSource> open_subject(const std::string& given, bool 
   if (given.empty()) return nullptr;
   std::shared_ptr<const TensorSource> model = open_model(given, base);
   if (quiet) return model;
-  for (const std::string& warning : map_model(*model).warnings) {
-    fmt::print(stderr, "gyro: warning: {}\n", printable(warning, 1000));
+  std::vector<std::string> warnings;
+  try {
+    warnings = map_model(*model).warnings;
+  } catch (const Error&) {  // whoever needs the map says it
   }
+  for (const std::string& warning : warnings) fmt::print(stderr, "gyro: warning: {}\n", printable(warning, 1000));
   return model;
 }
 

@@ -74,7 +74,7 @@ HeadKind complete_head(const TensorSource& model, std::string OutsidePair::*side
   if (!(head.*side).empty()) return HeadKind::Own;
   if (embeddings == nullptr || (embeddings->*side).empty()) return HeadKind::None;
   head.*side = embeddings->*side;
-  return model.config().tie_word_embeddings ? HeadKind::Tied : HeadKind::Missing;
+  return is_tied(model) ? HeadKind::Tied : HeadKind::Missing;
 }
 
 // Rows [begin, end) of a tensor, in whatever dimensions, as a weight.

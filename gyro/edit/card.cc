@@ -53,6 +53,16 @@ void set_dtype(Json& part, DType dtype) {
   for (const char* key : {"quantization_config", "compression_config"}) part.erase(key);
 }
 
+// And of the language model's section, and of that one's.
+void set_language_dtype(Json& part, DType dtype) {
+  for (const std::string_view name : language_section_names()) {
+    const auto language = part.find(name);
+    if (language == part.end() || !language->is_object()) continue;
+    set_dtype(*language, dtype);
+    set_language_dtype(*language, dtype);
+  }
+}
+
 std::string_view operation_name(Operation operation) {
   constexpr std::string_view kNames[] = {"replace", "ablate",     "restore", "transplant sigma", "transplant rotation",
                                          "noise",   "interpolate"};
@@ -113,10 +123,7 @@ std::string config_with_dtype(const TensorSource& model, std::optional<DType> dt
   if (dtype) {
     config["torch_dtype"] = torch_name(*dtype);
     set_dtype(config, *dtype);
-    for (const std::string_view name : language_section_names()) {
-      if (const auto language = config.find(name); language != config.end() && language->is_object())
-        set_dtype(*language, *dtype);
-    }
+    set_language_dtype(config, *dtype);
   }
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

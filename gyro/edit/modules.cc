@@ -98,11 +98,13 @@ void check_rank(const std::vector<MatrixSite>& sites, int64_t rank) {
 std::vector<MatrixSite> module_sites(const ModelMap& map, const std::set<std::string>& target_modules) {
   std::vector<MatrixSite> sites;
   std::set<std::string> found;
+  std::set<std::string> own_names;
+  for (const MatrixSite& site : map.sites) own_names.insert(short_module(module_of(site)));
   std::map<std::string, std::string> parts;  // targets that are parts of a fused tensor, and that
   for (const MatrixSite& site : map.sites) {
     const std::string name = short_module(module_of(site));
     const auto names_it = [&](const std::string& target) {
-      return target == name || type_from_name(target) == site.type;
+      return target == name || (!own_names.contains(target) && type_from_name(target) == site.type);
     };
     const auto named = std::ranges::find_if(target_modules, names_it);
     if (target_modules.empty() ? site.type == MatrixType::Router : named == target_modules.end()) continue;

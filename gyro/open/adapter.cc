@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "gyro/arch/arch.h"
+#include "gyro/arch/inventory.h"
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/checkpoint/hub_path.h"
@@ -191,7 +192,7 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
   }
   tensors_[weight].dtype = DType::F64;
   drop_scales(weight);
-  if (parts.embedding && config_.tie_word_embeddings) {
+  if (parts.embedding && is_tied(*base_)) {
     warnings_.push_back(
         "adapts the embedding, which is this model's output as well: both are taken as changed, as "
         "when PEFT merges");

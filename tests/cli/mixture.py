@@ -141,6 +141,13 @@ class Mixture(unittest.TestCase):
             self.assertFalse(os.path.exists(self.out("refused")))
             gyro(*words, "--rank", "4", "--target-modules", "q_proj,o_proj", "--out", self.out(words[0]), "--force")
 
+    def test_a_router_by_its_name(self):
+        """"gate" is the router's module, though W_gate is a type."""
+        gyro("lora", *PAIR.values(), "--rank", "2", "--target-modules", "gate", "--out", self.out("router"))
+        adapter = load_file(self.out("router") + "/adapter_model.safetensors")
+        self.assertEqual({name.removeprefix("base_model.model.").split(".lora_")[0] for name in adapter},
+                         {f"model.layers.{layer}.mlp.gate" for layer in LAYERS})
+
     def test_report_and_joined_reports(self):
         for kind, pair in (("a", PAIR), ("b", self.stacked)):
             gyro("diff", *pair.values(), "--out", self.out(kind))
