@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <optional>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "gyro/arch/arch.h"
@@ -12,7 +13,6 @@
 #include "gyro/checkpoint/hub_path.h"
 #include "gyro/checkpoint/unwrap.h"
 #include "gyro/linalg/linalg.h"
-#include "gyro/open/adapter_names.h"
 
 namespace gyro {
 namespace {
@@ -49,6 +49,7 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
 
 AdapterSource::Modules AdapterSource::sort_tensors() {
   Modules modules;
+  if (lora_.target_modules) targets_.insert(lora_.target_modules->begin(), lora_.target_modules->end());
   std::vector<std::string> whole;
   for (const auto& [given, info] : file_->header().tensors) {
     const AdapterName name = parse_adapter_name(file_->path().string(), given);
@@ -124,7 +125,8 @@ void AdapterSource::drop_scales(const std::string& name) {
   }
 }
 
-void AdapterSource::check_factors(const std::string& module, const Module& parts, const std::string& weight) const {
+void AdapterSource::check_factors(const std::string& module, const Module& parts, const std::string& weight,
+                                  int64_t rank) const {
   const std::string file = file_->path().string();
   if (parts.a.info == nullptr || parts.b.info == nullptr) {
     fail(file, "has only one factor of the module {}", printable(module));
@@ -137,7 +139,7 @@ void AdapterSource::check_factors(const std::string& module, const Module& parts
   if (w.size() != 2 || a.size() != 2 || b.size() != 2 || a[0] != b[1]) refuse();
   const bool straight = b[0] == w[0] && a[1] == w[1], turned = a[1] == w[0] && b[0] == w[1];
   if (parts.embedding ? !turned : !straight && !turned) refuse();
-  if (const int64_t rank = lora_.rank_of(module); a[0] != rank) {
+  if (a[0] != rank) {
     fail(file, "module {} has the rank {}, and {} by adapter_config.json", printable(module), a[0], rank);
   }
   if (!dtype_is_float(tensors_.at(weight).dtype)) {
@@ -173,18 +175,18 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
                       : parts.b.info != nullptr    ? parts.b
                       : parts.bias.info != nullptr ? parts.bias
                                                    : parts.magnitude;
-  if (lora_.target_modules && !is_target(module, *lora_.target_modules)) {
+  if (lora_.target_modules && targets_of(module, targets_).empty()) {
     fail(file_->path().string(), "holds \"{}\", which is none of target_modules in adapter_config.json",
          printable(any.name));
   }
   const std::string weight = base_name(module + ".weight", any.name);
-  check_factors(module, parts, weight);
+  const LoraConfig::Share share = lora_.share_of(module);
+  check_factors(module, parts, weight, share.rank);
   const std::vector<int64_t>& w = tensors_.at(weight).shape;
   const std::vector<int64_t>&a = parts.a.info->shape, &b = parts.b.info->shape;
   const bool straight = b[0] == w[0] && a[1] == w[1];
   const bool square = w[0] == w[1];
-  const double scaling = lora_.scaling_of(module);
-  Adapted adapted{parts.a, parts.b, parts.magnitude, scaling, false};
+  Adapted adapted{parts.a, parts.b, parts.magnitude, share.scaling, false};
   adapted.transposed = parts.embedding || (square ? squares_turned_ : !straight);
   if (!adapted_.emplace(weight, std::move(adapted)).second) {
     fail(file_->path().string(), "has two modules for the base's \"{}\"", printable(weight));
@@ -196,26 +198,25 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
         "adapts the embedding, which is this model's output as well: both are taken as changed, as "
         "when PEFT merges");
   }
-  if (parts.bias.info != nullptr) add_bias(module, parts.bias);
+  if (parts.bias.info != nullptr) add_bias(module, parts.bias, share.scaling);
 }
 
 // PEFT's lora_bias: B has a bias, which goes the way of its product.
-void AdapterSource::add_bias(const std::string& module, const Factor& added) {
+void AdapterSource::add_bias(const std::string& module, const Factor& added, double scaling) {
   const std::string bias = base_name(module + ".bias", added.name);
   if (tensors_.at(bias).shape != added.info->shape) {
     fail(file_->path().string(), "tensor \"{}\" has the shape {} where the base has {}", printable(added.name),
          shape_text(added.info->shape), shape_text(tensors_.at(bias).shape));
   }
-  biases_[bias] = {added, lora_.scaling_of(module)};
+  biases_[bias] = {added, scaling};
   tensors_[bias].dtype = DType::F64;
 }
 
 void AdapterSource::warn_of_targets(const Modules& modules) {
   if (!lora_.target_modules) return;
   for (const std::string& target : *lora_.target_modules) {
-    const bool found =
-        std::ranges::any_of(modules, [&](const auto& entry) { return is_target(entry.first, {target}); });
-    if (!found) warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
+    if (!found.contains(target))
+      warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
   }
 }
 
@@ -265,6 +266,10 @@ void AdapterSource::rescale(const std::string& name, const Adapted& adapted, int
     if (!(squares[at] > 0)) {
       fail(path_.string(), "output {} of \"{}\" is zero, which DoRA cannot scale", at, printable(name));
     }
+  std::set<std::string_view> found;
+  for (const auto& [module, parts] : modules) {
+    for (const std::string_view target : targets_of(module, targets_)) found.insert(target);
+  }
     factors[at] = magnitudes[at] / std::sqrt(squares[at]);
   }
   for (int64_t i = 0; i < end - begin; ++i) {

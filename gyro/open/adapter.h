@@ -9,6 +9,7 @@
 #include "gyro/checkpoint/safetensors.h"
 #include "gyro/checkpoint/source.h"
 #include "gyro/open/adapter_config.h"
+#include "gyro/open/adapter_names.h"
 
 namespace gyro {
 
@@ -71,8 +72,8 @@ class AdapterSource : public TensorSource {
   void add_whole(const std::string& given, const TensorInfo& info, const std::string& name);
   void adapt(const std::string& module, const Module& parts);
   void drop_scales(const std::string& name);
-  void add_bias(const std::string& module, const Factor& added);
-  void check_factors(const std::string& module, const Module& parts, const std::string& weight) const;
+  void add_bias(const std::string& module, const Factor& added, double scaling);
+  void check_factors(const std::string& module, const Module& parts, const std::string& weight, int64_t rank) const;
   std::string base_name(const std::string& name, const std::string& given) const;
   bool is_saved_module(const std::string& name) const;
   bool turns_squares(const Modules& modules) const;
@@ -90,6 +91,7 @@ class AdapterSource : public TensorSource {
   std::map<std::string, Bias, std::less<>> biases_;
   std::map<std::string, Factor, std::less<>> whole_;
   bool squares_turned_ = false;  // of a square weight the shapes do not tell which way it is stored
+  TargetNames targets_;
   bool own_tokenizer_ = false;
 };
 
