@@ -120,8 +120,13 @@ void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, 
 
 // Of an FP8 tensor whose place another takes.
 void AdapterSource::drop_scales(const std::string& name) {
-  for (const char* ending : {"_scale_inv", "_scale"}) {
-    if (base_->is_fp8_scale(name + ending)) tensors_.erase(name + ending);
+  const SourceTensor* before = base_->find(name);
+  if (before == nullptr || !dtype_is_fp8(before->dtype)) return;
+  const bool weight = name.ends_with(".weight");
+  const std::string beginning = weight ? name.substr(0, name.size() - 6) : name + "_scale";
+  for (auto at = tensors_.lower_bound(beginning); at != tensors_.end() && at->first.starts_with(beginning);) {
+    const bool below = at->first.find('.', beginning.size()) != std::string::npos;
+    at = !below && base_->is_fp8_scale(at->first) ? tensors_.erase(at) : std::next(at);
   }
 }
 
