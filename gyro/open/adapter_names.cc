@@ -1,7 +1,6 @@
 #include "gyro/open/adapter_names.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/unwrap.h"
@@ -29,16 +28,7 @@ constexpr std::string_view kOthers[] = {
 }  // namespace
 
 AdapterName parse_adapter_name(std::string_view subject, const std::string& tensor) {
-  std::string name = without_inner_wrappers(tensor, true);
-  bool taken = true;
-  while (taken) {
-    taken = false;
-    for (const std::string_view prefix : {"base_model.model.", "module."}) {
-      if (!name.starts_with(prefix)) continue;
-      name.erase(0, prefix.size());
-      taken = true;
-    }
-  }
+  const std::string name = without_outer_wrappers(without_inner_wrappers(tensor, true));
   for (const Ending& ending : kEndings) {
     if (!name.ends_with(ending.text)) continue;
     return {ending.part, name.substr(0, name.size() - ending.text.size()), ending.embedding};
