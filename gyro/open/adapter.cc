@@ -1,13 +1,13 @@
 #include "gyro/open/adapter.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 
 #include "gyro/arch/arch.h"
+#include "gyro/arch/inventory.h"
 #include "gyro/base/error.h"
 #include "gyro/base/file.h"
 #include "gyro/checkpoint/hub_path.h"
@@ -23,8 +23,20 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-void hash_text(Sha256& hash, const std::string& text) {
-  hash.update(std::as_bytes(std::span(text)));
+using Json = nlohmann::ordered_json;
+
+void untie(Json& section) {
+  section["tie_word_embeddings"] = false;
+  for (const std::string_view name : language_section_names()) {
+    if (const auto inner = section.find(name); inner != section.end() && inner->is_object()) untie(*inner);
+  }
+}
+
+// A config.json, which has been parsed once, of a model whose head is not the embedding.
+std::string untied(const std::string& config) {
+  Json json = Json::parse(config);
+  untie(json);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -36,12 +48,13 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
       file_(std::make_shared<SafetensorsFile>(folder / "adapter_model.safetensors")) {
   config_ = base_->config();
   tensors_ = base_->tensors();
-  warnings_ = base_->warnings();
   for (const auto& [name, tensor] : tensors_) tails_.emplace(tail_of(name), name);
+  if (lora_.target_modules) targets_.insert(lora_.target_modules->begin(), lora_.target_modules->end());
   std::error_code ignored;
   own_tokenizer_ = fs::exists(folder / "tokenizer.json", ignored) || fs::exists(folder / "tokenizer.model", ignored);
   const Modules modules = sort_tensors();
   if (modules.empty() && whole_.empty()) fail(file_->path().string(), "holds no tensor");
+  settle_head();
   squares_turned_ = turns_squares(modules);
   for (const auto& [module, parts] : modules) adapt(module, parts);
   warn_of_targets(modules);
@@ -49,7 +62,6 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
 
 AdapterSource::Modules AdapterSource::sort_tensors() {
   Modules modules;
-  if (lora_.target_modules) targets_.insert(lora_.target_modules->begin(), lora_.target_modules->end());
   std::vector<std::string> whole;
   for (const auto& [given, info] : file_->header().tensors) {
     const AdapterName name = parse_adapter_name(file_->path().string(), given);
@@ -99,7 +111,8 @@ bool AdapterSource::is_saved_module(const std::string& name) const {
 }
 
 void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, const std::string& name) {
-  const bool is_new = base_->find(name) == nullptr && is_saved_module(name) && !tails_.contains(tail_of(name));
+  const bool may_be_new = is_saved_module(name) || (config_.tie_word_embeddings && is_head_name(name));
+  const bool is_new = may_be_new && base_->find(name) == nullptr && !tails_.contains(tail_of(name));
   const std::string own = is_new ? name : base_name(name, given);
   const SourceTensor* before = base_->find(own);
   if (before != nullptr && before->shape != info.shape) {
@@ -118,7 +131,42 @@ void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, 
   drop_scales(own);
 }
 
-// Of an FP8 tensor whose place another takes.
+// A head that the adapter brings where the base's is the embedding: PEFT saves one beside an embedding that it saves. A
+// copy of the embedding is none of its own.
+void AdapterSource::settle_head() {
+  if (!config_.tie_word_embeddings) return;
+  const auto head = std::ranges::find_if(whole_, [](const auto& entry) { return is_head_name(entry.first); });
+  if (head == whole_.end()) return;
+  const std::string name = head->first;
+  for (const auto& [other, tensor] : tensors_) {
+    if (!is_embeddings_name(other) || is_of_tower(other) != is_of_tower(name)) continue;
+    if (!same_values(name, other)) continue;
+    if (base_->find(name) != nullptr) return;
+    tensors_.erase(name);
+    whole_.erase(head);
+    return;
+  }
+  config_.tie_word_embeddings = false;
+  untied_ = true;
+  warnings_.push_back(fmt::format(
+      "has a head of its own (\"{}\") where the base's is the embedding: they are tied no more", printable(name)));
+}
+
+bool AdapterSource::same_values(const std::string& name, const std::string& other) const {
+  const std::vector<int64_t>& shape = tensors_.at(name).shape;
+  if (shape.size() != 2 || shape != tensors_.at(other).shape) return false;
+  constexpr int64_t kRows = 256;
+  std::vector<double> a(static_cast<size_t>(kRows * shape[1])), b(a.size());
+  for (int64_t begin = 0; begin < shape[0]; begin += kRows) {
+    const int64_t end = std::min(begin + kRows, shape[0]);
+    read_base(name, begin, end, a.data());
+    read_base(other, begin, end, b.data());
+    if (!std::equal(a.begin(), a.begin() + (end - begin) * shape[1], b.begin())) return false;
+  }
+  return true;
+}
+
+// Of an FP8 tensor whose place another takes: its own, and of a module's weight all that the module has.
 void AdapterSource::drop_scales(const std::string& name) {
   const SourceTensor* before = base_->find(name);
   if (before == nullptr || !dtype_is_fp8(before->dtype)) return;
@@ -219,6 +267,10 @@ void AdapterSource::add_bias(const std::string& module, const Factor& added, dou
 
 void AdapterSource::warn_of_targets(const Modules& modules) {
   if (!lora_.target_modules) return;
+  std::set<std::string_view> found;
+  for (const auto& [module, parts] : modules) {
+    for (const std::string_view target : targets_of(module, targets_)) found.insert(target);
+  }
   for (const std::string& target : *lora_.target_modules) {
     if (!found.contains(target))
       warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
@@ -271,10 +323,6 @@ void AdapterSource::rescale(const std::string& name, const Adapted& adapted, int
     if (!(squares[at] > 0)) {
       fail(path_.string(), "output {} of \"{}\" is zero, which DoRA cannot scale", at, printable(name));
     }
-  std::set<std::string_view> found;
-  for (const auto& [module, parts] : modules) {
-    for (const std::string_view target : targets_of(module, targets_)) found.insert(target);
-  }
     factors[at] = magnitudes[at] / std::sqrt(squares[at]);
   }
   for (int64_t i = 0; i < end - begin; ++i) {
@@ -372,7 +420,15 @@ std::vector<std::string> AdapterSource::companions() const {
 }
 
 std::string AdapterSource::companion(std::string_view name, size_t limit) const {
-  return own_tokenizer_ && is_tokenizer_file(name) ? read_file(path_ / name, limit) : base_->companion(name, limit);
+  if (own_tokenizer_ && is_tokenizer_file(name)) return read_file(path_ / name, limit);
+  std::string text = base_->companion(name, limit);
+  return untied_ && name == "config.json" ? untied(text) : text;
+}
+
+std::vector<std::string> AdapterSource::all_warnings() const {
+  std::vector<std::string> all = base_warnings_ ? base_->all_warnings() : std::vector<std::string>{};
+  for (std::string& warning : TensorSource::all_warnings()) all.push_back(std::move(warning));
+  return all;
 }
 
 std::string AdapterSource::id() const {
