@@ -345,15 +345,15 @@ std::vector<MatrixSite> without(const ModelMap& map, const std::vector<MatrixTyp
 }  // namespace
 
 ModelMap map_model(const TensorSource& checkpoint, const std::vector<MatrixType>& types) {
-  const std::vector<std::string>& odd = checkpoint.warnings();
+  std::vector<std::string> odd = checkpoint.all_warnings();
   try {
     ModelMap map = map_matrices(checkpoint, types);
-    std::vector<std::string> warnings;
-    for (const std::string& warning : odd) warnings.push_back(checkpoint.path().string() + ": " + warning);
-    map.warnings.insert(map.warnings.begin(), warnings.begin(), warnings.end());
+    map.warnings.insert(map.warnings.begin(), odd.begin(), odd.end());
     return map;
   } catch (const Error& error) {  // what was odd about it may be why
     if (odd.empty()) throw;
+    const std::string own = checkpoint.path().string() + ": ";  // which the error begins with
+    for (std::string& warning : odd) warning.erase(0, warning.starts_with(own) ? own.size() : 0);
     throw Error(error.subject(), fmt::format("{} ({})", error.problem(), fmt::join(odd, "; ")), error.cause());
   }
 }

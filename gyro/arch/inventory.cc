@@ -99,7 +99,7 @@ Inventory take_inventory(const TensorSource& source) {
     add_groups(source, map, out);
   } catch (const Error& error) {
     out.no_matrices = error.what();
-    out.warnings = source.warnings();
+    out.warnings = source.all_warnings();
   }
   try {
     out.config = complete_config(source);

@@ -5,14 +5,6 @@
 #include "gyro/base/error.h"
 
 namespace gyro {
-namespace {
-
-void hash_text(Sha256& hash, const std::string& text) {
-  hash.update(std::as_bytes(std::span(text)));
-}
-
-}  // namespace
-
 OverlaySource::OverlaySource(std::shared_ptr<const TensorSource> under, Replacements replaced, const Names& hidden,
                              std::string recipe, std::vector<std::shared_ptr<const TensorSource>> made_from)
     : TensorSource(under->path()),

@@ -1,5 +1,7 @@
 #include "gyro/checkpoint/source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace gyro {
@@ -19,10 +21,15 @@ TensorLease TensorSource::read(std::string_view name) const {
   return read_rows(name, 0, find(name)->rows());
 }
 
+std::vector<std::string> TensorSource::all_warnings() const {
+  std::vector<std::string> all;
+  for (const std::string& warning : warnings_) all.push_back(fmt::format("{}: {}", path_.string(), warning));
+  return all;
+}
+
 std::string TensorSource::identity() const {
   Sha256 hash;
-  const std::string layout = sha256();
-  hash.update(std::as_bytes(std::span(layout)));
+  hash_text(hash, sha256());
   hash_samples(hash);
   return hash.hex();
 }
@@ -74,6 +81,10 @@ std::vector<std::string> TensorSource::dtypes() const {
   std::stable_sort(names.begin(), names.end(),
                    [&](const std::string& a, const std::string& b) { return bytes[a] > bytes[b]; });
   return names;
+}
+
+void hash_text(Sha256& hash, std::string_view text) {
+  hash.update(std::as_bytes(std::span(text)));
 }
 
 std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources) {

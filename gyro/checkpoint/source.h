@@ -60,9 +60,11 @@ class TensorSource {
   const ModelConfig& config() const { return config_; }
   /// All tensors by name.
   const Tensors& tensors() const { return tensors_; }
-  /// What was odd about finding and opening it, a line each without its path ("model.safetensors is read; ..."): for
-  /// whoever maps it to pass on (ModelMap::warnings).
+  /// What was odd about finding and opening it, a line each without its path ("model.safetensors is read; ...").
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// The same with its path ("FOLDER: model.safetensors is read; ..."), behind those of what it is made of: for whoever
+  /// maps it to pass on (ModelMap::warnings).
+  virtual std::vector<std::string> all_warnings() const;
   /// The tensor of that name, or null.
   const SourceTensor* find(std::string_view name) const;
 
@@ -119,6 +121,9 @@ class TensorSource {
   Tensors tensors_;
   std::vector<std::string> warnings_;
 };
+
+/// Adds the bytes of a text to `hash`.
+void hash_text(Sha256& hash, std::string_view text);
 
 /// The folders of all of them.
 std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources);

@@ -91,6 +91,15 @@ std::string warning_of(const std::vector<Wrapper>& taken, const Names& names) {
 
 }  // namespace
 
+std::string without_outer_wrappers(std::string_view name) {
+  const auto is_wrapped = [&](const Wrapper& wrapper) { return name.starts_with(wrapper.text); };
+  for (auto at = std::ranges::find_if(kOuter, is_wrapped); at != std::end(kOuter);
+       at = std::ranges::find_if(kOuter, is_wrapped)) {
+    name.remove_prefix(at->text.size());
+  }
+  return std::string(name);
+}
+
 std::string without_inner_wrappers(std::string_view name, bool base_layer) {
   std::string out(name);
   for (const Wrapper& wrapper : kInner) drop_part(out, wrapper.text);

@@ -20,6 +20,8 @@ struct UnwrappedNames {
 /// for LoRA factors among the tensors, and where two names become one.
 UnwrappedNames unwrap_names(std::string_view subject, const std::set<std::string, std::less<>>& stored);
 
+/// A name without what DataParallel, PEFT and TRL put in front of it, any number of times.
+std::string without_outer_wrappers(std::string_view name);
 /// A name without what torch.compile and FSDP put between its parts and, if asked, without `base_layer` of PEFT.
 std::string without_inner_wrappers(std::string_view name, bool base_layer);
 

@@ -66,8 +66,8 @@ void append(const std::vector<double>& values, std::string& out) {
 }  // namespace
 
 BaseModel base_model(const TensorSource& model) {
-  const std::string revision = model.revision();
-  if (!revision.empty()) return {model.hub_id(), revision};
+  const std::string name = model.hub_id(), revision = model.revision();
+  if (!name.empty() && !revision.empty()) return {name, revision};
   return {std::filesystem::absolute(model.path()).lexically_normal().string(), ""};
 }
 

@@ -1,9 +1,9 @@
 #include "gyro/open/adapter.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
-#include <optional>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <system_error>
 
 #include "gyro/arch/arch.h"
@@ -13,7 +13,6 @@
 #include "gyro/checkpoint/hub_path.h"
 #include "gyro/checkpoint/unwrap.h"
 #include "gyro/linalg/linalg.h"
-#include "gyro/open/adapter_names.h"
 
 namespace gyro {
 namespace {
@@ -24,8 +23,20 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-void hash_text(Sha256& hash, const std::string& text) {
-  hash.update(std::as_bytes(std::span(text)));
+using Json = nlohmann::ordered_json;
+
+void untie(Json& section) {
+  section["tie_word_embeddings"] = false;
+  for (const std::string_view name : language_section_names()) {
+    if (const auto inner = section.find(name); inner != section.end() && inner->is_object()) untie(*inner);
+  }
+}
+
+// A config.json, which has been parsed once, of a model whose head is not the embedding.
+std::string untied(const std::string& config) {
+  Json json = Json::parse(config);
+  untie(json);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -37,12 +48,13 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
       file_(std::make_shared<SafetensorsFile>(folder / "adapter_model.safetensors")) {
   config_ = base_->config();
   tensors_ = base_->tensors();
-  warnings_ = base_->warnings();
   for (const auto& [name, tensor] : tensors_) tails_.emplace(tail_of(name), name);
+  if (lora_.target_modules) targets_.insert(lora_.target_modules->begin(), lora_.target_modules->end());
   std::error_code ignored;
   own_tokenizer_ = fs::exists(folder / "tokenizer.json", ignored) || fs::exists(folder / "tokenizer.model", ignored);
   const Modules modules = sort_tensors();
   if (modules.empty() && whole_.empty()) fail(file_->path().string(), "holds no tensor");
+  settle_head();
   squares_turned_ = turns_squares(modules);
   for (const auto& [module, parts] : modules) adapt(module, parts);
   warn_of_targets(modules);
@@ -99,7 +111,8 @@ bool AdapterSource::is_saved_module(const std::string& name) const {
 }
 
 void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, const std::string& name) {
-  const bool is_new = base_->find(name) == nullptr && is_saved_module(name) && !tails_.contains(tail_of(name));
+  const bool may_be_new = is_saved_module(name) || (config_.tie_word_embeddings && is_head_name(name));
+  const bool is_new = may_be_new && base_->find(name) == nullptr && !tails_.contains(tail_of(name));
   const std::string own = is_new ? name : base_name(name, given);
   const SourceTensor* before = base_->find(own);
   if (before != nullptr && before->shape != info.shape) {
@@ -118,14 +131,55 @@ void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, 
   drop_scales(own);
 }
 
-// Of an FP8 tensor whose place another takes.
+// A head that the adapter brings where the base's is the embedding: PEFT saves one beside an embedding that it saves. A
+// copy of the embedding is none of its own.
+void AdapterSource::settle_head() {
+  if (!config_.tie_word_embeddings) return;
+  const auto head = std::ranges::find_if(whole_, [](const auto& entry) { return is_head_name(entry.first); });
+  if (head == whole_.end()) return;
+  const std::string name = head->first;
+  for (const auto& [other, tensor] : tensors_) {
+    if (!is_embeddings_name(other) || is_of_tower(other) != is_of_tower(name)) continue;
+    if (!same_values(name, other)) continue;
+    if (base_->find(name) != nullptr) return;
+    tensors_.erase(name);
+    whole_.erase(head);
+    return;
+  }
+  config_.tie_word_embeddings = false;
+  untied_ = true;
+  warnings_.push_back(fmt::format(
+      "has a head of its own (\"{}\") where the base's is the embedding: they are tied no more", printable(name)));
+}
+
+bool AdapterSource::same_values(const std::string& name, const std::string& other) const {
+  const std::vector<int64_t>& shape = tensors_.at(name).shape;
+  if (shape.size() != 2 || shape != tensors_.at(other).shape) return false;
+  constexpr int64_t kRows = 256;
+  std::vector<double> a(static_cast<size_t>(kRows * shape[1])), b(a.size());
+  for (int64_t begin = 0; begin < shape[0]; begin += kRows) {
+    const int64_t end = std::min(begin + kRows, shape[0]);
+    read_base(name, begin, end, a.data());
+    read_base(other, begin, end, b.data());
+    if (!std::equal(a.begin(), a.begin() + (end - begin) * shape[1], b.begin())) return false;
+  }
+  return true;
+}
+
+// Of an FP8 tensor whose place another takes: its own, and of a module's weight all that the module has.
 void AdapterSource::drop_scales(const std::string& name) {
-  for (const char* ending : {"_scale_inv", "_scale"}) {
-    if (base_->is_fp8_scale(name + ending)) tensors_.erase(name + ending);
+  const SourceTensor* before = base_->find(name);
+  if (before == nullptr || !dtype_is_fp8(before->dtype)) return;
+  const bool weight = name.ends_with(".weight");
+  const std::string beginning = weight ? name.substr(0, name.size() - 6) : name + "_scale";
+  for (auto at = tensors_.lower_bound(beginning); at != tensors_.end() && at->first.starts_with(beginning);) {
+    const bool below = at->first.find('.', beginning.size()) != std::string::npos;
+    at = !below && base_->is_fp8_scale(at->first) ? tensors_.erase(at) : std::next(at);
   }
 }
 
-void AdapterSource::check_factors(const std::string& module, const Module& parts, const std::string& weight) const {
+void AdapterSource::check_factors(const std::string& module, const Module& parts, const std::string& weight,
+                                  int64_t rank) const {
   const std::string file = file_->path().string();
   if (parts.a.info == nullptr || parts.b.info == nullptr) {
     fail(file, "has only one factor of the module {}", printable(module));
@@ -138,7 +192,7 @@ void AdapterSource::check_factors(const std::string& module, const Module& parts
   if (w.size() != 2 || a.size() != 2 || b.size() != 2 || a[0] != b[1]) refuse();
   const bool straight = b[0] == w[0] && a[1] == w[1], turned = a[1] == w[0] && b[0] == w[1];
   if (parts.embedding ? !turned : !straight && !turned) refuse();
-  if (const int64_t rank = lora_.rank_of(module); a[0] != rank) {
+  if (a[0] != rank) {
     fail(file, "module {} has the rank {}, and {} by adapter_config.json", printable(module), a[0], rank);
   }
   if (!dtype_is_float(tensors_.at(weight).dtype)) {
@@ -174,18 +228,18 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
                       : parts.b.info != nullptr    ? parts.b
                       : parts.bias.info != nullptr ? parts.bias
                                                    : parts.magnitude;
-  if (lora_.target_modules && !is_target(module, *lora_.target_modules)) {
+  if (lora_.target_modules && targets_of(module, targets_).empty()) {
     fail(file_->path().string(), "holds \"{}\", which is none of target_modules in adapter_config.json",
          printable(any.name));
   }
   const std::string weight = base_name(module + ".weight", any.name);
-  check_factors(module, parts, weight);
+  const LoraConfig::Share share = lora_.share_of(module);
+  check_factors(module, parts, weight, share.rank);
   const std::vector<int64_t>& w = tensors_.at(weight).shape;
   const std::vector<int64_t>&a = parts.a.info->shape, &b = parts.b.info->shape;
   const bool straight = b[0] == w[0] && a[1] == w[1];
   const bool square = w[0] == w[1];
-  const double scaling = lora_.scaling_of(module);
-  Adapted adapted{parts.a, parts.b, parts.magnitude, scaling, false};
+  Adapted adapted{parts.a, parts.b, parts.magnitude, share.scaling, false};
   adapted.transposed = parts.embedding || (square ? squares_turned_ : !straight);
   if (!adapted_.emplace(weight, std::move(adapted)).second) {
     fail(file_->path().string(), "has two modules for the base's \"{}\"", printable(weight));
@@ -197,26 +251,29 @@ void AdapterSource::adapt(const std::string& module, const Module& parts) {
         "adapts the embedding, which is this model's output as well: both are taken as changed, as "
         "when PEFT merges");
   }
-  if (parts.bias.info != nullptr) add_bias(module, parts.bias);
+  if (parts.bias.info != nullptr) add_bias(module, parts.bias, share.scaling);
 }
 
 // PEFT's lora_bias: B has a bias, which goes the way of its product.
-void AdapterSource::add_bias(const std::string& module, const Factor& added) {
+void AdapterSource::add_bias(const std::string& module, const Factor& added, double scaling) {
   const std::string bias = base_name(module + ".bias", added.name);
   if (tensors_.at(bias).shape != added.info->shape) {
     fail(file_->path().string(), "tensor \"{}\" has the shape {} where the base has {}", printable(added.name),
          shape_text(added.info->shape), shape_text(tensors_.at(bias).shape));
   }
-  biases_[bias] = {added, lora_.scaling_of(module)};
+  biases_[bias] = {added, scaling};
   tensors_[bias].dtype = DType::F64;
 }
 
 void AdapterSource::warn_of_targets(const Modules& modules) {
   if (!lora_.target_modules) return;
+  std::set<std::string_view> found;
+  for (const auto& [module, parts] : modules) {
+    for (const std::string_view target : targets_of(module, targets_)) found.insert(target);
+  }
   for (const std::string& target : *lora_.target_modules) {
-    const bool found =
-        std::ranges::any_of(modules, [&](const auto& entry) { return is_target(entry.first, {target}); });
-    if (!found) warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
+    if (!found.contains(target))
+      warnings_.push_back(fmt::format("has no tensor for its target module {}", printable(target, 60)));
   }
 }
 
@@ -363,7 +420,15 @@ std::vector<std::string> AdapterSource::companions() const {
 }
 
 std::string AdapterSource::companion(std::string_view name, size_t limit) const {
-  return own_tokenizer_ && is_tokenizer_file(name) ? read_file(path_ / name, limit) : base_->companion(name, limit);
+  if (own_tokenizer_ && is_tokenizer_file(name)) return read_file(path_ / name, limit);
+  std::string text = base_->companion(name, limit);
+  return untied_ && name == "config.json" ? untied(text) : text;
+}
+
+std::vector<std::string> AdapterSource::all_warnings() const {
+  std::vector<std::string> all = base_warnings_ ? base_->all_warnings() : std::vector<std::string>{};
+  for (std::string& warning : TensorSource::all_warnings()) all.push_back(std::move(warning));
+  return all;
 }
 
 std::string AdapterSource::id() const {

@@ -9,14 +9,16 @@
 #include "gyro/checkpoint/safetensors.h"
 #include "gyro/checkpoint/source.h"
 #include "gyro/open/adapter_config.h"
+#include "gyro/open/adapter_names.h"
 
 namespace gyro {
 
 /// A LoRA adapter as the model that it makes of its base, as PEFT's merge_and_unload makes it. An adapted weight is
 /// W + s B A, or with DoRA m (W + s B A) / ‖W + s B A‖ by rows of W; where the module keeps W as d_in x d_out (Conv1D)
 /// or is an embedding, the same of its transpose. It is computed in FP64 when it is read and handed out as F64, so that
-/// nothing is rounded; where s B A is zero it is W exactly. Whole tensors of the adapter (modules_to_save, biases)
-/// stand in the place of the base's, all others are the base's, and so are config.json and, unless the adapter's folder
+/// nothing is rounded; where s B A is zero it is W exactly, but for DoRA. Whole tensors of the adapter
+/// (modules_to_save, biases) stand in the place of the base's, all others are the base's, and so are config.json, but
+/// for tie_word_embeddings where the adapter brings a head that is not the embedding, and, unless the adapter's folder
 /// has a tokenizer of its own, the tokenizer.
 class AdapterSource : public TensorSource {
  public:
@@ -38,8 +40,12 @@ class AdapterSource : public TensorSource {
   std::string hub_id() const override;
   std::vector<std::filesystem::path> folders() const override;
 
+  std::vector<std::string> all_warnings() const override;
+
   /// Adds what whoever opened it found odd, before its own warnings.
   void add_warning(const std::string& warning) { warnings_.insert(warnings_.begin(), warning); }
+  /// Leaves the base's warnings to whoever has the base as well.
+  void leave_base_warnings() { base_warnings_ = false; }
 
   /// A tensor of the adapter's file.
   struct Factor {
@@ -69,10 +75,12 @@ class AdapterSource : public TensorSource {
 
   Modules sort_tensors();
   void add_whole(const std::string& given, const TensorInfo& info, const std::string& name);
+  void settle_head();
+  bool same_values(const std::string& name, const std::string& other) const;
   void adapt(const std::string& module, const Module& parts);
   void drop_scales(const std::string& name);
-  void add_bias(const std::string& module, const Factor& added);
-  void check_factors(const std::string& module, const Module& parts, const std::string& weight) const;
+  void add_bias(const std::string& module, const Factor& added, double scaling);
+  void check_factors(const std::string& module, const Module& parts, const std::string& weight, int64_t rank) const;
   std::string base_name(const std::string& name, const std::string& given) const;
   bool is_saved_module(const std::string& name) const;
   bool turns_squares(const Modules& modules) const;
@@ -83,6 +91,7 @@ class AdapterSource : public TensorSource {
   void rescale(const std::string& name, const Adapted& adapted, int64_t begin, int64_t end, double* rows) const;
 
   LoraConfig lora_;
+  TargetNames targets_;
   std::shared_ptr<const TensorSource> base_;
   std::shared_ptr<SafetensorsFile> file_;
   Tails tails_;  // the base's names by their ends, to find modules that a wrapper of another kind holds
@@ -91,6 +100,8 @@ class AdapterSource : public TensorSource {
   std::map<std::string, Factor, std::less<>> whole_;
   bool squares_turned_ = false;  // of a square weight the shapes do not tell which way it is stored
   bool own_tokenizer_ = false;
+  bool base_warnings_ = true;
+  bool untied_ = false;  // the head is not the embedding, as it is the base's
 };
 
 }  // namespace gyro

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 
 #include "gyro/base/error.h"
+#include "gyro/checkpoint/json.h"
 #include "gyro/checkpoint/json_fields.h"
 
 namespace gyro {
@@ -12,7 +15,7 @@ namespace {
 using Json = JsonFields::Json;
 
 constexpr int64_t kMostRank = 1'000'000;
-constexpr size_t kMostPatterns = 100'000;
+constexpr size_t kMostPatterns = 50'000, kMostSteps = 200'000;  // of all patterns of a file
 
 // What fields of PEFT's LoraConfig, and of older ones, have to do with what the adapter makes of its base.
 constexpr std::string_view kRead[] = {"alpha_pattern",
@@ -84,39 +87,57 @@ std::optional<std::vector<std::string>> strings_of(const JsonFields& fields, std
   return strings;
 }
 
-// The entries of a pattern in the order of the file, which JsonFields' objects do not keep.
-std::vector<std::pair<std::string, double>> pattern_of(const JsonFields& fields, std::string_view text,
-                                                       const std::string& key) {
+// The keys of the patterns by field, in the order of the file, which JsonFields' objects do not keep. Checks the text
+// as parse_json does.
+using PatternKeys = std::map<std::string, std::vector<std::string>, std::less<>>;
+PatternKeys pattern_keys(const std::string& file, std::string_view text) {
+  PatternKeys keys = {{"rank_pattern", {}}, {"alpha_pattern", {}}};
+  size_t count = 0;
+  visit_json(file, text, [&](const JsonPath& path, const JsonValue&) {
+    const auto field = path.size() == 2 ? keys.find(path.front()) : keys.end();
+    if (field == keys.end()) return;
+    if (++count > kMostPatterns) fail(file, "{} has more than {} entries", path.front(), kMostPatterns);
+    field->second.push_back(path.back());
+  });
+  return keys;
+}
+
+std::vector<std::pair<std::string, double>> pattern_of(const JsonFields& fields, const PatternKeys& keys,
+                                                       const std::string& field) {
   std::vector<std::pair<std::string, double>> entries;
-  if (!fields.object(key)) return entries;
-  const auto all = nlohmann::ordered_json::parse(text);
-  for (const auto& [module, value] : all.at(key).items()) {
-    if (!value.is_number()) fields.fail_at(key, "must hold numbers");
-    entries.emplace_back(module, value.get<double>());
+  if (!fields.object(field)) return entries;
+  const Json& values = fields.require(field);
+  for (const std::string& key : keys.at(field)) {
+    const Json& value = values.at(key);
+    if (!value.is_number()) fields.fail_at(field, "must hold numbers");
+    entries.emplace_back(key, value.get<double>());
   }
-  if (entries.size() > kMostPatterns) fields.fail_at(key, "has more than {} entries", kMostPatterns);
   return entries;
 }
 
 template <typename Value>
-std::vector<ModulePattern> keys_of(const JsonFields& fields, std::string_view field,
-                                   const std::vector<std::pair<std::string, Value>>& entries) {
+std::vector<ModulePattern> compiled(const JsonFields& fields, std::string_view field,
+                                    const std::vector<std::pair<std::string, Value>>& entries, size_t& steps) {
   std::vector<ModulePattern> keys;
   const std::string subject = fmt::format("{}: {}", fields.subject(), field);
-  for (const auto& [key, value] : entries) keys.emplace_back(subject, key);
+  for (const auto& [key, value] : entries) {
+    steps += keys.emplace_back(subject, key).steps();
+    if (steps > kMostSteps) fields.fail_at(field, "has larger expressions than Gyro reads: write names of modules");
+  }
   return keys;
 }
 
-void read_patterns(const JsonFields& fields, std::string_view text, LoraConfig& config) {
-  for (const auto& [module, rank] : pattern_of(fields, text, "rank_pattern")) {
+void read_patterns(const JsonFields& fields, const PatternKeys& keys, LoraConfig& config) {
+  for (const auto& [module, rank] : pattern_of(fields, keys, "rank_pattern")) {
     if (rank != std::floor(rank) || rank < 1 || rank > static_cast<double>(kMostRank)) {
       fields.fail_at("rank_pattern", "must hold ranks from 1 to {}", kMostRank);
     }
     config.rank_pattern.emplace_back(module, static_cast<int64_t>(rank));
   }
-  config.alpha_pattern = pattern_of(fields, text, "alpha_pattern");
-  config.rank_keys = keys_of(fields, "rank_pattern", config.rank_pattern);
-  config.alpha_keys = keys_of(fields, "alpha_pattern", config.alpha_pattern);
+  config.alpha_pattern = pattern_of(fields, keys, "alpha_pattern");
+  size_t steps = 0;
+  config.rank_keys = compiled(fields, "rank_pattern", config.rank_pattern, steps);
+  config.alpha_keys = compiled(fields, "alpha_pattern", config.alpha_pattern, steps);
 }
 
 // PEFT's get_pattern_key: the value of the first key that matches.
@@ -135,18 +156,16 @@ Value first_match(std::string_view module, const std::vector<ModulePattern>& key
 
 }  // namespace
 
-int64_t LoraConfig::rank_of(std::string_view module) const {
-  return first_match(module, rank_keys, rank_pattern, rank);
-}
-
-double LoraConfig::scaling_of(std::string_view module) const {
-  const auto r = static_cast<double>(rank_of(module));
-  return first_match(module, alpha_keys, alpha_pattern, alpha) / (use_rslora ? std::sqrt(r) : r);
+LoraConfig::Share LoraConfig::share_of(std::string_view module) const {
+  const int64_t own = first_match(module, rank_keys, rank_pattern, rank);
+  const auto r = static_cast<double>(own);
+  return {own, first_match(module, alpha_keys, alpha_pattern, alpha) / (use_rslora ? std::sqrt(r) : r)};
 }
 
 LoraConfig parse_lora_config(std::string_view subject, std::string_view text) {
   const std::string file(subject);
-  const Json json = parse_json(file, text);
+  const PatternKeys keys = pattern_keys(file, text);
+  const Json json = Json::parse(text.begin(), text.end());
   const JsonFields fields(file, "", json);
   check_type(fields);
   check_start(fields);
@@ -163,7 +182,7 @@ LoraConfig parse_lora_config(std::string_view subject, std::string_view text) {
   config.lora_bias = fields.boolean("lora_bias").value_or(false);
   config.modules_to_save = strings_of(fields, "modules_to_save").value_or(std::vector<std::string>{});
   config.target_modules = strings_of(fields, "target_modules");
-  read_patterns(fields, text, config);
+  read_patterns(fields, keys, config);
   return config;
 }
 

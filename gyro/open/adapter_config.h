@@ -23,10 +23,12 @@ struct LoraConfig {
   std::vector<std::string> modules_to_save;                ///< last parts of module names, or whole ones
   std::optional<std::vector<std::string>> target_modules;  ///< nothing: an expression, or not said
 
+  struct Share {
+    int64_t rank = 0;
+    double scaling = 0;  ///< alpha / rank, or alpha / √rank of rank-stabilised LoRA
+  };
   /// Of a module by its name in the model ("model.layers.0.mlp.up_proj"), by PEFT's rule for its patterns.
-  int64_t rank_of(std::string_view module) const;
-  /// alpha / rank, or alpha / √rank of rank-stabilised LoRA.
-  double scaling_of(std::string_view module) const;
+  Share share_of(std::string_view module) const;
 
   std::vector<ModulePattern> rank_keys, alpha_keys;  ///< those of the patterns
 };
@@ -34,7 +36,7 @@ struct LoraConfig {
 /// Parses an adapter_config.json. Throws Error naming `subject` and the field for what is not JSON or wrongly typed,
 /// and for all that is not a LoRA whose effect is W + s B A, DoRA's rescaling of it, a bias or a whole tensor: other
 /// types of adapter, starting points that change the base (PiSSA, OLoRA, LoftQ, ...), replicated layers, trainable
-/// tokens, adapted parameters, fields that are not known.
+/// tokens, adapted parameters, fields that are not known, patterns beyond 50,000 keys or 200,000 steps.
 LoraConfig parse_lora_config(std::string_view subject, std::string_view text);
 
 }  // namespace gyro

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 
 #include "gyro/base/test_util.h"
@@ -24,23 +25,44 @@ TEST(LoraConfig, HasPeftsDefaults) {
   const LoraConfig config = parse("");
   EXPECT_EQ(config.rank, 8);
   EXPECT_EQ(config.alpha, 8);
-  EXPECT_EQ(config.scaling_of("any"), 1);
+  EXPECT_EQ(config.share_of("any").scaling, 1);
   EXPECT_FALSE(config.target_modules);
   EXPECT_EQ(config.base, "");
 }
 
 TEST(LoraConfig, Scaling) {
-  EXPECT_EQ(parse(R"("r":16,"lora_alpha":8)").scaling_of("q"), 0.5);
-  EXPECT_EQ(parse(R"("r":16,"lora_alpha":8,"use_rslora":true)").scaling_of("q"), 2);
+  EXPECT_EQ(parse(R"("r":16,"lora_alpha":8)").share_of("q").scaling, 0.5);
+  EXPECT_EQ(parse(R"("r":16,"lora_alpha":8,"use_rslora":true)").share_of("q").scaling, 2);
   // The first key of the file that matches counts, whatever its letters.
   const LoraConfig config = parse(R"("r":4,"lora_alpha":4,"rank_pattern":{"up_proj":2,"layers\\.1\\..*":8,"b":3},)"
                                   R"("alpha_pattern":{"layers\\.1\\..*":16,"model.layers.1.mlp.up_proj":32})");
-  EXPECT_EQ(config.rank_of("model.layers.1.mlp.up_proj"), 2);
-  EXPECT_EQ(config.rank_of("model.layers.1.mlp.down_proj"), 8);
-  EXPECT_EQ(config.rank_of("model.layers.0.mlp.down_proj"), 4);
-  EXPECT_EQ(config.scaling_of("model.layers.1.mlp.up_proj"), 8);
-  EXPECT_EQ(config.scaling_of("model.layers.1.mlp.down_proj"), 2);
-  EXPECT_EQ(config.scaling_of("model.layers.0.mlp.up_proj"), 2);
+  EXPECT_EQ(config.share_of("model.layers.1.mlp.up_proj").rank, 2);
+  EXPECT_EQ(config.share_of("model.layers.1.mlp.down_proj").rank, 8);
+  EXPECT_EQ(config.share_of("model.layers.0.mlp.down_proj").rank, 4);
+  EXPECT_EQ(config.share_of("model.layers.1.mlp.up_proj").scaling, 8);
+  EXPECT_EQ(config.share_of("model.layers.1.mlp.down_proj").scaling, 2);
+  EXPECT_EQ(config.share_of("model.layers.0.mlp.up_proj").scaling, 2);
+}
+
+std::string pattern_of(int count, const std::string& beginning) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += fmt::format("{}\"{}{}\":4", i == 0 ? "" : ",", beginning, i);
+  return fmt::format("\"rank_pattern\":{{{}}}", text);
+}
+
+// EVA writes the whole name of each module.
+TEST(LoraConfig, ManyKeysTakeLittleTime) {
+  const auto begin = std::chrono::steady_clock::now();
+  const LoraConfig config = parse(pattern_of(40'000, "model.layers.1.mlp.experts."));
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(config.share_of("model.layers.1.mlp.experts.39999").rank, 4);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST(LoraConfig, PatternsAreBounded) {
+  EXPECT_TRUE(contains(refusal(pattern_of(50'001, "k")), "c: rank_pattern has more than 50000 entries"));
+  // 15 bytes each, which would be 19,000 steps.
+  EXPECT_TRUE(
+      contains(refusal(pattern_of(2000, "(a{1000}){19}")), "c: rank_pattern has larger expressions than Gyro reads"));
 }
 
 TEST(LoraConfig, WhatChangesNothingIsTaken) {

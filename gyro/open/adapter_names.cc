@@ -1,7 +1,6 @@
 #include "gyro/open/adapter_names.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/unwrap.h"
@@ -26,24 +25,10 @@ constexpr std::string_view kOthers[] = {
     ".lora_", ".token_adapter.", ".trainable_tokens", ".modules_to_save.", ".ia3_l", ".hada_", ".lokr_", ".oft_",
     ".vera_", ".lora.",          ".adaptation_",      ".prompt_"};
 
-bool ends_in(const std::string& name, std::string_view part) {
-  return name == part ||
-         (name.size() > part.size() && name.ends_with(part) && name[name.size() - part.size() - 1] == '.');
-}
-
 }  // namespace
 
 AdapterName parse_adapter_name(std::string_view subject, const std::string& tensor) {
-  std::string name = without_inner_wrappers(tensor, true);
-  bool taken = true;
-  while (taken) {
-    taken = false;
-    for (const std::string_view prefix : {"base_model.model.", "module."}) {
-      if (!name.starts_with(prefix)) continue;
-      name.erase(0, prefix.size());
-      taken = true;
-    }
-  }
+  const std::string name = without_outer_wrappers(without_inner_wrappers(tensor, true));
   for (const Ending& ending : kEndings) {
     if (!name.ends_with(ending.text)) continue;
     return {ending.part, name.substr(0, name.size() - ending.text.size()), ending.embedding};
@@ -55,8 +40,12 @@ AdapterName parse_adapter_name(std::string_view subject, const std::string& tens
   return {AdapterPart::Whole, name, false};
 }
 
-bool is_target(const std::string& module, const std::vector<std::string>& targets) {
-  return std::ranges::any_of(targets, [&](const std::string& target) { return ends_in(module, target); });
+std::vector<std::string_view> targets_of(std::string_view module, const TargetNames& targets) {
+  std::vector<std::string_view> found;
+  for (std::string_view end = module;; end.remove_prefix(end.find('.') + 1)) {
+    if (targets.contains(end)) found.push_back(end);
+    if (end.find('.') == end.npos) return found;
+  }
 }
 
 std::string tail_of(const std::string& name) {

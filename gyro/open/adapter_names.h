@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +22,9 @@ struct AdapterName {
 /// naming `subject` and the tensor for a part of an adapter that is none of these.
 AdapterName parse_adapter_name(std::string_view subject, const std::string& tensor);
 
-/// Whether a list of target_modules names the module: by all of its name, or by the last parts of it.
-bool is_target(const std::string& module, const std::vector<std::string>& targets);
+using TargetNames = std::set<std::string, std::less<>>;
+/// The names in target_modules that a module has: all of its name, or the last parts of it.
+std::vector<std::string_view> targets_of(std::string_view module, const TargetNames& targets);
 
 /// What a tensor's name has from its list of layers on ("layers.0.mlp.up_proj.weight"), or its last two parts: the same
 /// whatever the model stands in.

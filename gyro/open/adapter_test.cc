@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -249,6 +250,62 @@ TEST_F(Adapters, Fp8BasesKeepTheirScales) {
   values_[q] = Numbers(24, 0.25);
   expect_close(read(*adapter, q), merged_q(2, 1));
   EXPECT_FALSE(adapter->find(q + "_scale_inv"));
+}
+
+// Other names of scales, and those of what a layer is given: none is left beside a weight that is F64.
+TEST_F(Adapters, Fp8ScalesOfTheModuleGoWithItsWeight) {
+  const std::string q = fmt::format("{}.weight", kQ), k = fmt::format("{}.weight", kK);
+  const std::vector<std::byte> ones(24, std::byte{0x38});  // 1.0
+  const auto quarter = bytes_of(std::vector<float>{0.25F});
+  for (const char* scale : {"scale", "scale_inv", "scale_weight", "weight_scale"}) {
+    std::vector<TestTensor> tensors = {{q, DType::F8_E4M3, {6, 4}, ones},
+                                       {k, DType::F8_E4M3, {4, 4}, {ones.begin(), ones.begin() + 16}},
+                                       {fmt::format("{}.inner.scale", kQ), DType::F32, {1}, quarter}};
+    for (const char* module : {kQ, kK}) {
+      tensors.push_back({fmt::format("{}.{}", module, scale), DType::F32, {1}, quarter});
+      tensors.push_back({fmt::format("{}.input_scale", module), DType::F32, {1}, quarter});
+    }
+    write_base(tensors);
+    const auto adapter = open(lora(kQ, 2, 4, 6), R"("r":2,"lora_alpha":2)");
+    values_[q] = Numbers(24, 0.25);
+    expect_close(read(*adapter, q), merged_q(2, 1));
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : adapter->tensors()) names.push_back(name);
+    std::vector<std::string> expected = {fmt::format("{}.input_scale", kK), fmt::format("{}.{}", kK, scale), k,
+                                         fmt::format("{}.inner.scale", kQ), q};
+    std::ranges::sort(expected);
+    EXPECT_EQ(names, expected);
+  }
+}
+
+// PEFT saves the head beside an embedding that it saves: a copy of it, or one of its own.
+TEST_F(Adapters, HeadsOfTiedBases) {
+  const std::string head = "base_model.model.lm_head.weight", embedding = "base_model.model.model.embed_tokens.weight";
+  write_text(dir_ / "base/config.json", R"({"model_type":"llama","tie_word_embeddings":true,"text_config":{"a":1}})");
+  std::vector<TestTensor> tensors = lora(kQ, 2, 4, 6);
+  tensors.push_back(tensor(embedding, {9, 4}));
+  tensors.push_back(tensors.back());
+  tensors.back().name = head;
+  const auto copy = open(tensors, R"("r":2)");
+  EXPECT_FALSE(copy->find("lm_head.weight"));
+  EXPECT_EQ(copy->find("model.embed_tokens.weight")->rows(), 9);
+  EXPECT_TRUE(copy->config().tie_word_embeddings);
+  EXPECT_EQ(copy->warnings().size(), 1u);  // of the rows
+  EXPECT_EQ(copy->companion("config.json", 1000), Checkpoint(dir_ / "base").companion("config.json", 1000));
+  tensors.back().bytes[0] ^= std::byte{1};
+  const auto own = open(tensors, R"("r":2)");
+  ASSERT_TRUE(own->find("lm_head.weight"));
+  EXPECT_NE(read(*own, "lm_head.weight"), read(*own, "model.embed_tokens.weight"));
+  EXPECT_FALSE(own->config().tie_word_embeddings);
+  EXPECT_EQ(own->warnings().back(),
+            "has a head of its own (\"lm_head.weight\") where the base's is the embedding: they are tied no more");
+  const std::string config = own->companion("config.json", 1000);
+  EXPECT_FALSE(parse_config("c", config).tie_word_embeddings);
+  EXPECT_EQ(parse_config("c", config).model_type, "llama");
+  // Also where modules_to_save names it, and the embedding is the base's.
+  const auto saved = open({tensor(head, {7, 4})}, R"("r":2,"modules_to_save":["lm_head"])");
+  EXPECT_EQ(read(*saved, "lm_head.weight"), values_.at(head));
+  EXPECT_FALSE(saved->config().tie_word_embeddings);
 }
 
 TEST_F(Adapters, RefuseByName) {

@@ -56,7 +56,8 @@ std::vector<std::string> snapshots_of(const fs::path& folder) {
 std::string listed(std::vector<std::string> names) {
   const size_t count = names.size();
   if (count > kMostNamed) names.resize(kMostNamed);
-  return fmt::format("{}{}", fmt::join(names, ", "), count > kMostNamed ? fmt::format(" and {} more", count - 4) : "");
+  return fmt::format("{}{}", fmt::join(names, ", "),
+                     count > kMostNamed ? fmt::format(" and {} more", count - kMostNamed) : "");
 }
 
 // The commit that a name stands for, empty if refs/ has none of it.

@@ -185,6 +185,8 @@ Source base_of_adapter(const fs::path& folder, const LoraConfig& config, const S
     return given;
   }
   Source base = open_at(found, nullptr, depth + 1);
+  std::error_code ignored;
+  if (given && fs::equivalent(base->path(), given->path(), ignored)) return given;
   if (!given || !is_quantised(*base)) return base;
   warning = fmt::format("is a LoRA adapter of {}, which is quantised ({}): read on {}", named,
                         printable(base->config().quantization, 40), given->id());
@@ -210,6 +212,7 @@ Source open_adapter(const fs::path& folder, const Source& given, int depth) {
   const Source base = base_of_adapter(folder, config, given, depth, warning);
   auto adapter = std::make_shared<AdapterSource>(folder, config, base);
   if (!warning.empty()) adapter->add_warning(warning);
+  if (base == given) adapter->leave_base_warnings();
   return adapter;
 }
 

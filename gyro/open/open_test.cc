@@ -225,6 +225,28 @@ TEST_F(Open, AdaptersWhoseBaseIsNotHere) {
   EXPECT_TRUE(contains(open_model(at("qlora"), base)->warnings()[0], "which is quantised (bitsandbytes): read on"));
 }
 
+// What is odd about a base is said of the base, and only once where the base is given beside its adapter.
+TEST_F(Open, WarningsAreOfTheModelThatTheyAreAbout) {
+  write_model(dir_ / "base", 1);
+  write_text(dir_ / "base/model.safetensors.index.json", R"({"weight_map":{"x":"model-00001-of-00001.safetensors"}})");
+  write_adapter(dir_ / "named", at("base"), R"(,"target_modules":["up_proj","q_proj"])");
+  fs::create_directory_symlink(at("base"), dir_ / "link");
+  const std::vector<std::string> own = {fmt::format("{}: has no tensor for its target module q_proj", at("named"))};
+  const auto base = open_model(at("base"));
+  ASSERT_EQ(base->all_warnings().size(), 1u);
+  EXPECT_TRUE(base->all_warnings()[0].starts_with(at("base") + ": model.safetensors is read; "));
+  std::vector<std::string> both = base->all_warnings();
+  both.push_back(own[0]);
+  EXPECT_EQ(open_model(at("named"))->all_warnings(), both);
+  EXPECT_EQ(open_model(at("named"), base)->all_warnings(), own);
+  EXPECT_EQ(open_model(at("named"), open_model(at("link")))->all_warnings(), own);
+  write_model(dir_ / "other", 1);
+  EXPECT_EQ(open_model(at("named"), open_model(at("other")))->all_warnings(), both);
+  // A quantised base that is the one given is no other.
+  write_text(dir_ / "base/config.json", R"({"model_type":"llama","quantization_config":{"quant_method":"mxfp4"}})");
+  EXPECT_EQ(open_model(at("named"), open_model(at("base")))->all_warnings(), own);
+}
+
 TEST_F(Open, PartsOfAdapters) {
   write_adapter(dir_ / "a", "acme/tiny");
   fs::remove(dir_ / "a/adapter_model.safetensors");

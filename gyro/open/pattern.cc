@@ -254,14 +254,35 @@ class Reached {
   std::vector<size_t> steps_;
 };
 
+// Letters, digits, `_` and `-`, which stand for themselves, and `.`, which is any byte.
+bool is_plain(std::string_view key) {
+  return !key.empty() && std::ranges::all_of(key, [](unsigned char c) {
+    return (c < 128 && std::isalnum(c) != 0) || c == '_' || c == '-' || c == '.';
+  });
+}
+
 }  // namespace
 
 ModulePattern::ModulePattern(std::string_view subject, std::string_view key) {
   if (key.size() > kMostBytes) fail(std::string(subject), "\"{}\" is too long an expression", printable(key, 60));
+  if (is_plain(key)) {
+    plain_ = key;
+    return;
+  }
   program_ = Compiler(subject, fmt::format("(.*\\.)?({})$", key)).all();
 }
 
+bool ModulePattern::matches_plainly(std::string_view module) const {
+  if (module.size() < plain_.size()) return false;
+  const std::string_view before = module.substr(0, module.size() - plain_.size());
+  if (!before.empty() && (before.back() != '.' || before.find('\n') != before.npos)) return false;
+  // From the end: names of modules differ there.
+  return std::equal(plain_.rbegin(), plain_.rend(), module.rbegin(),
+                    [](char key, char c) { return key == '.' ? c != '\n' : key == c; });
+}
+
 bool ModulePattern::matches(std::string_view module) const {
+  if (!plain_.empty()) return matches_plainly(module);
   Reached now(program_);
   now.add(0, true, module.empty());
   for (size_t i = 0; i < module.size(); ++i) {

@@ -66,6 +66,30 @@ TEST(ModulePattern, RefusesWhatItDoesNotRead) {
   EXPECT_TRUE(contains(error_of([&] { ModulePattern("f", std::string(500, '(')); }), "is no expression"));
 }
 
+// A plain name is held against names as the same expression in a group is, which is compiled.
+TEST(ModulePattern, PlainNamesAreExpressions) {
+  const std::vector<std::string> modules = {"model.layers.10.self_attn.q_proj",
+                                            "q_proj",
+                                            "xq_proj",
+                                            "a.q_proj",
+                                            "q-proj",
+                                            "q_projx",
+                                            "a.xq_proj",
+                                            "",
+                                            ".",
+                                            "a.q\nproj",
+                                            "a\nb.q_proj",
+                                            "layers.1.q.proj"};
+  for (const char* key : {"q_proj", "q.proj", ".", "..", "layers.10.self_attn.q_proj", ".q_proj", "self_attn.q_proj",
+                          "proj", "model.layers.10.self_attn.q_proj", "x.model.layers.10.self_attn.q_proj"}) {
+    EXPECT_EQ(ModulePattern("p", key).steps(), 0u);
+    EXPECT_GT(ModulePattern("p", fmt::format("({})", key)).steps(), 0u);
+    for (const std::string& module : modules) {
+      EXPECT_EQ(matches(key, module), matches(fmt::format("({})", key), module)) << key << " of " << module;
+    }
+  }
+}
+
 // Where backtracking takes 2^60 steps.
 TEST(ModulePattern, TakesLinearTime) {
   const auto begin = std::chrono::steady_clock::now();

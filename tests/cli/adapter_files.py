@@ -127,6 +127,13 @@ class AdapterFiles(Files):
         config, _ = self.adapter()
         self.assertEqual((config["base_model_name_or_path"], config["revision"]), ("acme/tiny", "0123abcd"))
 
+    def test_base_in_a_cache_whose_name_is_no_models(self):
+        snapshot = os.path.join(self.folder, "models--a--b--c", "snapshots", "0123abcd")
+        shutil.copytree(BASE, snapshot)
+        self.gyro("lora", snapshot, POST, "--rank", "2", cwd=self.folder)
+        config, _ = self.adapter()
+        self.assertEqual((config["base_model_name_or_path"], config["revision"]), (snapshot, None))
+
     def test_base_elsewhere(self):
         shutil.copytree(BASE, f"{self.folder}/acme/tiny")
         self.gyro("lora", "./acme/tiny/", POST, "--rank", "2", cwd=self.folder)

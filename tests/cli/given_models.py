@@ -212,6 +212,31 @@ class GivenModels(unittest.TestCase):
         self.assertEqual(rows, self.figures(BASE, self.adapter("known", BASE)[0])[0])
         self.assertIn("hf download acme/lost", self.refusal("diff", adapter, POST))
 
+    def test_what_is_odd_about_an_adapters_base(self):
+        base = self.model("its-base", BASE)
+        self.sharded(base, self.base)
+        adapter, _ = self.adapter("adapter", base)
+        said = [f"gyro: warning: {base}: model.safetensors is read; model.safetensors.index.json with 2 shards beside it is not"]
+        for first in (base, BASE):
+            self.assertEqual(self.figures(first, adapter)[1], said)
+        dumped({"model_type": "qwen2"}, base, "config.json")
+        self.assertIn(f"({said[0].removeprefix('gyro: warning: ')})", self.refusal("diff", BASE, adapter))
+
+    def test_adapter_with_a_head_of_its_own(self):
+        adapter, _ = self.adapter("adapter", BASE)
+        self.assertTrue(checkpoints.read_json(BASE, "config.json")["tie_word_embeddings"])
+        file = self.at("adapter", "adapter_model.safetensors")
+        tensors, embedding = checkpoints.read_file(file), self.base["model.embed_tokens.weight"]
+        head = checkpoints.values(embedding)
+        for added, warnings in ((0, []), (1, [f'gyro: warning: {adapter}: has a head of its own ("lm_head.weight") where the base\'s is the embedding: '
+                                              "they are tied no more"])):
+            checkpoints.write_file(file, {**tensors, "base_model.model.lm_head.weight": checkpoints.f32(head + added)})
+            self.assertEqual(self.figures(BASE, adapter)[1], warnings)
+            done = self.run_gyro("build", "interpolate", BASE, adapter, "--at", "1", "--dtype", "f32", "--out", self.at("out"), "--force")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(checkpoints.read_json(self.at("out"), "config.json")["tie_word_embeddings"], not warnings)
+            self.assertEqual("lm_head.weight" in checkpoints.read(self.at("out")), bool(warnings))
+
     def test_parts_of_adapters_and_other_kinds(self):
         adapter, _ = self.adapter("adapter", BASE, init_lora_weights="pissa")
         self.assertIn("init_lora_weights is pissa, which changes the base", self.refusal("diff", BASE, adapter))
