@@ -193,13 +193,18 @@ string place_of(int64_t layer, const std::optional<int64_t>& expert) {
   return expert ? fmt::format("layer {}, expert {}", layer, *expert) : fmt::format("layer {}", layer);
 }
 
-// "rows 3 and 17 are zero in base and post"
+// "rows 3, 17 are zero in base and post", "row 3 is zero in the base, row 17 is zero in the post"
 string zero_words(const ZeroRows& zero) {
-  const int64_t count = std::max(zero.base, zero.post);
-  const auto more = count > std::ssize(zero.rows) ? fmt::format(" and {} more", count - std::ssize(zero.rows)) : "";
-  const char* where = zero.post == 0 ? "the base" : zero.base == 0 ? "the post" : "base and post";
-  return fmt::format("{} {}{} {} zero in {}", zero.rows.size() == 1 ? "row" : "rows", fmt::join(zero.rows, ", "), more,
-                     zero.rows.size() == 1 ? "is" : "are", where);
+  const auto say = [](int64_t count, const std::vector<int64_t>& rows, const char* where) {
+    const auto more = count > std::ssize(rows) ? fmt::format(" and {} more", count - std::ssize(rows)) : "";
+    return fmt::format("{} {}{} {} zero in {}", count == 1 ? "row" : "rows", fmt::join(rows, ", "), more,
+                       count == 1 ? "is" : "are", where);
+  };
+  if (zero.base == zero.either && zero.post == zero.either) return say(zero.base, zero.base_rows, "base and post");
+  std::vector<string> parts;
+  if (zero.base > 0) parts.push_back(say(zero.base, zero.base_rows, "the base"));
+  if (zero.post > 0) parts.push_back(say(zero.post, zero.post_rows, "the post"));
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 string lacking_line(const Comparison& comparison, const TypeRow& type) {

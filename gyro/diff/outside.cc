@@ -47,10 +47,27 @@ OutsideKind kind_of(const std::string& place, bool inside) {
   return OutsideKind::Other;
 }
 
-OutsidePair placed(const std::string& name, const std::string& root) {
+// The token embeddings' name: ChatGLM's do not stand where its layers do. A tower beside the model has its own.
+std::string embeddings_of(const TensorSource& model, const std::string& root) {
+  const auto rank = [&](const std::string& name) { return std::pair(!name.starts_with(root), name.size()); };
+  std::string best;
+  for (const auto& [name, tensor] : model.tensors()) {
+    if (is_embeddings_name(name) && (best.empty() || rank(name) < rank(best))) best = name;
+  }
+  return best;
+}
+
+// What follows from config.json: rotary frequencies, and GPT-2's and its kin's masks, which are called biases.
+bool is_buffer(std::string_view name, const SourceTensor& tensor) {
+  if (name.ends_with("inv_freq") || name.ends_with(".masked_bias")) return true;
+  const bool in_attention = name.ends_with("attn.bias") || name.ends_with("attention.bias");
+  return in_attention && (tensor.shape.size() != 1 || !dtype_is_float(tensor.dtype));
+}
+
+OutsidePair placed(const std::string& name, const std::string& root, const std::string& embeddings) {
   OutsidePair pair;
-  pair.inside = name.starts_with(root);
-  pair.place = is_head_name(name) ? std::string(kHead) : pair.inside ? name.substr(root.size()) : name;
+  pair.inside = name.starts_with(root) || name == embeddings;
+  pair.place = is_head_name(name) ? std::string(kHead) : name.starts_with(root) ? name.substr(root.size()) : name;
   pair.kind = kind_of(pair.place, pair.inside);
   if (pair.kind == OutsideKind::Head) pair.inside = true;
   return pair;
@@ -60,10 +77,10 @@ using ByPlace = std::map<std::string, OutsidePair>;
 
 void add_names(const TensorSource& model, const ModelMap& map, const std::set<std::string_view>& held,
                std::string OutsidePair::*side, ByPlace& places) {
-  const std::string root = root_of(map);
+  const std::string root = root_of(map), embeddings = embeddings_of(model, root);
   for (const auto& [name, tensor] : model.tensors()) {
-    if (held.contains(name) || model.is_fp8_scale(name) || name.ends_with("inv_freq")) continue;
-    const OutsidePair pair = placed(name, root);
+    if (held.contains(name) || model.is_fp8_scale(name) || is_buffer(name, tensor)) continue;
+    const OutsidePair pair = placed(name, root, embeddings);
     places.try_emplace(pair.place, pair).first->second.*side = name;
   }
 }
@@ -122,14 +139,21 @@ Sums compare_rows(const Weight& base, const Weight& post) {
     widen(post, row, end, 0, cols, b.data(), cols);
     Sums part;
     for (size_t i = 0; i < static_cast<size_t>((end - row) * cols); ++i) {
+      const bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
+      if (same && !std::isfinite(a[i])) continue;  // of a mask: no part of any norm
       const double change = b[i] - a[i];
       part.change += change * change;
       part.base += a[i] * a[i];
-      part.differs = part.differs || change != 0;
+      part.differs = part.differs || !same;
     }
     sums.add(part);
   }
   return sums;
+}
+
+// Whether a pair has a row for each token. Positions have not, though they are embeddings too.
+bool is_by_token(const OutsidePair& pair) {
+  return pair.kind == OutsideKind::Head || (pair.kind == OutsideKind::Embeddings && is_embeddings_name(pair.place));
 }
 
 // How two tensors of one place compare.
@@ -145,11 +169,11 @@ struct Compared {
 Compared compared(const TensorSource& base, const TensorSource& post, const OutsidePair& pair) {
   const SourceTensor &b = *base.find(pair.base), &p = *post.find(pair.post);
   Compared out{&pair, Form::Floats, std::min(b.rows(), p.rows()), b.rows(), p.rows()};
-  const bool by_token = pair.kind == OutsideKind::Embeddings || pair.kind == OutsideKind::Head;
   const auto inner = [](const SourceTensor& tensor) {
     return tensor.shape.empty() ? tensor.shape : std::vector<int64_t>(tensor.shape.begin() + 1, tensor.shape.end());
   };
-  const bool fits = b.shape.size() == p.shape.size() && inner(b) == inner(p) && (by_token || b.rows() == p.rows());
+  const bool fits =
+      b.shape.size() == p.shape.size() && inner(b) == inner(p) && (is_by_token(pair) || b.rows() == p.rows());
   if (!fits) {
     out.form = Form::Shapes;
   } else if (!dtype_is_float(b.dtype) || !dtype_is_float(p.dtype)) {
@@ -250,7 +274,7 @@ OutsidePairs pair_outside(const TensorSource& base, const ModelMap& base_map, co
   add_names(post, post_map, in_post, &OutsidePair::post, places);
   OutsidePairs out;
   const auto embeddings = std::find_if(places.begin(), places.end(), [](const auto& place) {
-    return place.second.kind == OutsideKind::Embeddings && !place.first.starts_with("embed_positions");
+    return place.second.kind == OutsideKind::Embeddings && is_by_token(place.second);
   });
   const OutsidePair* tied = embeddings == places.end() ? nullptr : &embeddings->second;
   for (auto& [place, pair] : places) {
@@ -284,7 +308,8 @@ std::optional<Outside> measure_outside(const TensorSource& base, const TensorSou
               .base_head = outside.base_head,
               .post_head = outside.post_head};
   for (const Compared& one : all) {
-    if (one.pair->kind == OutsideKind::Embeddings && one.form == Form::Floats && one.base_rows != one.post_rows)
+    const bool of_tokens = one.pair->kind == OutsideKind::Embeddings && is_by_token(*one.pair);
+    if (of_tokens && one.form == Form::Floats && one.base_rows != one.post_rows)
       out.vocabulary = {one.base_rows, one.post_rows, one.rows};
   }
   for (const OutsidePair& pair : outside.pairs) {

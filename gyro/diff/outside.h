@@ -29,7 +29,7 @@ struct OutsidePairs {
 };
 
 /// Every tensor that is in no matrix of `held` (sites of the base and, by same_site, of the post), by its place. FP8
-/// scales and rotary frequencies, which follow from config.json, are none.
+/// scales are none, nor what follows from config.json: rotary frequencies, masks that attention calls its bias.
 OutsidePairs pair_outside(const TensorSource& base, const ModelMap& base_map, const TensorSource& post,
                           const ModelMap& post_map, const std::vector<MatrixSite>& held);
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "gyro/base/file.h"
@@ -119,6 +120,96 @@ TEST_F(OutsideTest, VocabulariesCompareAsFarAsBothGo) {
   EXPECT_EQ(outside.vocabulary->compared, 3);
   EXPECT_EQ(group(outside, OutsideKind::Embeddings).changed, 0);
   EXPECT_EQ(differing(*base, *post, pairs(*base, *post), 1), (std::vector<std::string>{"model.embed_tokens.weight"}));
+}
+
+// GPT-2 has its positions before its tokens by name, and no fewer of them by kind.
+TEST_F(OutsideTest, PositionsAreNoVocabulary) {
+  Extra learned = base_tensors;
+  learned.erase("lm_head.weight");
+  learned.erase("model.embed_tokens.weight");
+  learned["model.wte.weight"] = {{3, 2}, {1, 2, 3, 4, 5, 6}};
+  learned["model.wpe.weight"] = {{3, 2}, {9, 9, 9, 9, 9, 9}};
+  Extra copied = learned, longer = learned;
+  copied["lm_head.weight"] = learned["model.wte.weight"];
+  longer["model.wpe.weight"] = {{4, 2}, {9, 9, 9, 9, 9, 9, 9, 9}};
+  const auto base = model("base", learned, "model.", true), post = model("post", copied);
+  EXPECT_EQ(group(measured(*base, *post), OutsideKind::Head).changed, 0);
+  EXPECT_TRUE(differing(*base, *post, pairs(*base, *post), 1).empty());
+  const auto grown = model("grown", longer, "model.", true);
+  const Outside outside = measured(*base, *grown);
+  EXPECT_FALSE(outside.vocabulary);
+  EXPECT_EQ(group(outside, OutsideKind::Embeddings).tensors, 1);
+  EXPECT_EQ(group(outside, OutsideKind::Embeddings).reshaped, 1);
+  EXPECT_EQ(outside.text, "Outside the matrices all 4 tensors have the base's values. 1 tensor is of another shape.");
+  EXPECT_EQ(differing(*base, *grown, pairs(*base, *grown), 1), (std::vector<std::string>{"model.wpe.weight"}));
+}
+
+TEST_F(OutsideTest, TheHeadsAreSaidAsTheyAre) {
+  Extra headless = base_tensors, bare = base_tensors;
+  headless.erase("lm_head.weight");
+  bare = headless;
+  bare.erase("model.embed_tokens.weight");
+  const auto own = model("own", base_tensors);
+  const auto said = [&](const TensorSource& base) { return measured(base, *own).text; };
+  EXPECT_TRUE(contains(said(*model("tied", headless, "model.", true)),
+                       " The base has the embeddings for a head, the post has a head of its own."));
+  EXPECT_TRUE(contains(said(*model("untied", headless)),
+                       " The base has no head (its embeddings are compared in place of one), the post has a head of "
+                       "its own."));
+  EXPECT_TRUE(contains(said(*model("bare", bare)),
+                       " The base has neither head nor embeddings, the post has a head of its own."));
+}
+
+TEST_F(OutsideTest, EqualIsEqualThoughNotFinite) {
+  const float inf = std::numeric_limits<float>::infinity(), none = std::nanf("");
+  Extra masked = base_tensors, other = base_tensors;
+  masked["model.norm.weight"].second = {-inf, 2};
+  masked["model.layers.0.input_layernorm.weight"].second = {none, 2};
+  other = masked;
+  other["model.layers.0.input_layernorm.weight"].second = {none, 3};
+  const auto base = model("base", masked), post = model("post", other);
+  EXPECT_EQ(measured(*base, *base).text, "Outside the matrices all 5 tensors have the base's values.");
+  EXPECT_EQ(group(measured(*base, *base), OutsideKind::Norms).relative_change, 0);
+  const OutsideGroup norms = group(measured(*base, *post), OutsideKind::Norms);
+  EXPECT_EQ(norms.changed, 1);
+  EXPECT_DOUBLE_EQ(norms.relative_change, 1 / std::sqrt(8.0));
+  other["model.norm.weight"].second = {inf, 2};
+  const OutsideGroup turned = group(measured(*base, *model("turned", other)), OutsideKind::Norms);
+  EXPECT_EQ(turned.changed, 2);
+  EXPECT_TRUE(std::isnan(turned.relative_change));
+}
+
+// Only what has more than the one dimension of a bias, or is no float, is a mask.
+TEST_F(OutsideTest, MasksThatAreCalledBiasesAreLeftOut) {
+  Extra masked = base_tensors;
+  masked["model.layers.0.attn.bias"] = {{1, 1, 2, 2}, {1, 0, 1, 1}};
+  masked["model.layers.0.attn.masked_bias"] = {{}, {-1e9F}};
+  masked["model.layers.0.attention.bias"] = {{1, 1, 2, 2}, {1, 0, 1, 1}};
+  const auto base = model("base", base_tensors), post = model("post", masked);
+  EXPECT_EQ(outside_warning(pairs(*base, *post)), "");
+  EXPECT_EQ(group(measured(*base, *post), OutsideKind::Biases).added, 0);
+  Extra more = base_tensors;
+  more["model.layers.0.attn.bias"] = {{2}, {1, 1}};
+  more["model.layers.0.mlp.experts.down_proj_bias"] = {{2, 2}, {1, 1, 1, 1}};
+  EXPECT_EQ(group(measured(*base, *model("more", more)), OutsideKind::Biases).added, 2);
+}
+
+// As ChatGLM has them. A tower's are its own, where the model has some.
+TEST_F(OutsideTest, EmbeddingsMayStandBesideWhatHasTheLayers) {
+  Extra beside = base_tensors, grown;
+  beside.erase("model.embed_tokens.weight");
+  beside["embedding.word_embeddings.weight"] = {{3, 2}, {1, 2, 3, 4, 5, 6}};
+  grown = beside;
+  grown["embedding.word_embeddings.weight"] = {{4, 2}, {1, 2, 3, 4, 5, 9, 7, 8}};
+  const auto base = model("base", beside), post = model("post", grown);
+  const Outside outside = measured(*base, *post);
+  EXPECT_DOUBLE_EQ(group(outside, OutsideKind::Embeddings).relative_change, 3 / std::sqrt(91.0));
+  ASSERT_TRUE(outside.vocabulary);
+  EXPECT_EQ(outside.vocabulary->post, 4);
+  beside["model.embed_tokens.weight"] = base_tensors["model.embed_tokens.weight"];
+  const auto both = model("both", beside), without = model("without", base_tensors);
+  EXPECT_EQ(group(measured(*both, *both), OutsideKind::Embeddings).tensors, 1);
+  EXPECT_EQ(outside_warning(pairs(*without, *both)), "");
 }
 
 TEST_F(OutsideTest, WhatOneLacksIsCountedAndNamed) {

@@ -54,7 +54,17 @@ std::string named(const std::vector<std::string>& names, size_t count) {
 std::string head_words(const Outside& outside) {
   if (outside.base_head == outside.post_head) return "";
   const auto word = [](HeadKind kind) {
-    return kind == HeadKind::Own ? "has a head of its own" : "has the embeddings for a head";
+    switch (kind) {
+      case HeadKind::Own:
+        return "has a head of its own";
+      case HeadKind::Tied:
+        return "has the embeddings for a head";
+      case HeadKind::Missing:
+        return "has no head (its embeddings are compared in place of one)";
+      case HeadKind::None:
+        return "has neither head nor embeddings";
+    }
+    return "";
   };
   return fmt::format(" The base {}, the post {}.", word(outside.base_head), word(outside.post_head));
 }

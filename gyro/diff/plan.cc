@@ -22,10 +22,10 @@ namespace gyro {
 namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
-constexpr int kMeasures = 3;
+constexpr int kMeasures = 4;
 // Row and column factors are fitted out of E in each eighth layer of large models.
 constexpr int64_t kRescaledLayers = 8;
-constexpr size_t kZeroRows = 16;  // whose places are told
+constexpr size_t kZeroRows = 16;  // of a model, whose places are told
 constexpr int64_t kCorner = 25;   // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
 // Of `count` layers or experts those that are asked for, negative ones counted from the end.
@@ -73,20 +73,24 @@ std::shared_ptr<const TensorSource> open(const DiffRequest& request, const std::
   return open_model(path, base);
 }
 
-// Leaves out the fused wholes that one of the two does not have.
-void compare_by_parts(DiffPlan& plan, const ModelMap& other, const std::string& path, const DiffRequest& request) {
-  for (const MatrixType type : fused_in_one(plan.map, other)) {
+// Leaves out the fused wholes that one of the two does not have. `whole` is the base's map before any were left out.
+void compare_by_parts(DiffPlan& plan, const ModelMap& whole, const ModelMap& other, const std::string& path,
+                      const DiffRequest& request) {
+  for (const MatrixType type : fused_in_one(whole, other)) {
     if (request.warn) {
-      request.warn(fmt::format("{}: {} is fused here or in the base and in parts in the other: the parts are compared",
-                               path, type_name(type)));
+      const bool in_base = std::any_of(whole.sites.begin(), whole.sites.end(),
+                                       [&](const MatrixSite& site) { return site.type == type; });
+      request.warn(fmt::format("{}: {} is {} here and {} in {}: the parts are compared", path, type_name(type),
+                               in_base ? "in parts" : "fused", in_base ? "fused" : "in parts", request.base));
     }
     std::erase_if(plan.map.sites, [&](const MatrixSite& site) { return site.type == type; });
   }
 }
 
 // What lies outside all matrices, those too that are not asked for. Where these cannot be told, they are among it.
-OutsidePairs outside_of(const DiffPlan& plan, const PlannedModel& other, const DiffRequest& request) {
-  ModelMap base = plan.map, post = other.map;
+OutsidePairs outside_of(const DiffPlan& plan, const ModelMap& whole, const PlannedModel& other,
+                        const DiffRequest& request) {
+  ModelMap base = whole, post = other.map;
   if (!request.types.empty()) {
     try {
       ModelMap all_base = map_model(*plan.base), all_post = map_model(*other.checkpoint);
@@ -102,21 +106,21 @@ OutsidePairs outside_of(const DiffPlan& plan, const PlannedModel& other, const D
   return pair_outside(*plan.base, base, *other.checkpoint, post, base.sites);
 }
 
-void add_other(DiffPlan& plan, const DiffRequest& request, const std::string& path, Role role) {
+void add_other(DiffPlan& plan, const ModelMap& whole, const DiffRequest& request, const std::string& path, Role role) {
   PlannedModel other{
       .role = role, .checkpoint = open(request, path, plan.base), .map = {}, .path = path, .outside = {}};
   other.map = map_model(*other.checkpoint, request.types);
-  check_same_shape(*plan.base, plan.map, *other.checkpoint, other.map);
+  check_same_shape(*plan.base, whole, *other.checkpoint, other.map);
   warn_of(other.map, request);
-  compare_by_parts(plan, other.map, path, request);
-  other.outside = outside_of(plan, other, request);
+  compare_by_parts(plan, whole, other.map, path, request);
+  other.outside = outside_of(plan, whole, other, request);
   const std::string lacking = outside_warning(other.outside);
   if (!lacking.empty() && request.warn) request.warn(fmt::format("{}: {}", path, lacking));
   plan.others.push_back(std::move(other));
 }
 
-void add_control(DiffPlan& plan, const DiffRequest& request, const std::string& control) {
-  if (control != kNoise) return add_other(plan, request, control, Role::Control);
+void add_control(DiffPlan& plan, const ModelMap& whole, const DiffRequest& request, const std::string& control) {
+  if (control != kNoise) return add_other(plan, whole, request, control, Role::Control);
   for (size_t post = 0; post < request.posts.size(); ++post) {
     plan.others.push_back(
         {.role = Role::Control, .noise_of = post, .checkpoint = nullptr, .map = {}, .path = {}, .outside = {}});
@@ -127,8 +131,9 @@ void open_models(DiffPlan& plan, const DiffRequest& request) {
   plan.base = open(request, request.base, nullptr);
   plan.map = map_model(*plan.base, request.types);
   warn_of(plan.map, request);
-  for (const std::string& post : request.posts) add_other(plan, request, post, Role::Post);
-  for (const std::string& control : request.controls) add_control(plan, request, control);
+  const ModelMap whole = plan.map;
+  for (const std::string& post : request.posts) add_other(plan, whole, request, post, Role::Post);
+  for (const std::string& control : request.controls) add_control(plan, whole, request, control);
 }
 
 ModelInfo describe_noise(const DiffPlan& plan, const std::string& post) {
@@ -277,13 +282,17 @@ std::optional<ZeroRows> zero_rows(const Weight& base, const Weight& post) {
     widen(weight, row, row + 1, 0, weight.cols, values.data(), weight.cols);
     return std::all_of(values.begin(), values.end(), [](double value) { return value == 0; });
   };
+  const auto add = [](bool is_so, int64_t row, int64_t& count, std::vector<int64_t>& first) {
+    count += is_so ? 1 : 0;
+    if (is_so && first.size() < kZeroRows) first.push_back(row);
+  };
   for (int64_t row = 0; row < base.rows; ++row) {
     const bool in_base = is_zero(base, row), in_post = is_zero(post, row);
-    zero.base += in_base ? 1 : 0;
-    zero.post += in_post ? 1 : 0;
-    if ((in_base || in_post) && zero.rows.size() < kZeroRows) zero.rows.push_back(row);
+    add(in_base, row, zero.base, zero.base_rows);
+    add(in_post, row, zero.post, zero.post_rows);
+    zero.either += in_base || in_post ? 1 : 0;
   }
-  return zero.rows.empty() ? std::nullopt : std::optional(zero);
+  return zero.either == 0 ? std::nullopt : std::optional(zero);
 }
 
 UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
@@ -305,18 +314,24 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
-    const auto load_post = [&] { return load_weight(*other.checkpoint, same_site(other.map, site)); };
-    PairMeasure measure;
+    Matrix noise;  // of which `post` is, where that is no model's
+    Weight post;
     if (other.checkpoint) {
-      measure = base.compare(load_post(), options);
+      post = load_weight(*other.checkpoint, same_site(other.map, site));
     } else {
       const NoiseSize& size = sizes[other.noise_of];
-      const Matrix noise = noise_weight(base.weight(), size.scale, size.residual, mix64(options.seed));
-      measure = base.compare(as_weight(noise, std::string(kNoise) + " for " + base_weight.name), options);
+      noise = noise_weight(base.weight(), size.scale, size.residual, mix64(options.seed));
+      post = as_weight(noise, fmt::format("{} for {}", kNoise, base_weight.name));
     }
+    const PairMeasure measure = base.compare(post, options);
     result.rows.push_back(matrix_row(site, measure));
-    if (measure.rank < measure.n)
-      result.rows.back().zero_rows = zero_rows(base_weight, other.checkpoint ? load_post() : base_weight);
+    if (measure.rank < measure.n) {
+      if (!other.checkpoint) {
+        noise = moved_to(Space::Host, std::move(noise));
+        post = as_weight(noise, post.name);
+      }
+      result.rows.back().zero_rows = zero_rows(base_weight, post);
+    }
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
     if (other.role == Role::Post) sizes.push_back(noise_size(measure));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gyro/diff/spread.h"
 #include "gyro/spectra/moments.h"
 
 namespace gyro {
@@ -305,32 +306,18 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
 
 namespace {
 
-// Linear between neighbours, of a sorted list.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place), above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
-FamilySpread spread_of(const std::vector<const MatrixRow*>& family, double MatrixRow::*figure) {
-  FamilySpread spread;
+FamilySpread family_spread(const std::vector<const MatrixRow*>& family, double MatrixRow::*figure) {
   std::vector<double> values;
-  for (const MatrixRow* row : family) {
-    if (!std::isnan(row->*figure)) values.push_back(row->*figure);
-  }
-  if (values.empty()) return spread;
-  std::sort(values.begin(), values.end());
-  spread.median = quantile(values, 0.5);
-  spread.low = quantile(values, 0.1);
-  spread.high = quantile(values, 0.9);
-  for (const MatrixRow* row : family) {
-    const double value = row->*figure, distance = std::abs(value - spread.median);
-    if (std::isnan(value) || distance <= std::abs(spread.furthest - spread.median)) continue;
-    spread.furthest = value;
-    spread.layer = row->layer;
-    spread.expert = row->expert;
-  }
-  return spread;
+  for (const MatrixRow* row : family) values.push_back(row->*figure);
+  const std::optional<Spread> spread = spread_of(values);
+  if (!spread) return {};
+  const MatrixRow& furthest = *family[spread->furthest];
+  return {.median = spread->median,
+          .low = spread->low,
+          .high = spread->high,
+          .furthest = furthest.*figure,
+          .layer = furthest.layer,
+          .expert = furthest.expert};
 }
 
 std::optional<ExpertFamily> family_of(const std::vector<MatrixRow>& rows, MatrixType type) {
@@ -340,9 +327,9 @@ std::optional<ExpertFamily> family_of(const std::vector<MatrixRow>& rows, Matrix
   }
   if (family.empty()) return std::nullopt;
   return ExpertFamily{.matrices = static_cast<int64_t>(family.size()),
-                      .alpha_mean = spread_of(family, &MatrixRow::alpha_mean),
-                      .nf = spread_of(family, &MatrixRow::nf),
-                      .relative_change = spread_of(family, &MatrixRow::relative_change)};
+                      .alpha_mean = family_spread(family, &MatrixRow::alpha_mean),
+                      .nf = family_spread(family, &MatrixRow::nf),
+                      .relative_change = family_spread(family, &MatrixRow::relative_change)};
 }
 
 }  // namespace

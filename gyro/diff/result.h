@@ -65,11 +65,11 @@ struct RowNull {
   std::optional<RowSample> sampled = {};
 };
 
-/// Rows of W (outputs) that are exactly zero: how many in the base and in the post, and the first of those that are in
-/// either.
+/// Rows of W (outputs) that are exactly zero: how many in the base, in the post and in either of them, and the numbers
+/// of the first of each model.
 struct ZeroRows {
-  int64_t base = 0, post = 0;
-  std::vector<int64_t> rows = {};
+  int64_t base = 0, post = 0, either = 0;
+  std::vector<int64_t> base_rows = {}, post_rows = {};
 };
 
 /// One matrix of one comparison.
@@ -203,7 +203,7 @@ struct VocabularyRows {
   int64_t base = 0, post = 0, compared = 0;
 };
 /// Whether a model has a head of its own, takes the embeddings for it as config.json says, or has neither head nor such
-/// a word; None where neither model has a head.
+/// a word; None where it has no embeddings either, or neither model has a head.
 enum class HeadKind { None, Own, Tied, Missing };
 /// What lies outside the matrices of the post, against the base: by place in the model, whatever stands before the
 /// names, and by value, whatever the dtype. A head that one of the two has is compared with the other's embeddings.

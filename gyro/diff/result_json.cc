@@ -89,7 +89,9 @@ template <typename Visit>
 void fields(Visit& visit, Of<ZeroRows> auto& zero) {
   visit("base", zero.base);
   visit("post", zero.post);
-  visit("rows", zero.rows);
+  visit("either", zero.either);
+  visit("base_rows", zero.base_rows);
+  visit("post_rows", zero.post_rows);
 }
 
 template <typename Visit>

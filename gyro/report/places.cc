@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "gyro/diff/result.h"
+#include "gyro/diff/spread.h"
 #include "gyro/report/page_parts.h"
 
 namespace gyro {
@@ -37,12 +39,6 @@ std::vector<double> numbers_of(const Members& values) {
   return numbers;
 }
 
-double quantile(const std::vector<double>& sorted, double share) {
-  const double place = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place), above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 Json merged_flags(const Members& lists) {
   Json all = Json::array();
   for (const Json* list : lists) {
@@ -57,13 +53,11 @@ Json merged(std::string_view key, const Members& values);
 
 Json merged_objects(const Members& objects) {
   Json out = Json::object();
-  for (const auto& [key, first] : objects.front()->items()) {
-    Members values;
-    for (const Json* object : objects) {
-      if (const auto it = object->find(key); it != object->end()) values.push_back(&*it);
-    }
-    out[key] = merged(key, values);
+  std::map<std::string, Members> values;  // what some have not is of those that have it
+  for (const Json* object : objects) {
+    for (const auto& [key, value] : object->items()) values[key].push_back(&value);
   }
+  for (const auto& [key, members] : values) out[key] = merged(key, members);
   return out;
 }
 
@@ -81,32 +75,23 @@ Json merged(std::string_view key, const Members& values) {
   return svd ? "svd" : first;
 }
 
-struct Spread {
-  double low = 0, high = 0, furthest = 0;
-  Json expert = {};
-};
-
-std::optional<Spread> spread_of(const Members& members, const char* key) {
-  const Json none;
-  Members values;
+std::optional<Spread> spread_among(const Members& members, const char* key) {
+  std::vector<double> values;
   for (const Json* member : members) {
     const auto it = member->find(key);
-    values.push_back(it == member->end() ? &none : &*it);
+    const bool is_known = it != member->end() && it->is_number();
+    values.push_back(is_known ? it->get<double>() : kUndefined);
   }
-  const std::vector<double> numbers = numbers_of(values);
-  if (numbers.empty()) return std::nullopt;
-  const double middle = quantile(numbers, 0.5);
-  Spread spread{quantile(numbers, 0.1), quantile(numbers, 0.9), 0, {}};
-  double most = -1;
-  for (size_t i = 0; i < members.size(); ++i) {
-    if (!values[i]->is_number()) continue;
-    const auto value = values[i]->get<double>();
-    if (std::abs(value - middle) <= most) continue;
-    most = std::abs(value - middle);
-    spread.furthest = value;
-    spread.expert = members[i]->value("expert", Json());
+  return spread_of(values);
+}
+
+// The experts that have rows of zeros; null where none has.
+Json zero_rows_of(const Members& members) {
+  Json experts = Json::array();
+  for (const Json* member : members) {
+    if (member->contains("zero_rows")) experts.push_back(member->value("expert", Json()));
   }
-  return spread;
+  return experts.empty() ? Json() : Json{{"experts", experts}};
 }
 
 }  // namespace
@@ -132,19 +117,28 @@ std::vector<Place> places_of(const Json& matrices, size_t comparisons) {
 
 Json rows_of(const Json& matrices, const std::vector<Place>& places) {
   Json rows = Json::array();
-  for (const Place& place : places)
-    rows.push_back(place.size() == 1 ? matrices[place.front()] : merged_objects(members_of(matrices, place)));
+  for (const Place& place : places) {
+    if (place.size() == 1) {
+      rows.push_back(matrices[place.front()]);
+      continue;
+    }
+    const Members members = members_of(matrices, place);
+    Json& row = rows.emplace_back(merged_objects(members));
+    row["zero_rows"] = zero_rows_of(members);
+  }
   return rows;
 }
 
 Json spreads_of(const Json& matrices, const std::vector<Place>& places, const char* key) {
   Json low = Json::array(), high = Json::array(), furthest = Json::array(), expert = Json::array();
   for (const Place& place : places) {
-    const auto spread = place.size() > 1 ? spread_of(members_of(matrices, place), key) : std::nullopt;
+    const Members members = members_of(matrices, place);
+    const auto spread = place.size() > 1 ? spread_among(members, key) : std::nullopt;
+    const Json* worst = spread ? members[spread->furthest] : nullptr;
     low.push_back(spread ? Json(rounded(spread->low)) : Json());
     high.push_back(spread ? Json(rounded(spread->high)) : Json());
-    furthest.push_back(spread ? Json(rounded(spread->furthest)) : Json());
-    expert.push_back(spread ? spread->expert : Json());
+    furthest.push_back(worst ? Json(rounded((*worst)[key].get<double>())) : Json());
+    expert.push_back(worst ? worst->value("expert", Json()) : Json());
   }
   return {{"low", low}, {"high", high}, {"furthest", furthest}, {"expert", expert}};
 }

@@ -17,7 +17,7 @@ using Place = std::vector<size_t>;
 std::vector<Place> places_of(const Json& matrices, size_t comparisons);
 
 /// The rows of places: of a matrix its own; of experts the medians of their numbers (the larger of error bounds, null
-/// where none has it), flags that any has, true where all are.
+/// where none has it), flags that any has, true where all are; of `zero_rows` the `experts` that have such.
 Json rows_of(const Json& matrices, const std::vector<Place>& places);
 
 /// Of each place that experts share, and null of others: `low`, `high` (10 and 90 %, linear between neighbours),

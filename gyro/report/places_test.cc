@@ -71,6 +71,17 @@ TEST(Places, HaveTheMediansOfTheirMembers) {
   EXPECT_EQ(sums["scaled"][1], 5 * 36);
 }
 
+TEST(Places, HaveWhatNotAllMembersHave) {
+  Json all = matrices(5);
+  all[3]["null"]["sampled_sd"] = 4;
+  all[4]["zero_rows"] = all[5]["zero_rows"] = {{"base", 1}, {"post", 0}, {"either", 1}};
+  const Json rows = rows_of(all, {{1, 2, 3, 4, 5}, {7, 8, 9, 10, 11}, {5}});
+  EXPECT_EQ(rows[0]["null"]["sampled_sd"], 4);
+  EXPECT_EQ(rows[0]["zero_rows"], (Json{{"experts", {3, 4}}}));
+  EXPECT_TRUE(rows[1]["zero_rows"].is_null());
+  EXPECT_EQ(rows[2]["zero_rows"], all[5]["zero_rows"]);
+}
+
 TEST(Places, CurvesHaveTheirMediansAtEachPoint) {
   const float none = std::nanf("");
   EXPECT_EQ(median_of({{1, 2}}), (std::vector<float>{1, 2}));

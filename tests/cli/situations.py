@@ -63,7 +63,7 @@ class ZeroRows(Situation):
         document, _ = self.compare(*folders)
         rows = [m for m in document["comparisons"][0]["matrices"] if m["type"] == "W_O"]
         self.assertEqual((rows[0]["rank"], rows[0]["nf"], rows[0]["nf_robust"]), (62, None, None))
-        self.assertEqual(rows[0]["zero_rows"], {"base": 2, "post": 2, "rows": [3, 17]})
+        self.assertEqual(rows[0]["zero_rows"], {"base": 2, "post": 2, "either": 2, "base_rows": [3, 17], "post_rows": [3, 17]})
         self.assertFalse(rows[0]["null"]["valid"])
         self.assertEqual([rows[0]["null"][key] for key in ("nf", "nf_robust", "nf_robust_sd")], [None] * 3)
         self.assertFalse(any("zero_rows" in row for row in rows[1:]))
@@ -88,8 +88,39 @@ class ZeroRows(Situation):
         self.assertEqual((w_o["layers"], w_o["alpha_layers"], w_o["nf_layers"]), (3, 3, 2))
         np.testing.assert_allclose(w_o["null"]["nf_mean"], np.mean([row["null"]["nf"] for row in rows[1:]]), rtol=1e-12)
         text = gyro("diff", *folders).stdout
-        self.assertIn("* NF of W_O over 2 of 3 matrices: that of layer 0 has rank 62 of 64 (rows 3, 17", " ".join(text.split()))
+        self.assertIn("* NF of W_O over 2 of 3 matrices: that of layer 0 has rank 62 of 64 (rows 3, 17 are zero in base and post)",
+                      " ".join(text.split()))
         self.assertRegex(text, rf"NF .*{w_o['nf_mean']:.4f}\*")
+
+
+    def zeroed(self, name, like, rows):
+        tensor, tensors = "model.layers.0.self_attn.o_proj.weight", read(like)
+        array = values(tensors[tensor])
+        array[rows] = 0
+        return self.make(name, like, {**tensors, tensor: f32(array)})
+
+    def test_rows_are_of_the_model_that_has_them(self):
+        of_base, of_post = self.pair("pico-llama")
+        base, many = self.zeroed("base", of_base, [3]), list(range(20, 40))
+        posts = self.zeroed("post", of_post, [17]), self.zeroed("many", of_post, [3, *many])
+        document, _ = self.compare(base, *posts, "--control", "noise")
+        found = [next(m for m in c["matrices"] if m["type"] == "W_O")["zero_rows"] for c in document["comparisons"]]
+        self.assertEqual(found[0], {"base": 1, "post": 1, "either": 2, "base_rows": [3], "post_rows": [17]})
+        self.assertEqual(found[1], {"base": 1, "post": 21, "either": 21, "base_rows": [3], "post_rows": [3, *many[:15]]})
+        for noise in found[2:]:
+            self.assertEqual(noise, {"base": 1, "post": 0, "either": 1, "base_rows": [3], "post_rows": []})
+        text = " ".join(gyro("diff", base, *posts, "--control", "noise").stdout.split())
+        self.assertIn("(row 3 is zero in the base, row 17 is zero in the post)", text)
+        self.assertIn("33, 34 and 5 more are zero in the post)", text)
+        self.assertIn("(row 3 is zero in the base)", text)
+        self.assertNotIn("base and post)", text)
+
+    # Noise of the size of no change is the base itself, with its rows.
+    def test_noise_of_nothing(self):
+        base = self.zeroed("base", self.pair("pico-llama")[0], [3])
+        document, _ = self.compare(base, base, "--control", "noise")
+        row = next(m for m in document["comparisons"][1]["matrices"] if m["type"] == "W_O")
+        self.assertEqual(row["zero_rows"], {"base": 1, "post": 1, "either": 1, "base_rows": [3], "post_rows": [3]})
 
 
 class AdapterOnTwoTypes(Situation):
@@ -218,6 +249,31 @@ class Outside(Situation):
         _, groups, warnings = self.outside(post, base)
         self.assertEqual((groups["norms"]["added"], groups["biases"]["added"]), (2, 1))
         self.assertIn(f"gyro: warning: {base}: has 3 tensors: ", warnings)
+
+
+class FusedPosts(Situation):
+    """What is said of a post does not follow from the posts before it."""
+
+    def test_in_any_order(self):
+        base, fused = self.pair("pico-phi3")
+        split = {}
+        for name, (dtype, shape, data) in read(fused).items():
+            whole = next((w for w in ("qkv_proj", "gate_up_proj") if w in name), None)
+            parts = {None: [None], "qkv_proj": ["q_proj", "k_proj", "v_proj"], "gate_up_proj": ["gate_proj", "up_proj"]}[whole]
+            size = len(data) // len(parts)
+            for i, part in enumerate(parts):
+                split[name.replace(whole, part) if whole else name] = (
+                    dtype, (shape[0] // len(parts), *shape[1:]), data[i * size:(i + 1) * size])
+        split = self.make("split", fused, split, model_type="llama")
+        said = {f"gyro: warning: {split}: {kind} is in parts here and fused in {base}: the parts are compared"
+                for kind in ("W_QKV", "W_gate_up")}
+        for posts in ((split, fused), (fused, split), (split, fused, split)):
+            document, warnings = self.compare(base, *posts, "--null-draws", "0")
+            self.assertEqual({line for line in warnings.splitlines() if "warning" in line}, said)
+            kinds = [sorted(self.types(document, i)) for i in range(len(posts))]
+            self.assertEqual(kinds, [sorted(["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down"])] * len(posts))
+        _, warnings = self.compare(split, base, "--null-draws", "0")
+        self.assertIn(f"gyro: warning: {base}: W_QKV is fused here and in parts in {split}: the parts are compared\n", warnings)
 
 
 class Experts(Situation):

@@ -132,6 +132,8 @@ class ManyExperts(unittest.TestCase):
         base |= {f"model.layers.{i}.mlp.experts.{e}.{n}_proj.weight": draw.standard_normal(shape)
                  for i in range(layers) for e in range(experts) for n, shape in shapes.items()}
         post = {name: array + 0.01 * draw.standard_normal(array.shape) for name, array in base.items()}
+        for expert in (3, 40):
+            base[f"model.layers.2.mlp.experts.{expert}.up_proj.weight"][1] = 0
         for name, tensors in (("many-base", base), ("many-post", post)):
             folders.append(os.path.join(FOLDER.name, name))
             os.makedirs(folders[-1])
@@ -154,6 +156,8 @@ class ManyExperts(unittest.TestCase):
         np.testing.assert_allclose(size, np.sqrt(sum(m["energy"]["total"] for m in rows) / scaled), rtol=1e-5)
         rows = browser.run("return window.gyro.tidyRows(window.gyro.figures.get('expert-spread'))")
         self.assertEqual(len(rows), 2 * 3 * layers * len(KEYS))
+        flagged = [row[1:] for row in cells(browser, "flagged") if row[3] == "zero rows"]
+        self.assertEqual(flagged, [["Wup", "2", "zero rows", "experts 3, 40 have such"]] * 2)
 
 
 class Untouched(unittest.TestCase):

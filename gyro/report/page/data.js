@@ -234,7 +234,10 @@ const placeText = (site) => String(site.layer) +
          site.expert === null ? "" :
                                 `, expert ${site.expert}`);
 
-const kTypeOrder = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up", "W_DQ", "W_UQ", "W_DKV", "W_UKV", "W_router", "W_shared_gate", "W_shared_up", "W_shared_down"];
+const kTypeOrder = [
+  "W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down", "W_QKV", "W_gate_up", "W_DQ", "W_UQ", "W_DKV", "W_UKV",
+  "W_router", "W_shared_gate", "W_shared_up", "W_shared_down"
+];
 const typeOrder = (type) => kTypeOrder.indexOf(type);
 
 // Those that a common scale serves: without models that are unrelated to the base, unless there are no others.

@@ -1,5 +1,6 @@
 // How these numbers were made: versions, precision, what fell back, every flagged value.
 
+const kMostNamed = 16;
 const kFlags = {
   unchanged: "bit for bit the base’s",
   no_residual: "no change besides a scale: nothing to split or to turn",
@@ -9,10 +10,18 @@ const kFlags = {
   mirrored_direction: "base and post mirror a direction: between its two ends lies no rotation, and ΔQ leaves it out",
 };
 
-// Which of the two has rows that are zero, and how many.
-function zeroText({base, post, rows}) {
-  const most = Math.max(base, post), where = !post ? "the base" : !base ? "the post" : "base and post";
-  return `${plural(most, "row")} of zeros in ${where}${most > rows.length ? "; the first are named" : ""}`;
+// Which rows are zero, and in which of the two; of a layer's experts which of them have such.
+function zeroText({base, post, either, base_rows: ofBase, post_rows: ofPost, experts}) {
+  const named = (what, count, numbers) => {
+    const more = count > numbers.length ? ` and ${count - numbers.length} more` : "";
+    return `${what}${count === 1 ? "" : "s"} ${numbers.join(", ")}${more}`;
+  };
+  if (experts)
+    return `${named("expert", experts.length, experts.slice(0, kMostNamed))} ${
+        experts.length === 1 ? "has" : "have"} such`;
+  const said = (count, rows, where) => `${named("row", count, rows)} ${count === 1 ? "is" : "are"} zero in ${where}`;
+  if (base === either && post === either) return said(base, ofBase, "base and post");
+  return [base && said(base, ofBase, "the base"), post && said(post, ofPost, "the post")].filter(Boolean).join(", ");
 }
 
 function flaggedTable(result) {
@@ -24,7 +33,8 @@ function flaggedTable(result) {
         rows.push([comparison, site, "direct SVD", "the Gram matrix’s bound was not tight enough"]);
       for (const flag of flags) rows.push([comparison, site, flag, kFlags[flag] ?? ""]);
       const zero = comparison.value(site, "zero_rows");
-      if (zero) rows.push([comparison, site, `zero rows ${zero.rows.join(", ")}`, zeroText(zero)]);
+      const expert = site.expert === null || site.family ? "" : `expert ${site.expert}: `;
+      if (zero) rows.push([comparison, site, "zero rows", expert + zeroText(zero)]);
       if (comparison.value(site, "null.valid") === false)
         rows.push([comparison, site, "null not valid", "first order does not hold: compare NF with its chance level"]);
     }
@@ -51,12 +61,12 @@ function flaggedTable(result) {
 function mergeSites(rows) {
   const byType = new Map(), merged = new Map();
   for (const [comparison, site, flag, meaning] of rows) {
-    const key = `${comparison.index} ${flag} ${site.type}`;
+    const key = `${comparison.index} ${flag} ${meaning} ${site.type}`;
     if (!byType.has(key)) byType.set(key, {comparison, types: [site.type], layers: [], flag, meaning});
     byType.get(key).layers.push(site.layer);  // a number for each expert
   }
   for (const one of byType.values()) {
-    const key = `${one.comparison.index} ${one.flag} ${ranges(one.layers)}`;
+    const key = `${one.comparison.index} ${one.flag} ${one.meaning} ${ranges(one.layers)}`;
     if (merged.has(key)) {
       merged.get(key).types.push(one.types[0]);
     } else {
