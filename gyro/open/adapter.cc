@@ -111,7 +111,7 @@ bool AdapterSource::is_saved_module(const std::string& name) const {
 }
 
 void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, const std::string& name) {
-  const bool may_be_new = is_saved_module(name) || (config_.tie_word_embeddings && is_head_name(name));
+  const bool may_be_new = is_saved_module(name) || (is_tied(*base_) && is_head_name(name));
   const bool is_new = may_be_new && base_->find(name) == nullptr && !tails_.contains(tail_of(name));
   const std::string own = is_new ? name : base_name(name, given);
   const SourceTensor* before = base_->find(own);
@@ -134,7 +134,7 @@ void AdapterSource::add_whole(const std::string& given, const TensorInfo& info, 
 // A head that the adapter brings where the base's is the embedding: PEFT saves one beside an embedding that it saves. A
 // copy of the embedding is none of its own.
 void AdapterSource::settle_head() {
-  if (!config_.tie_word_embeddings) return;
+  if (!is_tied(*base_)) return;
   const auto head = std::ranges::find_if(whole_, [](const auto& entry) { return is_head_name(entry.first); });
   if (head == whole_.end()) return;
   const std::string name = head->first;

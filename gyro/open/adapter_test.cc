@@ -289,23 +289,23 @@ TEST_F(Adapters, HeadsOfTiedBases) {
   const auto copy = open(tensors, R"("r":2)");
   EXPECT_FALSE(copy->find("lm_head.weight"));
   EXPECT_EQ(copy->find("model.embed_tokens.weight")->rows(), 9);
-  EXPECT_TRUE(copy->config().tie_word_embeddings);
+  EXPECT_EQ(copy->config().tie_word_embeddings, true);
   EXPECT_EQ(copy->warnings().size(), 1u);  // of the rows
   EXPECT_EQ(copy->companion("config.json", 1000), Checkpoint(dir_ / "base").companion("config.json", 1000));
   tensors.back().bytes[0] ^= std::byte{1};
   const auto own = open(tensors, R"("r":2)");
   ASSERT_TRUE(own->find("lm_head.weight"));
   EXPECT_NE(read(*own, "lm_head.weight"), read(*own, "model.embed_tokens.weight"));
-  EXPECT_FALSE(own->config().tie_word_embeddings);
+  EXPECT_EQ(own->config().tie_word_embeddings, false);
   EXPECT_EQ(own->warnings().back(),
             "has a head of its own (\"lm_head.weight\") where the base's is the embedding: they are tied no more");
   const std::string config = own->companion("config.json", 1000);
-  EXPECT_FALSE(parse_config("c", config).tie_word_embeddings);
+  EXPECT_EQ(parse_config("c", config).tie_word_embeddings, false);
   EXPECT_EQ(parse_config("c", config).model_type, "llama");
   // Also where modules_to_save names it, and the embedding is the base's.
   const auto saved = open({tensor(head, {7, 4})}, R"("r":2,"modules_to_save":["lm_head"])");
   EXPECT_EQ(read(*saved, "lm_head.weight"), values_.at(head));
-  EXPECT_FALSE(saved->config().tie_word_embeddings);
+  EXPECT_EQ(saved->config().tie_word_embeddings, false);
 }
 
 TEST_F(Adapters, RefuseByName) {
