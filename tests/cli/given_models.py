@@ -219,7 +219,7 @@ class GivenModels(unittest.TestCase):
         said = [f"gyro: warning: {base}: model.safetensors is read; model.safetensors.index.json with 2 shards beside it is not"]
         for first in (base, BASE):
             self.assertEqual(self.figures(first, adapter)[1], said)
-        dumped({"model_type": "qwen2"}, base, "config.json")
+        dumped({**checkpoints.read_json(base, "config.json"), "num_hidden_layers": 9}, base, "config.json")
         self.assertIn(f"({said[0].removeprefix('gyro: warning: ')})", self.refusal("diff", BASE, adapter))
 
     def test_adapter_with_a_head_of_its_own(self):
