@@ -184,7 +184,7 @@ TEST(MapModel, UnknownTypeWithLlamasNames) {
   EXPECT_TRUE(contains(refusal({.model_type = "mamba", .prefix = "backbone.layers."}),
                        "has the model_type \"mamba\" (known: llama, mistral, "));
   EXPECT_TRUE(contains(refusal({.model_type = "mamba", .prefix = "backbone.layers."}),
-                       "gpt_oss), and no tensor of a layer 0 under any of model.layers., layers.,"));
+                       "), and no tensor of a layer 0 under any of model.layers., layers.,"));
 }
 
 TEST(MapModel, LayersBeyondTheConfigAreLeftOut) {

@@ -157,8 +157,7 @@ void print_facts(const ModelFacts& facts) {
   if (!all.no_matrices.empty()) {
     line("Matrices", "not known: " + all.no_matrices);
   } else {
-    const bool experts = std::ranges::any_of(all.matrices, [](const MatrixGroup& group) { return group.experts > 0; });
-    fmt::print("Matrices         d_out x d_in  {:>9}\n", experts ? "experts" : "count");
+    fmt::print("Matrices         d_out x d_in      count  (of experts: layers x experts)\n");
     for (const MatrixGroup& group : all.matrices) fmt::print("{}\n", group_text(group));
     line("Others", fmt::format("{} tensors with {} parameters", all.other_tensors, grouped(all.other_parameters)));
   }
@@ -166,9 +165,8 @@ void print_facts(const ModelFacts& facts) {
   if (!facts.content.empty()) line("Content", facts.content);
   line("Layout", source.sha256());
   line("Fingerprint", source.identity());
-  line("",
-       fmt::format("(SHA-256: {}names, shapes and dtypes as stored; these and samples of each tensor, by which results "
-                   "name it)",
+  line("SHA-256 of",
+       fmt::format("{}names, shapes and dtypes as stored; these and samples of each tensor, by which results name it",
                    facts.content.empty() ? "" : "all tensors, however stored; "));
 }
 

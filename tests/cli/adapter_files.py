@@ -36,7 +36,7 @@ class Files(unittest.TestCase):
 
     def gyro(self, *words, cwd=None):
         done = subprocess.run([GYRO, *words, "--out", self.out], capture_output=True, text=True, check=False, cwd=cwd)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
     def adapter(self, *below):
@@ -231,7 +231,10 @@ class OtherPrefixes(Files):
         expected = self.adapter()[1]
         for name in self.PREFIXES:
             shutil.rmtree(self.out)
-            self.assertEqual(self.gyro("lora", BASE, f"{self.folder}/{name}", "--rank", "4").splitlines()[-3:-1], said.splitlines()[-3:-1])
+            found = self.gyro("lora", BASE, f"{self.folder}/{name}", "--rank", "4")
+            for line in ("The adapter holds 36.8 % of", "17 other tensors differ and are not in it"):  # by their place in the model
+                self.assertIn(line, said)
+                self.assertIn(line, found)
             for module, pair in self.adapter()[1].items():  # under the base's names
                 np.testing.assert_array_equal(pair[0], expected[module][0])
                 np.testing.assert_array_equal(pair[1], expected[module][1])
