@@ -221,9 +221,13 @@ void add_sites(const Mapping& model, const Layer& layer, MatrixType type, std::v
   const int64_t count = experts ? layer.extents.experts : 1;
   const int64_t rows = site.transposed ? whole.cols : whole.rows, cols = site.transposed ? whole.rows : whole.cols;
   const bool stacked = is_stacked(row->layout);
-  for (int64_t expert = 0; expert < count; ++expert) {
+  for (int64_t expert = 0; expert < std::max<int64_t>(count, 1); ++expert) {  // of none at least the first is missed
     site.tensor = row_tensor(model.prefix, *row, layer.number, expert);
     if (!stacked || expert == 0) {
+      if (count == 0 && model.checkpoint.find(site.tensor) != nullptr) {
+        fail((model.checkpoint.path() / "config.json").string(), "does not say how many experts {} is of",
+             named(site.tensor));
+      }
       check_tensor(model, site.tensor, stacked ? std::vector{count, rows, cols} : std::vector{rows, cols},
                    site.transposed);
     }

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "gyro/arch/table.h"
 #include "gyro/base/error.h"
 
 namespace gyro {
@@ -85,7 +86,10 @@ bool is_head_name(std::string_view name) {
 }
 
 bool is_tied(const TensorSource& model) {
-  return model.config().tie_word_embeddings.value_or(find_named(model, is_head_name) == nullptr);
+  const ModelConfig& config = model.config();
+  if (config.tie_word_embeddings) return *config.tie_word_embeddings;
+  if (find_architecture(config) != nullptr) return ties_by_default(config.model_type);
+  return find_named(model, is_head_name) == nullptr;
 }
 
 Inventory take_inventory(const TensorSource& source) {

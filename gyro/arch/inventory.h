@@ -13,8 +13,8 @@ namespace gyro {
 bool is_embeddings_name(std::string_view name);
 bool is_head_name(std::string_view name);
 
-/// Whether the output layer is the embeddings: as config.json says, or where it is silent, whether the model has no
-/// output layer of its own (which class of model ties them by default, names alone do not tell).
+/// Whether the output layer is the embeddings: as config.json says, or where it is silent ties_by_default; of an
+/// unknown model type then, whether the model has no output layer of its own.
 bool is_tied(const TensorSource& model);
 
 /// Matrices of one type and shape.

@@ -64,14 +64,18 @@ TEST(Inventory, KnowsNames) {
 }
 
 TEST(Inventory, KnowsTiedHeads) {
-  const auto tied = [](const std::string& config, bool head) {
+  const auto tied = [](const std::string& config, bool head, const char* type = "llama") {
     const TempDir dir;
     std::vector<TestTensor> tensors = {{"model.embed_tokens.weight", DType::F32, {3, 2}}};
     if (head) tensors.push_back({"lm_head.weight", DType::F32, {3, 2}});
-    return of(dir, R"({"model_type": "gpt2")" + config + "}", std::move(tensors)).tied;
+    return of(dir, fmt::format(R"({{"model_type": "{}"{}}})", type, config), std::move(tensors)).tied;
   };
-  EXPECT_TRUE(tied("", false));  // what is stored without a head has the embeddings for one
-  EXPECT_FALSE(tied("", true));
+  for (const bool head : {false, true}) {  // by the classes' defaults
+    EXPECT_FALSE(tied("", head));
+    EXPECT_TRUE(tied("", head, "gpt2"));
+    EXPECT_TRUE(tied("", head, "gemma3"));
+    EXPECT_EQ(tied("", head, "shiny"), !head);  // of what is not known, one that is stored without has the embeddings
+  }
   EXPECT_TRUE(tied(R"(, "tie_word_embeddings": true)", true));
   EXPECT_FALSE(tied(R"(, "tie_word_embeddings": false)", false));
 }

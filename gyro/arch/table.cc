@@ -256,6 +256,12 @@ std::string_view language_type(std::string_view model_type) {
   return found == std::end(kLanguageTypes) ? model_type : found->second;
 }
 
+bool ties_by_default(std::string_view model_type) {
+  constexpr std::string_view kTied[] = {"bloom",       "cohere", "cohere2", "falcon", "gemma",   "gemma2",
+                                        "gemma3_text", "gpt2",   "mpt",     "opt",    "smollm3", "starcoder2"};
+  return std::find(std::begin(kTied), std::end(kTied), language_type(model_type)) != std::end(kTied);
+}
+
 const Architecture* find_architecture(const ModelConfig& config) {
   const std::string_view type = language_type(config.model_type);
   const auto* row =

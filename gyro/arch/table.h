@@ -83,6 +83,9 @@ const std::vector<TensorRow>& llama_rows();
 /// The model type whose language model another is: of multimodal ones, of their text half's own name, and of those
 /// that are an architecture under a second name. Any other is itself.
 std::string_view language_type(std::string_view model_type);
+/// Whether models of that type have their embeddings for an output layer where config.json does not say: the default
+/// of their class in transformers.
+bool ties_by_default(std::string_view model_type);
 /// The row of the config's model_type, or of its language_type; null if there is none.
 const Architecture* find_architecture(const ModelConfig& config);
 
