@@ -314,7 +314,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
-    Matrix noise;  // of which `post` is, where that is no model's
+    Matrix noise;                                        // of which `post` is, where that is no model's
     Weight post;
     if (other.checkpoint) {
       post = load_weight(*other.checkpoint, same_site(other.map, site));

@@ -1,7 +1,10 @@
 // Tables 3 and 4 in LaTeX as the paper prints them (booktabs): attention above, MLP below, models by their base; beside
 // each number, if wished, its null.
 
-const kTexBlocks = [["W_Q", "W_DQ", "W_UQ", "W_K", "W_V", "W_DKV", "W_UKV", "W_O", "W_QKV"], ["W_up", "W_gate", "W_down", "W_gate_up", "W_router", "W_shared_up", "W_shared_gate", "W_shared_down"]];
+const kTexBlocks = [
+  ["W_Q", "W_DQ", "W_UQ", "W_K", "W_V", "W_DKV", "W_UKV", "W_O", "W_QKV"],
+  ["W_up", "W_gate", "W_down", "W_gate_up", "W_router", "W_shared_up", "W_shared_gate", "W_shared_down"]
+];
 const modelTex = (name) => `$\\mathcal{M}_{\\text{${texText(name)}}}$`;
 const texNumber = (value, digits) => (isNumber(value) ? value.toFixed(digits) : "\\text{--}");
 const meanStdTex = (mean, std) => (isNumber(mean) ? `$${texNumber(mean, 4)} \\pm ${texNumber(std, 4)}$` : "--");
