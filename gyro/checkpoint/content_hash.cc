@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "gyro/base/file.h"
 #include "gyro/base/limits.h"
 #include "gyro/base/parallel.h"
 
@@ -33,7 +34,9 @@ std::string hash_of(const TensorSource& source, const Named& named) {
   for (int64_t row = 0; row < rows; row += step) {
     const int64_t end = std::min(rows, row + step);
     source.prefetch(*named.name, end, std::min(rows, end + step));
-    hash.update(source.read_rows(*named.name, row, end).bytes);
+    const TensorLease lease = source.read_rows(*named.name, row, end);
+    hash.update(lease.bytes);
+    if (lease.mapped) release_pages(lease.bytes);
   }
   return hash.hex();
 }
