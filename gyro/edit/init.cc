@@ -128,8 +128,7 @@ std::string init_card(const TensorSource& base, const InitRequest& request) {
 
 std::optional<InitOutcome> run_init(const InitRequest& request) {
   const TensorSource& base = *request.base;
-  const ModelMap map = map_model(base);
-  const std::vector<MatrixSite> sites = module_sites(map, request.target_modules);
+  const std::vector<MatrixSite> sites = module_sites(map_model(base), request.target_modules);
   check_rank(sites, request.rank);
   device::Workers workers(request.run.cuda, request.run.threads, request.run.memory);
   std::optional<DiffFolder> folder;

@@ -95,7 +95,7 @@ class AdapterFiles(Files):
 
     def targets(self, extra):
         """target_modules for a model that has other matrices besides, and all names of modules with one."""
-        tensors = {name: checkpoints.read(BASE)[name] for name in checkpoints.read(BASE)}
+        tensors = checkpoints.read(BASE)
         for name in extra:
             tensors[name] = ("BF16", (2, 2), bytes(8))
         base = write(f"{self.folder}/base", tensors, checkpoints.read_json(BASE, "config.json"))
