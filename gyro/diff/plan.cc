@@ -15,6 +15,7 @@
 #include "gyro/device/pool.h"
 #include "gyro/diff/document.h"
 #include "gyro/diff/findings.h"
+#include "gyro/diff/result_names.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/open/open.h"
 
@@ -22,7 +23,7 @@ namespace gyro {
 namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
-constexpr int kMeasures = 4;
+constexpr int kMeasures = 5;
 // Row and column factors are fitted out of E in each eighth layer of large models.
 constexpr int64_t kRescaledLayers = 8;
 constexpr size_t kZeroRows = 16;  // of a model, whose places are told
@@ -158,14 +159,18 @@ std::vector<std::string> identities_of(const DiffPlan& plan) {
 // is done. Another release may measure otherwise.
 std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>& identities) {
   const DiffOptions& o = plan.head.options;
-  Json sites = Json::array(), roles = Json::array();
+  Json sites = Json::array(), roles = Json::array(), asked = Json::array();
+  for (const Measure measure : *o.measures) asked.push_back(name_of(measure));
   for (const MatrixSite& s : plan.units) {
     sites.push_back({s.layer, type_name(s.type), s.tensor, s.row_begin, s.row_end});
   }
   for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
-  const Json identity = {
-      {"release", version()}, {"measures", kMeasures},     {"options", {o.null_draws, o.null_nf_draws, o.seed}},
-      {"models", identities}, {"roles", std::move(roles)}, {"sites", std::move(sites)}};
+  const Json identity = {{"release", version()},
+                         {"measures", kMeasures},
+                         {"options", {o.null_draws, o.null_nf_draws, o.seed, std::move(asked)}},
+                         {"models", identities},
+                         {"roles", std::move(roles)},
+                         {"sites", std::move(sites)}};
   Sha256 hash;
   const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
   hash.update(std::as_bytes(std::span(text)));
@@ -199,8 +204,8 @@ ModelInfo describe(const TensorSource& model, const std::string& path, const Dif
 DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
   DiffResult head;
   head.gyro = describe_program(request.run.cuda);
-  head.options = {request.layers,     request.types,         request.experts,
-                  request.null_draws, request.null_nf_draws, request.seed};
+  head.options = {request.layers,        request.types, request.experts, request.null_draws,
+                  request.null_nf_draws, request.seed,  request.measures};
   head.base = describe(*plan.base, request.base, request);
   std::vector<std::string> ids;
   for (const PlannedModel& other : plan.others) {

@@ -29,6 +29,7 @@ struct DiffRequest {
   std::vector<int64_t> layers;    ///< empty: all; negative counts from the end
   std::vector<MatrixType> types;  ///< empty: all
   std::vector<int64_t> experts;   ///< as layers; matrices that are of no expert are compared all the same
+  std::vector<Measure> measures;  ///< beyond what is always measured, each once
   int64_t null_draws = 1;
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;

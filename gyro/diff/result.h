@@ -9,6 +9,7 @@
 
 #include "gyro/arch/arch.h"
 #include "gyro/spectra/pair.h"
+#include "gyro/spectra/quantities.h"
 
 namespace gyro {
 
@@ -94,7 +95,8 @@ struct MatrixRow {
   double stable_rank = kUndefined, update_rank = kUndefined, rounding_over_residual = kUndefined;
   double scale_sd = kUndefined, k_eff = kUndefined, first_order_variance = kUndefined;
   RowNull null = {};
-  std::optional<ZeroRows> zero_rows = {};  ///< of a matrix that lacks directions, if it has such rows
+  std::optional<ZeroRows> zero_rows = {};     ///< of a matrix that lacks directions, if it has such rows
+  std::optional<Quantities> quantities = {};  ///< none in older results
 };
 
 /// ‖E‖² over the layers of a type, and the shares of it.
@@ -153,6 +155,10 @@ struct TypeRow {
   TypeMargins margins = {};
   std::optional<int64_t> alpha_layers = {}, nf_layers = {};  ///< matrices that have the figure; none in older results
   std::optional<ExpertFamily> experts = {};                  ///< where the type has experts
+  /// Of all matrices that have them: shares of the sum of their ‖E‖², counts their sums, all else their mean. None in
+  /// older results, nor where no matrix of the type has changed.
+  std::optional<Quantities> quantities = {};
+  std::optional<int64_t> untouched = {};  ///< matrices that are the base's bit for bit; none in older results
 };
 
 enum class FindingId {
@@ -225,6 +231,9 @@ struct Comparison {
   std::optional<Outside> outside = {};  ///< nothing of noise, and in older results
 };
 
+/// What is measured where it is asked for, since it costs more than a twentieth of a run.
+enum class Measure { UpdateSpectrum, Masks, Interference };
+
 /// What was asked for; empty layers, types or experts: all.
 struct DiffOptions {
   std::vector<int64_t> layers = {};
@@ -232,6 +241,7 @@ struct DiffOptions {
   std::vector<int64_t> experts = {};
   int64_t null_draws = 0, null_nf_draws = 0;
   uint64_t seed = 0;
+  std::optional<std::vector<Measure>> measures = {};  ///< beyond what is always measured; none in older results
 };
 
 /// What computed it: the version, the library that did the work, "cpu" or "cuda".

@@ -14,7 +14,7 @@ namespace gyro {
 
 // The forms in which results leave the process. docs/result.schema.json lists what they hold.
 
-/// result.json's content (`gyro.diff/1`), in its order of keys. The arrays are not in it.
+/// result.json's content (`gyro.diff/2`), in its order of keys. The arrays are not in it.
 Json to_json(const DiffResult& result);
 /// One of its "matrices".
 Json to_json(const MatrixRow& row);

@@ -101,7 +101,7 @@ TEST(ResultJson, NamesTheFieldThatIsWrong) {
   };
   EXPECT_EQ(error_with("/fingerprint", "g"), "no error");
   EXPECT_EQ(error_with("/unknown", "field"), "no error");
-  EXPECT_EQ(error_with("/schema", "gyro.diff/2"), "r: schema is not gyro.diff/1");
+  EXPECT_EQ(error_with("/schema", "gyro.diff/3"), "r: schema is not gyro.diff/2");
   EXPECT_EQ(error_with("/base", 1), "r: base is not an object");
   EXPECT_EQ(error_with("/base/path", 1), "r: base.path is not a text");
   EXPECT_EQ(error_with("/options/seed", -1), "r: options.seed is not a whole number of at least 0");

@@ -54,6 +54,12 @@ inline constexpr auto kNames<HeadKind> = std::array{
     std::pair(HeadKind::None, std::string_view("none")), std::pair(HeadKind::Own, std::string_view("own")),
     std::pair(HeadKind::Tied, std::string_view("tied")), std::pair(HeadKind::Missing, std::string_view("missing"))};
 
+template <>
+inline constexpr auto kNames<Measure> =
+    std::array{std::pair(Measure::UpdateSpectrum, std::string_view("update-spectrum")),
+               std::pair(Measure::Masks, std::string_view("masks")),
+               std::pair(Measure::Interference, std::string_view("interference"))};
+
 /// The name of one; empty for what is no value of the enum.
 template <typename E>
 constexpr std::string_view name_of(E value) {

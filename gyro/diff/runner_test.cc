@@ -105,7 +105,7 @@ TEST(RunDiff, CoversEveryMatrixInOrder) {
   EXPECT_EQ(outcome.total, 21);
   EXPECT_EQ(outcome.done, 21);
   EXPECT_FALSE(outcome.kept > 0);
-  EXPECT_EQ(document_of(outcome)["schema"], "gyro.diff/1");
+  EXPECT_EQ(document_of(outcome)["schema"], "gyro.diff/2");
   EXPECT_EQ(document_of(outcome)["base"]["layers"], 3);
   const Json comparison = document_of(outcome)["comparisons"][0];
   EXPECT_EQ(comparison["role"], "post");

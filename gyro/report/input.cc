@@ -25,7 +25,8 @@ void check_matrix(const Json& row) {
 
 // The parts that the page is built upon; what else is missing shows as a dash.
 void check_document(const Json& document) {
-  check(document.at("schema") == "gyro.diff/1" && document.at("base").is_object());
+  check((document.at("schema") == "gyro.diff/2" || document.at("schema") == "gyro.diff/1") &&
+        document.at("base").is_object());
   const Json& comparisons = document.at("comparisons");
   check(comparisons.is_array() && !comparisons.empty());
   const Json& sites = comparisons[0].at("matrices");

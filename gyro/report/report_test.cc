@@ -300,7 +300,7 @@ ReportInput large_matrices(const fs::path& folder) {
                            {"types", Json::array()},
                            {"findings", Json::array()},
                            {"matrices", rows}};
-  const Json document = {{"schema", "gyro.diff/1"}, {"base", {{"id", "b"}}}, {"comparisons", {comparison}}};
+  const Json document = {{"schema", "gyro.diff/2"}, {"base", {{"id", "b"}}}, {"comparisons", {comparison}}};
   write_text(folder / "result.json", document.dump());
   return read_report_input(folder);
 }
@@ -353,7 +353,7 @@ TEST_F(ReportTest, RefusesWhatDiffDidNotWrite) {
     });
   };
   const std::string foreign = "result.json: is not a result of gyro diff";
-  EXPECT_TRUE(contains(refuse([](Json& d) { d["schema"] = "gyro.diff/2"; }), foreign));
+  EXPECT_TRUE(contains(refuse([](Json& d) { d["schema"] = "gyro.diff/3"; }), foreign));
   EXPECT_TRUE(contains(refuse([](Json& d) { d = Json::array(); }), foreign));
   EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"] = Json::array(); }), foreign));
   EXPECT_TRUE(contains(refuse([](Json& d) { d["comparisons"][0]["matrices"].erase(3); }), foreign));

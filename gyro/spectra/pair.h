@@ -8,6 +8,7 @@
 
 #include "gyro/spectra/decomposition.h"
 #include "gyro/spectra/null_model.h"
+#include "gyro/spectra/quantities.h"
 #include "gyro/spectra/rotation.h"
 #include "gyro/spectra/symmetry.h"
 
@@ -39,6 +40,7 @@ struct PairMeasure {
 
   std::vector<double> sigma;  ///< post's, n
   std::vector<double> turn_u, turn_v;
+  Quantities quantities;
   RotationCorner corner;  ///< size 0 unless asked for
 };
 
