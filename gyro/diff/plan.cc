@@ -16,6 +16,7 @@
 #include "gyro/diff/document.h"
 #include "gyro/diff/findings.h"
 #include "gyro/diff/result_names.h"
+#include "gyro/diff/trajectory.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/open/open.h"
 
@@ -167,7 +168,7 @@ std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>&
   for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
   const Json identity = {{"release", version()},
                          {"measures", kMeasures},
-                         {"options", {o.null_draws, o.null_nf_draws, o.seed, std::move(asked)}},
+                         {"options", {o.null_draws, o.null_nf_draws, o.seed, std::move(asked), plan.trajectory}},
                          {"models", identities},
                          {"roles", std::move(roles)},
                          {"sites", std::move(sites)}};
@@ -334,10 +335,12 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const auto asks = [&](Measure measure) {
     return std::find(asked.measures->begin(), asked.measures->end(), measure) != asked.measures->end();
   };
+  if (plan.trajectory) options.leading = std::max<int64_t>(1, std::min(site.d_in, site.d_out) / 10);
   options.update_spectrum = asks(Measure::UpdateSpectrum);
   options.masks = asks(Measure::Masks);
   options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   std::vector<NoiseSize> sizes;  // of the posts, which come first
+  std::vector<LeadingVectors> leading;
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
@@ -361,8 +364,12 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
     }
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
     if (!other.checkpoint) take_nulls(*result.rows.back().quantities, *result.rows[other.noise_of].quantities);
-    if (other.role == Role::Post) sizes.push_back(noise_size(measure));
+    if (other.role != Role::Post) continue;
+    sizes.push_back(noise_size(measure));
+    leading.push_back({measure.leading_u, measure.leading_v});
   }
+  for (size_t i = 0; plan.trajectory && i < leading.size(); ++i)
+    result.rows[i].drift = drift_of(leading[i], leading.back(), site);
   return result;
 }
 
@@ -373,6 +380,7 @@ DiffPlan plan_diff(const DiffRequest& request) {
   open_models(plan, request);
   plan.units = select_sites(plan, request);
   plan.first_expert = first_expert(plan.units);
+  plan.trajectory = request.trajectory;
   plan.arrays = request.arrays || !request.out.empty();
   plan.order.resize(plan.units.size());
   std::iota(plan.order.begin(), plan.order.end(), 0);
@@ -424,6 +432,7 @@ DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units)
     comparison.types = pool_types(comparison.matrices);
     judge(plan.head.base, comparison);
   }
+  if (plan.trajectory) result.trajectory = trajectory_of(result.comparisons);
   for (auto& [unit, measured] : units) result.arrays.merge(measured.arrays);
   return result;
 }

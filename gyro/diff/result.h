@@ -73,6 +73,15 @@ struct ZeroRows {
   std::vector<int64_t> base_rows = {}, post_rows = {};
 };
 
+/// Of a checkpoint in a series: how much its leading k-dimensional subspaces (k = max(1, n/10)) share with the base's
+/// and with the last checkpoint's, ‖·‖_F² / k of the k x k products of their vectors. The long side of a matrix that is
+/// not square is NaN beside the last: its vectors lie in no common space that was computed. Of a type: means.
+struct SubspaceDrift {
+  int64_t k = 0;
+  double to_base_u = kUndefined, to_base_v = kUndefined;
+  double to_last_u = kUndefined, to_last_v = kUndefined;
+};
+
 /// One matrix of one comparison.
 struct MatrixRow {
   int64_t layer = 0;
@@ -97,6 +106,7 @@ struct MatrixRow {
   RowNull null = {};
   std::optional<ZeroRows> zero_rows = {};     ///< of a matrix that lacks directions, if it has such rows
   std::optional<Quantities> quantities = {};  ///< none in older results
+  std::optional<SubspaceDrift> drift = {};    ///< in a series
 };
 
 /// ‖E‖² over the layers of a type, and the shares of it.
@@ -158,7 +168,8 @@ struct TypeRow {
   /// Of all matrices that have them: shares of the sum of their ‖E‖², counts their sums, all else their mean. None in
   /// older results, nor where no matrix of the type has changed.
   std::optional<Quantities> quantities = {};
-  std::optional<int64_t> untouched = {};  ///< matrices that are the base's bit for bit; none in older results
+  std::optional<SubspaceDrift> drift = {};  ///< in a series
+  std::optional<int64_t> untouched = {};    ///< matrices that are the base's bit for bit; none in older results
 };
 
 enum class FindingId {
@@ -269,6 +280,21 @@ struct ResultArray {
 };
 using ResultArrays = std::map<std::string, ResultArray>;
 
+/// How one figure of one type goes with the checkpoints of a series.
+struct TrajectoryLine {
+  MatrixType type = MatrixType::Q;
+  std::string figure = {};
+  double at_base = kUndefined;           ///< what the figure is where nothing has changed
+  std::vector<double> values = {};       ///< at each step
+  std::optional<int64_t> half_way = {};  ///< first step (from 0) at which it has gone half of its way to the last; none
+                                         ///< where it is not defined, or stays where it was
+};
+/// The posts as checkpoints of one run, in order (`--trajectory`).
+struct Trajectory {
+  std::vector<std::string> steps = {};  ///< names
+  std::vector<TrajectoryLine> lines = {};
+};
+
 /// A comparison of one base with its posts and controls.
 struct DiffResult {
   Program gyro = {};
@@ -276,8 +302,9 @@ struct DiffResult {
   ModelInfo base = {};
   std::vector<Comparison> comparisons = {};  ///< posts, then controls; all of the same matrices in the same order
   std::string fingerprint = {};
-  std::optional<RunInfo> run = {};  ///< nothing where no command was given
-  ResultArrays arrays = {};         ///< by name; empty unless asked for
+  std::optional<Trajectory> trajectory = {};  ///< where it was asked for
+  std::optional<RunInfo> run = {};            ///< nothing where no command was given
+  ResultArrays arrays = {};                   ///< by name; empty unless asked for
 };
 
 /// What one matrix gave: a row for each comparison, and its arrays.

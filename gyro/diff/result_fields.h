@@ -181,6 +181,15 @@ void fields(Visit& visit, Of<ZeroRows> auto& zero) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<SubspaceDrift> auto& drift) {
+  visit("k", drift.k);
+  visit("to_base_u", drift.to_base_u);
+  visit("to_base_v", drift.to_base_v);
+  visit("to_last_u", drift.to_last_u);
+  visit("to_last_v", drift.to_last_v);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("layer", row.layer);
   visit("type", row.type);
@@ -224,6 +233,7 @@ void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("null", row.null);
   visit.optional("zero_rows", row.zero_rows);
   visit.optional("quantities", row.quantities);
+  visit.optional("drift", row.drift);
 }
 
 template <typename Visit>
@@ -313,6 +323,7 @@ void fields(Visit& visit, Of<TypeRow> auto& row) {
   visit.optional("nf_layers", row.nf_layers);
   visit.optional("experts", row.experts);
   visit.optional("quantities", row.quantities);
+  visit.optional("drift", row.drift);
   visit.optional("untouched", row.untouched);
 }
 
@@ -408,6 +419,21 @@ void fields(Visit& visit, Of<RunInfo> auto& run) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<TrajectoryLine> auto& line) {
+  visit("type", line.type);
+  visit("figure", line.figure);
+  visit("at_base", line.at_base);
+  visit("values", line.values);
+  visit("half_way", line.half_way);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Trajectory> auto& trajectory) {
+  visit("steps", trajectory.steps);
+  visit("lines", trajectory.lines);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<DiffResult> auto& result) {
   visit.schema("gyro.diff/2", "gyro.diff/1");  // which has fewer members
   visit("gyro", result.gyro);
@@ -415,6 +441,7 @@ void fields(Visit& visit, Of<DiffResult> auto& result) {
   visit("base", result.base);
   visit("comparisons", result.comparisons);
   visit("fingerprint", result.fingerprint);
+  visit.optional("trajectory", result.trajectory);
   visit.optional("run", result.run);
 }
 
