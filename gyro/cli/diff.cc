@@ -19,6 +19,7 @@
 #include "gyro/cli/subjects.h"
 #include "gyro/cli/terminal.h"
 #include "gyro/diff/result_json.h"
+#include "gyro/diff/result_names.h"
 #include "gyro/diff/runner.h"
 
 namespace gyro {
@@ -28,7 +29,7 @@ constexpr std::string_view kNone = "none";
 
 struct DiffArguments {
   DiffRequest request;
-  std::vector<std::string> layers, types, experts;
+  std::vector<std::string> layers, types, experts, measures;
   std::string out, plotly = "inline", format = "table";
   CLI::Option* plotly_option = nullptr;
   bool json = false;
@@ -61,11 +62,21 @@ void take_names(DiffRequest& request) {
   for (std::string& control : request.controls) take_name(request, control);
 }
 
+// Each measure once, in the order in which they are known.
+std::vector<Measure> measures_of(const std::vector<std::string>& names) {
+  std::vector<Measure> measures;
+  for (const auto& [measure, name] : kNames<Measure>) {
+    if (std::count(names.begin(), names.end(), name) > 0) measures.push_back(measure);
+  }
+  return measures;
+}
+
 void complete_request(DiffArguments& arguments) {
   DiffRequest& request = arguments.request;
   request.layers = parse_layers(arguments.layers);
   request.types = parse_types(arguments.types);
   request.experts = parse_experts(arguments.experts);
+  request.measures = measures_of(arguments.measures);
   request.out = arguments.out;
   complete_controls(request);
   take_names(request);
@@ -159,6 +170,14 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       ->add_option("--experts", arguments->experts,
                    "Of a mixture's experts those to compare, such as 0,5-8; matrices that no expert has stay")
       ->delimiter(',');
+  command
+      ->add_option(
+          "--measure", arguments->measures,
+          "What else to measure, each beside its null: update-spectrum (ranks of the change), masks (where the "
+          "weights lie that changed), interference (of several posts)")
+      ->delimiter(',')
+      ->check(one_of({"update-spectrum", "masks", "interference"}))
+      ->type_name("NAME");
   command
       ->add_option("--null-draws", request.null_draws,
                    "Samples of the null model a matrix, singular values only; small matrices without a "

@@ -232,11 +232,13 @@ ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<
 
 void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& result) {
   const auto add = [&](const char* name, const std::vector<double>& v) {
-    result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v);
+    if (!v.empty()) result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v);
   };
   add("sigma", m.sigma);
   add("turn_u", m.turn_u);
   add("turn_v", m.turn_v);
+  add("principal_u", m.principal_u);
+  add("principal_v", m.principal_v);
   const RotationCorner& c = m.corner;
   if (c.size == 0) return;
   const auto add_corner = [&](const char* name, const std::vector<float>& v) {
@@ -314,6 +316,11 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const bool end = site.layer == 0 || site.layer == plan.head.base.layers - 1;
   if (plan.arrays && end && site.expert <= plan.first_expert)
     options.corner = kCorner;  // of a layer's experts the first speaks
+  const auto asks = [&](Measure measure) {
+    return std::find(asked.measures->begin(), asked.measures->end(), measure) != asked.measures->end();
+  };
+  options.update_spectrum = asks(Measure::UpdateSpectrum);
+  options.masks = asks(Measure::Masks);
   options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   std::vector<NoiseSize> sizes;  // of the posts, which come first
   for (size_t i = 0; i < plan.others.size(); ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gyro/diff/pool_quantities.h"
 #include "gyro/diff/spread.h"
 #include "gyro/spectra/moments.h"
 
@@ -297,6 +298,7 @@ MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& m) {
                 .k_eff = finite(m.k_eff),
                 .first_order_variance = finite(square(m.null.alpha_std / m.scale)),
                 .null = null_of(m)};
+  row.quantities = m.quantities;
   if (site.expert >= 0) row.expert = site.expert;
   if (site.sliced) row.slice = {site.row_begin, site.row_end};
   if (site.block > 0) row.blocks = {site.block, site.block_step};
@@ -341,6 +343,13 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
   for (const auto& [type, pool] : pools) {
     types.push_back(pool.row(type));
     types.back().experts = family_of(rows, type);
+    std::vector<const MatrixRow*> own;
+    for (const MatrixRow& row : rows) {
+      if (row.type == type) own.push_back(&row);
+    }
+    types.back().quantities = pool_quantities(own);
+    types.back().untouched =
+        std::count_if(own.begin(), own.end(), [](const MatrixRow* r) { return r->unchanged == 1; });
   }
   return types;
 }

@@ -127,6 +127,10 @@ Eigh eigh(Matrix&& a);
 /// Eigenvalues only, descending.
 std::vector<double> eigvalsh(Matrix&& a);
 
+/// Eigenvalues, descending, of a tridiagonal symmetric matrix: its diagonal (n) and what is beside it (n − 1). On the
+/// host wherever the thread works.
+std::vector<double> tridiagonal_eigenvalues(std::vector<double> diagonal, std::vector<double> off_diagonal);
+
 /// How many eigenvalues of the symmetric matrix whose lower triangle is `a` (destroyed) are above `bound`, by
 /// Sylvester's law of inertia: the positive pivots of A − bound I = L D Lᵀ. Those within rounding of it, n u ‖A‖, count
 /// either way.

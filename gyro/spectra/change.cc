@@ -6,6 +6,7 @@
 
 #include "gyro/linalg/lanczos.h"
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/noise_spectrum.h"
 #include "gyro/spectra/storage.h"
 
 namespace gyro {
@@ -53,20 +54,33 @@ double count_above(const Matrix& gram, double error, double bound) {
   return static_cast<double>(linalg::eigenvalues_above(gram.clone(), std::max(bound * bound, error)));
 }
 
+// vᵀGv for each column v.
+std::vector<double> energies_on(const Matrix& gram, const Matrix& vectors) {
+  Matrix image(vectors.rows(), vectors.cols(), vectors.space());
+  linalg::symm(gram, vectors, 0, image);
+  return linalg::line_sums(vectors, image, 0, linalg::Line::Column,
+                           std::vector<double>(static_cast<size_t>(vectors.rows())))
+      .product;
+}
+
 // Of E how much is in the largest singular value (to 1e-8), and of Δ how many stand above what storing the post rounds
 // away, a gaussian matrix of that size having norm √m + √n. A scale may be what fills Δ; then E is asked too. It is not
 // where the scale is within chance, which has then moved c and fills E with the base, nor where what it does to all but
 // the twentieth part of the directions is below rounding.
-void fill_rank(const PairInput& in, const Change& change, PairMeasure& out) {
+void fill_rank(PairInput& in, const Change& change, PairMeasure& out) {
   const ResidualGram residual = residual_gram(in, out.scale, change);
   const std::vector<double> squares = linalg::diagonal(residual.gram);
   const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
+  if (in.base.m > in.base.n) in.short_energy = energies_on(residual.gram, in.base_by_gram.short_vectors);
+  if (in.options.update_spectrum)
+    out.quantities.update_spectrum =
+        update_spectrum(linalg::eigvalsh(residual.gram.clone()), in.base.m, residual.error);
   out.stable_rank = energy / linalg::largest_eigenvalue(residual.gram, 1e-8);
   const auto rows = static_cast<double>(in.base.m), columns = static_cast<double>(in.base.n);
   const double bound = 1.2 * out.rounding_norm / std::sqrt(rows * columns) * (std::sqrt(rows) + std::sqrt(columns));
   double rank = count_above(change.gram, unit_error(in.base.m) * change.norm_squared, bound);
   const double moved = std::abs(out.scale - 1), chance = std::sqrt(energy / (in.base_norm_squared * rows * columns));
-  if (moved > 4 * chance && moved * in.base_sigma[in.base_sigma.size() / 20] > bound)
+  if (moved > 4 * chance && moved * in.base_by_gram.sigma[in.base_by_gram.sigma.size() / 20] > bound)
     rank = std::min(rank, count_above(residual.gram, residual.error, bound));
   out.update_rank = rank / columns;
 }
@@ -91,7 +105,7 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
   return change;
 }
 
-void fill_change(const PairInput& in, const Change& change, PairMeasure& out) {
+void fill_change(PairInput& in, const Change& change, PairMeasure& out) {
   const double base_norm_squared = in.base_norm_squared;
   const int64_t entries = in.base.m * in.base.n;
   // 1 + (−1) would leave a rounding of a post that is zero, and a null model around it.

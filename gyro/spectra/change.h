@@ -15,8 +15,9 @@ struct PairInput {
   const TallWeight& post;
   const PairOptions& options;
   const Matrix& base_gram;  ///< A_bᵀA_b, lower triangle
-  const std::vector<double>& base_sigma;
+  const Decomposition& base_by_gram;
   double base_norm_squared = 0;
+  std::vector<double> short_energy;  ///< ‖E s_j‖² of base_by_gram's short vectors, for m > n; fill_change fills it
 };
 
 /// What one pass over base and post yields, Δ = A_p − A_b.
@@ -32,6 +33,6 @@ Change measure_change(const TallWeight& base, const TallWeight& post);
 
 /// Fills what follows from it: scale, relative_change, cosine, unchanged and what is expected of it, rounding_norm,
 /// stable_rank, update_rank, and the flag for a post that is the base.
-void fill_change(const PairInput& in, const Change& change, PairMeasure& out);
+void fill_change(PairInput& in, const Change& change, PairMeasure& out);
 
 }  // namespace gyro

@@ -62,6 +62,12 @@ double Decomposition::relative_error(int64_t j) const {
   return std::min(long_side < 0.5 ? 0.5 * long_side * (1 + long_side) : kInfinity, 0.5 * eta / (s * s)) + orthogonality;
 }
 
+bool Decomposition::told_apart(int64_t j) const {
+  const double a = sigma[static_cast<size_t>(j)], b = sigma[static_cast<size_t>(j + 1)];
+  const double error = method == Method::Svd ? 2 * residual : eta / std::max(a, 1e-300);
+  return a - b > error;
+}
+
 double Decomposition::polar_error() const {
   if (sigma.empty() || sigma.back() == 0) return kInfinity;
   if (method == Method::Svd) return rank() == n ? residual / sigma.back() + orthogonality : kInfinity;

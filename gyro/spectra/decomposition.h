@@ -36,6 +36,8 @@ struct Decomposition {
   bool resolved() const;
   /// Bound on the relative error of sigma[j]; infinite for σ_j = 0.
   double relative_error(int64_t j) const;
+  /// Whether sigma[j] and sigma[j + 1] differ by more than their errors; a cluster's vectors are any that span it.
+  bool told_apart(int64_t j) const;
   /// Bound on the error of the polar factor L Sᵀ in Frobenius norm; infinite for a rank-deficient A.
   double polar_error() const;
 };

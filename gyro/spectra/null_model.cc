@@ -85,6 +85,10 @@ uint64_t rest_seed(uint64_t seed) {
   return mix64(seed + 1);
 }
 
+uint64_t seed_of_draw(uint64_t seed, int64_t number) {
+  return mix64(mix64(seed) ^ static_cast<uint64_t>(number));
+}
+
 Draw draw_null(const NullModel& model, double scale, uint64_t seed) {
   const double deviation = deviation_of(model);
   Draw draw{Matrix(model.n, model.n), Matrix(model.n, model.n)};
@@ -110,6 +114,18 @@ std::vector<double> direct_sigma(const NullModel& model, const Draw& draw, uint6
   copy(draw.top, stack.view().block(0, 0, model.n, model.n));
   linalg::fill_bartlett(stack.view().block(model.n, 0, height, model.n), deviation_of(model), rest_seed(seed), 0, rows);
   return linalg::svd(std::move(stack)).values;
+}
+
+// ‖σ − |c|σ_b‖ / (|c| ‖σ_b‖)
+double spectral_shift(const NullModel& model, const std::vector<double>& sigma) {
+  const double c = std::abs(model.scale);
+  double shift = 0, size = 0;
+  for (size_t j = 0; j < sigma.size(); ++j) {
+    const double base = c * model.sigma[j];
+    shift += (sigma[j] - base) * (sigma[j] - base);
+    size += base * base;
+  }
+  return std::sqrt(shift / size);
 }
 
 Moments alpha_moments(const NullModel& model, const std::vector<double>& sigma) {
@@ -155,6 +171,10 @@ NullClosedForm null_closed_form(const NullModel& model) {
   out.nf_robust = s / k * std::sqrt(2 * leading.second);
   out.nf_robust_sd = 2 * s * s / (k * k * out.nf_robust) * std::sqrt(leading.fourth);
   out.nf_valid = model.scale > 0 && out.nf <= 0.3 * nf_chance(model.m, model.n);
+  double size = 0;
+  for (const double sigma : model.sigma) size += sigma * sigma;
+  out.nss_c = s * std::sqrt(std::max(0.0, n - 1.5) / size);  // the mean length of n − 1 normal numbers
+  out.nss_c_sd = s / std::sqrt(2 * size);
   double inverse_squares = 0;
   for (int64_t j = 0; j < model.k; ++j) inverse_squares += 1 / (model.sigma[j] * model.sigma[j]);
   out.alpha_mean = std::abs(model.scale) * (1 + mean_shift(model));
@@ -170,9 +190,9 @@ NullClosedForm null_closed_form(const NullModel& model) {
 }
 
 NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed) {
-  Moments means, deviations, nf, nf_robust;
+  Moments means, deviations, shifts, nf, nf_robust;
   for (int64_t i = 0; i < std::max(draws, nf_draws); ++i) {
-    const uint64_t draw_seed = mix64(mix64(seed) ^ static_cast<uint64_t>(i));
+    const uint64_t draw_seed = seed_of_draw(seed, i);
     const bool vectors = i < nf_draws;
     // α is the same for c and |c| in law; NF is of the true sign.
     Draw draw = draw_null(model, vectors ? model.scale : std::abs(model.scale), draw_seed);
@@ -183,8 +203,10 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
     } else {
       e.values = linalg::eigvalsh(std::move(draw.gram));
     }
-    const Moments alpha =
-        alpha_moments(model, resolves(e.values, model.k) ? roots(e.values) : direct_sigma(model, draw, draw_seed));
+    const std::vector<double> sigma =
+        resolves(e.values, model.k) ? roots(e.values) : direct_sigma(model, draw, draw_seed);
+    const Moments alpha = alpha_moments(model, sigma);
+    shifts.add(spectral_shift(model, sigma));
     means.add(alpha.mean());
     deviations.add(alpha.deviation());
   }
@@ -193,11 +215,24 @@ NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, 
   out.alpha_mean = means.mean();
   out.alpha_std = deviations.mean();
   out.alpha_std_sd = deviations.sample_deviation();
+  out.nss_c = shifts.mean();
+  out.nss_c_sd = shifts.sample_deviation();
   out.nf_draws = nf.count();
   out.nf = nf.mean();
   out.nf_sd = nf.sample_deviation();
   out.nf_robust = nf_robust.mean();
   out.nf_robust_sd = nf_robust.sample_deviation();
+  return out;
+}
+
+DrawnVectors draw_vectors(const NullModel& model, int64_t count, uint64_t seed) {
+  Draw draw = draw_null(model, model.scale, seed_of_draw(seed, 0));
+  linalg::Eigh e = linalg::eigh(std::move(draw.gram));
+  const ConstMatrixView leading = e.vectors.view().block(0, 0, model.n, count);
+  DrawnVectors out{linalg::product(Op::None, Op::None, draw.top, leading), Matrix(model.n, count, leading.space)};
+  copy(leading, out.q_short);
+  e.values.resize(static_cast<size_t>(count));
+  linalg::divide_columns(out.q_long, roots(std::move(e.values)));
   return out;
 }
 

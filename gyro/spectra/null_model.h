@@ -32,6 +32,7 @@ struct NullClosedForm {
   bool nf_valid = false;  ///< c > 0 and nf ≤ 0.3 of chance
   double alpha_mean = 0;  ///< second order in s
   double alpha_std = 0;
+  double nss_c = 0, nss_c_sd = 0;  ///< of quantities.h, where alpha is valid: s √(n−3/2) / ‖σ_b‖, s / (√2 ‖σ_b‖)
   bool alpha_valid = false;  ///< s below a tenth of the median spacing of σ_1 ... σ_k, and s m < σ_k
 };
 NullClosedForm null_closed_form(const NullModel& model);
@@ -42,6 +43,7 @@ struct NullSample {
   double alpha_mean = 0;
   double alpha_std = 0;
   double alpha_std_sd = 0;
+  double nss_c = 0, nss_c_sd = 0;
   int64_t nf_draws = 0;
   double nf = 0;
   double nf_sd = 0;
@@ -53,6 +55,12 @@ struct NullSample {
 /// s|c| and R the Bartlett factor of the other m − n rows. The first `nf_draws` of the draws also yield singular
 /// vectors. Seeded by `seed` and the number of the draw alone.
 NullSample sample_null(const NullModel& model, int64_t draws, int64_t nf_draws, uint64_t seed);
+
+/// The first draw's leading `count` vectors in the base's coordinates: n x count each.
+struct DrawnVectors {
+  Matrix q_long, q_short;
+};
+DrawnVectors draw_vectors(const NullModel& model, int64_t count, uint64_t seed);
 
 /// One draw in full: c W_b + E with ‖E‖_F = `residual_norm`, in the stored layout (d_in x d_out, column-major).
 Matrix noise_weight(const Weight& base, double scale, double residual_norm, uint64_t seed);

@@ -6,6 +6,7 @@
 
 #include "gyro/linalg/linalg.h"
 #include "gyro/spectra/change.h"
+#include "gyro/spectra/measure_quantities.h"
 #include "gyro/spectra/moments.h"
 
 namespace gyro {
@@ -148,7 +149,7 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
 void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& out) {
   out.null_seed = options.seed;
   if (!(model.sigma.back() > 0) || !(model.scale != 0)) {
-    out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, false};
+    out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, kNaN, kNaN, false};
     return;
   }
   out.null = null_closed_form(model);
@@ -171,9 +172,7 @@ double effective_count(const std::vector<double>& sigma, int64_t k) {
 
 bool has_cluster(const Decomposition& d) {
   for (int64_t j = 0; j + 1 < d.n; ++j) {
-    const double a = d.sigma[static_cast<size_t>(j)], b = d.sigma[static_cast<size_t>(j + 1)];
-    const double error = d.method == Method::Svd ? 2 * d.residual : d.eta / std::max(a, 1e-300);
-    if (a - b <= error) return true;
+    if (!d.told_apart(j)) return true;
   }
   return false;
 }
@@ -205,6 +204,37 @@ void fill_energy(const PairInput& in, const Decomposition& b, const Rotation& r,
   out.energy.total = negligible ? 0 : pass.residual;
 }
 
+void fill_quantities(const PairInput& in, const Decomposition& b, const Decomposition& p, const Rotation& r,
+                     PairMeasure& out) {
+  const QuantityInput quantity{
+      b, p, r.q_long, r.q_short, r.x, in.short_energy, in.base.transposed, out.scale, out.energy.total};
+  if (out.energy.total == 0 && out.quantities.update_spectrum) out.quantities.update_spectrum.emplace();
+  PrincipalCurves curves = principal_curves(quantity);
+  out.quantities.principal_share = principal_shares(quantity, curves);
+  out.quantities.subspace_overlap = subspace_overlaps(quantity);
+  out.quantities.intruders = intruders(quantity);
+  out.principal_u = std::move(curves.u);
+  out.principal_v = std::move(curves.v);
+}
+
+// What of the spectra's shift chance gives, and a draw for intruders where there are any.
+void fill_quantity_nulls(const NullModel& model, const Decomposition& base, bool transposed, PairMeasure& out) {
+  std::vector<double> sigma = base.sigma;
+  for (double& s : sigma) s /= out.unit;
+  out.quantities.spectrum = spectrum_shift(sigma, out.sigma, out.scale);
+  Against& shift = out.quantities.spectrum.nss_c;
+  if (out.null.alpha_valid) {
+    shift.null = out.null.nss_c;
+    shift.sd = out.null.nss_c_sd;
+  } else if (out.sampled) {
+    shift.null = out.sampled->nss_c;
+    shift.sd = out.sampled->nss_c_sd;
+  }
+  Intruders& found = out.quantities.intruders;
+  if (found.u + found.v > 0 && model.sigma.back() > 0 && model.residual_norm > 0)
+    add_intruder_null(model, base, transposed, out.null_seed, found);
+}
+
 std::optional<PairMeasure> gram_path(const PairInput& in, const Decomposition& b, Change change, PairMeasure out) {
   if (!b.resolved()) return std::nullopt;
   const double reach = b.norm + std::sqrt(change.norm_squared);
@@ -221,6 +251,7 @@ std::optional<PairMeasure> gram_path(const PairInput& in, const Decomposition& b
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
   if (!within_tolerance(out)) return std::nullopt;
   fill_energy(in, b, r, pass, std::max(b.norm, p.norm) * std::max(b.norm, p.norm), out);
+  fill_quantities(in, b, p, r, out);
   return out;
 }
 
@@ -233,6 +264,7 @@ PairMeasure direct_path(const PairInput& in, const Decomposition& b, PairMeasure
   fill_rotation(b, p, r, in.base.transposed, in.options.corner, out);
   SecondPass pass = measure_residual(in.base, in.post, out.scale, nullptr);
   fill_energy(in, b, r, pass, std::max(b.norm, p.norm) * std::max(b.norm, p.norm), out);
+  fill_quantities(in, b, p, r, out);
   if (out.rank < b.n) {
     // A missing direction's vectors are arbitrary, and everything that sums over all directions with them.
     out.flags.push_back("rank_deficient");
@@ -274,7 +306,7 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
     throw std::logic_error("compare: shapes differ");
   }
   post.factor = tall_.factor;
-  const PairInput in{tall_, post, options, gram_matrix_, gram_.sigma, gram_.norm * gram_.norm};
+  PairInput in{tall_, post, options, gram_matrix_, gram_, gram_.norm * gram_.norm, {}};
   PairMeasure out;
   out.n = tall_.n;
   out.k = std::max<int64_t>(1, out.n * 9 / 10);
@@ -290,7 +322,15 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
   out.scale_sd = std::sqrt(out.energy.total / static_cast<double>(base.m * base.n)) / base.norm;
   out.k_eff = effective_count(base.sigma, out.k);
   if (has_cluster(base)) out.flags.push_back("degenerate_cluster");
-  fill_null({base.m, base.n, out.k, out.scale, std::sqrt(out.energy.total), base.sigma}, options, out);
+  const NullModel model{base.m, base.n, out.k, out.scale, std::sqrt(out.energy.total), base.sigma};
+  fill_null(model, options, out);
+  fill_quantity_nulls(model, base, tall_.transposed, out);
+  if (options.update_spectrum && !out.quantities.update_spectrum) out.quantities.update_spectrum.emplace();
+  if (options.masks) {
+    if (!masks_) masks_ = base_masks(tall_, gram_);
+    out.quantities.masks =
+        mask_overlap(*masks_, tall_, post, StoredPlaces(*post.weight), out.relative_change * gram_.norm);
+  }
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gyro/spectra/decomposition.h"
+#include "gyro/spectra/masks.h"
 #include "gyro/spectra/null_model.h"
 #include "gyro/spectra/quantities.h"
 #include "gyro/spectra/rotation.h"
@@ -40,6 +41,7 @@ struct PairMeasure {
 
   std::vector<double> sigma;  ///< post's, n
   std::vector<double> turn_u, turn_v;
+  std::vector<double> principal_u, principal_v;  ///< PrincipalCurves; empty where they are not defined
   Quantities quantities;
   RotationCorner corner;  ///< size 0 unless asked for
 };
@@ -48,7 +50,8 @@ struct PairOptions {
   int64_t null_draws = 1;  ///< at least, if not 0: small matrices without a closed form for α get more (null_draws_for)
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
-  int64_t corner = 0;   ///< size of the rotation corner, 0: none
+  int64_t corner = 0;                           ///< size of the rotation corner, 0: none
+  bool update_spectrum = false, masks = false;  ///< whether these quantities are measured
   bool rescale = true;  ///< whether row and column factors are fitted out of E where that takes time
 };
 
@@ -79,6 +82,7 @@ class BaseMatrix {
   Decomposition gram_;
   std::vector<double> sigma_;  ///< of the weight itself; tall_ has a factor
   std::optional<Decomposition> direct_;
+  std::optional<BaseMasks> masks_;
 };
 
 }  // namespace gyro

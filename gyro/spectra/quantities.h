@@ -59,8 +59,8 @@ struct HeavyTail {
   int64_t count = 0;  ///< λ in the tail
 };
 
-/// The two spectra: nss = ‖σ_p − σ_b‖ / ‖σ_b‖; nss_c = ‖σ_p − cσ_b‖ / (|c| ‖σ_b‖), under chance s √n / ‖σ_b‖ where α
-/// has a closed form, else sampled; effective ranks exp(−Σ p ln p), p = σ/Σσ.
+/// The two spectra: nss = ‖σ_p − σ_b‖ / ‖σ_b‖; nss_c = ‖σ_p − cσ_b‖ / (|c| ‖σ_b‖), under chance s √(n − 3/2) / ‖σ_b‖
+/// where α has a closed form, else sampled; effective ranks exp(−Σ p ln p), p = σ/Σσ.
 struct SpectrumShift {
   double nss = std::numeric_limits<double>::quiet_NaN();
   Against nss_c;
@@ -70,10 +70,9 @@ struct SpectrumShift {
 
 /// Singular values of E beside those of gaussian noise of its shape: effective rank, how many values hold 90 % and 99 %
 /// of ‖E‖², the shares that the first one and the first sixteen hold, and how many lie above the bulk of noise whose
-/// median is E's, ŝ(√m + √n) (Gavish & Donoho); the last is 0 under chance.
+/// median is E's, ŝ(√m + √n) (Gavish & Donoho).
 struct UpdateSpectrum {
-  Against erank, rank_90, rank_99, top1, top16;
-  double spikes = std::numeric_limits<double>::quiet_NaN();
+  Against erank, rank_90, rank_99, top1, top16, spikes;
 };
 
 /// Of the weights that changed, the shares among the 30 % of smallest |W_b|, and among the 30 % largest entries of

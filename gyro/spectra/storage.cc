@@ -26,6 +26,14 @@ struct Bin {
   double count, ulp;
 };
 
+std::vector<Bin> bins_of(const StoredPlaces& places, const std::vector<int64_t>& exponents) {
+  std::vector<Bin> bins;
+  for (size_t e = 0; e < exponents.size(); ++e) {
+    if (exponents[e] > 0) bins.push_back({static_cast<double>(exponents[e]), places.ulp(e)});
+  }
+  return bins;
+}
+
 double stored_square(const std::vector<Bin>& bins, double e) {
   double sum = 0;
   for (const Bin& bin : bins) sum += bin.count * bin.ulp * bin.ulp * rounded_square(e / bin.ulp);
@@ -50,15 +58,12 @@ double rounding_norm(const StoredPlaces& places, const std::vector<int64_t>& exp
   return std::sqrt(sum / 12);
 }
 
-double expected_unchanged(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm) {
-  if (!(change_norm > 0)) return std::numeric_limits<double>::quiet_NaN();
-  std::vector<Bin> bins;
+double dense_deviation(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm) {
+  const std::vector<Bin> bins = bins_of(places, base_exponents);
   double total = 0, largest = 0;
-  for (size_t e = 0; e < base_exponents.size(); ++e) {
-    if (base_exponents[e] == 0) continue;
-    bins.push_back({static_cast<double>(base_exponents[e]), places.ulp(e)});
-    total += bins.back().count;
-    largest = std::max(largest, bins.back().ulp);
+  for (const Bin& bin : bins) {
+    total += bin.count;
+    largest = std::max(largest, bin.ulp);
   }
   const double rms = change_norm / std::sqrt(total);
   double low = -60, high = 0;  // e = 2^x times this, at which every place is well below e
@@ -67,9 +72,17 @@ double expected_unchanged(const StoredPlaces& places, const std::vector<int64_t>
     const double middle = 0.5 * (low + high);
     (stored_square(bins, top * std::exp2(middle)) < change_norm * change_norm ? low : high) = middle;
   }
-  const double e = top * std::exp2(high);
-  double equal = 0;
-  for (const Bin& bin : bins) equal += bin.count * std::erf(0.5 * bin.ulp / (e * std::sqrt(2.0)));
+  return top * std::exp2(high);
+}
+
+double expected_unchanged(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm) {
+  if (!(change_norm > 0)) return std::numeric_limits<double>::quiet_NaN();
+  const double e = dense_deviation(places, base_exponents, change_norm);
+  double equal = 0, total = 0;
+  for (const Bin& bin : bins_of(places, base_exponents)) {
+    equal += bin.count * std::erf(0.5 * bin.ulp / (e * std::sqrt(2.0)));
+    total += bin.count;
+  }
   return equal / total;
 }
 

@@ -23,9 +23,12 @@ class StoredPlaces {
 /// Frobenius norm of what storing rounds away, √(Σ ulp²/12), from the stored values' exponents.
 double rounding_norm(const StoredPlaces& places, const std::vector<int64_t>& exponents);
 
-/// Share of weights that a dense gaussian change leaves bit-equal: mean of P(|N(0, e)| < ulp/2) over the base's
-/// exponents, with that e whose change, once it is rounded to those places, has Frobenius norm `change_norm`:
-/// Σ ulp² E[round(N(0, e)/ulp)²] = change_norm². NaN for no change.
+/// Deviation e of a gaussian change which, once it is rounded to those places, has Frobenius norm `change_norm` > 0:
+/// Σ ulp² E[round(N(0, e)/ulp)²] = change_norm².
+double dense_deviation(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm);
+
+/// Share of weights that such a change leaves bit-equal: mean of P(|N(0, e)| < ulp/2) over the base's exponents. NaN
+/// for no change.
 double expected_unchanged(const StoredPlaces& places, const std::vector<int64_t>& base_exponents, double change_norm);
 
 }  // namespace gyro

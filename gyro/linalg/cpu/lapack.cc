@@ -48,6 +48,13 @@ std::vector<double> Cpu::eigvalsh(Matrix&& input) const {
   return std::move(t.diagonal);
 }
 
+std::vector<double> tridiagonal_eigenvalues(std::vector<double> diagonal, std::vector<double> off_diagonal) {
+  if (diagonal.empty()) return diagonal;
+  check(LAPACKE_dsterf_work(static_cast<int>(diagonal.size()), diagonal.data(), off_diagonal.data()), "dsterf");
+  std::reverse(diagonal.begin(), diagonal.end());
+  return diagonal;
+}
+
 int64_t Cpu::eigenvalues_above(Matrix&& input, double bound) const {
   Matrix a = std::move(input);
   const int n = blas_int(a.rows());
