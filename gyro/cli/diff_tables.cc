@@ -178,10 +178,21 @@ string over_chance(const Against& figure) {
   return times(figure.value / figure.null) + far_mark(figure);
 }
 
-// A share near 1 by what it lacks: "1−2e-06".
+// "2.0e-4": as short as 0.0002, to as many digits.
+string small(double value, int digits) {
+  string text = fmt::format("{:.{}e}", value, digits);
+  if (const size_t at = text.find("e-0"); at != string::npos) text.erase(at + 2, 1);
+  return text;
+}
+
+string compact(double value) {
+  return value > 0 && value < 1e-3 ? small(value, 1) : significant(value);
+}
+
+// A share near 1 by what it lacks: "1−2e-6".
 string near_one(double share) {
   const double lacking = 1 - share;
-  return lacking > 0 && lacking < 5e-4 ? fmt::format("1−{:.0e}", lacking) : decimals(share, 4);
+  return lacking > 0 && lacking < 5e-4 ? fmt::format("1−{}", small(lacking, 0)) : decimals(share, 4);
 }
 
 // Its value with the mark, and below it its null.
@@ -229,7 +240,7 @@ bool has_where_table(const Comparison& comparison) {
 
 Table where_table(const Comparison& comparison) {
   Table table{"", heads_of(types_of(comparison)), {}};
-  add_row(table, comparison, "rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
+  add_row(table, comparison, "rel. change", [](const TypeRow& t) { return compact(t.relative_change_mean); });
   const bool any_untouched = std::any_of(comparison.types.begin(), comparison.types.end(),
                                          [](const TypeRow& t) { return t.untouched && *t.untouched > 0; });
   if (any_untouched) add_row(table, comparison, "untouched", untouched_cell, false, true);
@@ -244,8 +255,7 @@ Table where_table(const Comparison& comparison) {
   add_beside(table, comparison, "overlap, in", overlap(&SubspaceOverlap::u), near_one);
   add_beside(table, comparison, "overlap, out", overlap(&SubspaceOverlap::v), near_one);
   add_beside(
-      table, comparison, "spectrum", [](const Quantities& q) -> const Against& { return q.spectrum.nss_c; },
-      significant);
+      table, comparison, "spectrum", [](const Quantities& q) -> const Against& { return q.spectrum.nss_c; }, compact);
   add_intruders(table, comparison);
   return table;
 }
@@ -265,9 +275,7 @@ Table update_spectrum_table(const Comparison& comparison) {
   add("rank of 99 %", &UpdateSpectrum::rank_99, count);
   add("first", &UpdateSpectrum::top1, percent);
   add("first 16", &UpdateSpectrum::top16, percent);
-  add_row(table, comparison, "above noise", [](const TypeRow& t) -> string {
-    return t.quantities && t.quantities->update_spectrum ? decimals(t.quantities->update_spectrum->spikes, 0) : "-";
-  });
+  add("above noise", &UpdateSpectrum::spikes, count);
   return table;
 }
 

@@ -17,7 +17,7 @@ constexpr std::array kShareSides = {"u", "v", "uv"};
 constexpr std::array kOverlapSides = {"u", "v"};
 constexpr std::array kIntruderKeys = {"of", "u", "v", "u_null", "v_null"};
 constexpr std::array kTailKeys = {"alpha", "distance", "lambda_min", "count"};
-constexpr std::array kUpdateKeys = {"erank", "rank_90", "rank_99", "top1", "top16"};
+constexpr std::array kUpdateKeys = {"erank", "rank_90", "rank_99", "top1", "top16", "spikes"};
 constexpr std::array kMaskKeys = {"low", "principal"};
 constexpr double kNumberBytes = 9;
 
@@ -87,13 +87,11 @@ Json quantity_columns(const Json& rows) {
 
 Json type_quantities(const Json& type) {
   const Json& all = at(type, kQuantities);
-  Json update = figures(at(all, "update_spectrum"), kUpdateKeys);
-  update["spikes"] = member(at(all, "update_spectrum"), "spikes");
   return {{"principal_share", by_level(at(all, "principal_share"), kShareSides)},
           {"subspace_overlap", by_level(at(all, "subspace_overlap"), kOverlapSides)},
           {"intruders", picked(at(all, "intruders"), kIntruderKeys)},
           {"spectrum", spectrum_of(at(all, "spectrum"))},
-          {"update_spectrum", std::move(update)},
+          {"update_spectrum", figures(at(all, "update_spectrum"), kUpdateKeys)},
           {"masks", figures(at(all, "masks"), kMaskKeys)}};
 }
 

@@ -124,7 +124,7 @@ TEST_F(ReportTest, PlotlyInThePageOrBesideIt) {
   EXPECT_TRUE(contains(page, R"(<script src="plotly.min.js"></script>)"));
   EXPECT_FALSE(contains(page, "http:"));
   EXPECT_FALSE(contains(page, "https:"));
-  EXPECT_LT(page.size(), 1'000'000U);
+  EXPECT_LT(page.size(), 1'200'000U);
   EXPECT_EQ(read_text(dir / "plotly.min.js"), plotly_script());
   EXPECT_EQ(data_of(page), data_of(whole));
 }

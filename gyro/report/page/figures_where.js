@@ -182,9 +182,11 @@ function placePanels(context) {
 }
 
 // A range that 98 % of the cells lie in, about chance or from the least to the largest.
-function placeColors(context, layout, measure, cells) {
+function placeColors({layout, plotHeight}, measure, cells) {
   const known = cells.filter(isNumber), title = measure.ratio ? `${measure.option}, over chance` : measure.option;
-  const bar = (more) => lyingBar(title, {len: 0.7, ...more});
+  // Below the panels by their own height: a place in the container would have the title over the bar in a low figure.
+  const below = {yref: "paper", y: -46 / plotHeight, yanchor: "top", ypad: 0, len: 0.7};
+  const bar = (more) => lyingBar(title, {...below, ...more});
   if (measure.ratio) {
     const range = Math.max(0.01, quantile(known.map(Math.abs), 0.98) || 0), ends = [-range, 0, range];
     const text = (end) => `×${significant(2 ** end, 3)}`;
@@ -230,14 +232,14 @@ function untouchedMarks(context, comparison, axis, sites) {
   return [grey, dot];
 }
 
-function buildMap(context, {layout, axes}) {
+function buildMap(context, panels) {
   const measure = measureOf(context), types = shownTypes(context);
   const data = changeModels(context).flatMap((comparison, c) => {
     const sites = placeSites(context, comparison);
     const each = (make) => sites.map((row) => row.map((site) => (site ? make(site) : null)));
     const heat = {
       type: "heatmap",
-      ...axes[c],
+      ...panels.axes[c],
       name: plotName(comparison),
       x: layerPlaces(comparison.result),
       y: types.map((_, r) => r),
@@ -249,9 +251,9 @@ function buildMap(context, {layout, axes}) {
       ygap: 1,
       hovertemplate: "%{text}<extra>%{fullData.name}</extra>"
     };
-    return [heat, ...untouchedMarks(context, comparison, axes[c], sites)];
+    return [heat, ...untouchedMarks(context, comparison, panels.axes[c], sites)];
   });
-  placeColors(context, layout, measure, data.filter((trace) => trace.coloraxis).flatMap(({z}) => z.flat()));
+  placeColors(panels, measure, data.filter((trace) => trace.coloraxis).flatMap(({z}) => z.flat()));
   const dots = data.some(({mode}) => mode === "markers") ? "● untouched: bit for bit the base. " : "";
   return {data, note: `${dots}Empty: not defined${measure.ratio ? ", or chance is not" : ""}.`};
 }
@@ -344,6 +346,16 @@ const shareSd = ({d_in, d_out}, p) => Math.sqrt((2 * Math.max(0, p * (1 - p))) /
 const isOver = ({state}) => state.measure === "over";
 const principalModels = (context) => withoutNoise(shownModels(context)).filter(({hasPrincipal}) => hasPrincipal);
 
+const principalRatios = (context) =>
+    principalModels(context).flatMap((comparison) => shownTypes(context).flatMap((type) => {
+      const site = chosenSite(context, type);
+      if (!site) return [];
+      return ["u", "v"].flatMap((side) => {
+        const chance = shareChance(site, side);
+        return Array.from(comparison.principal(site, side), (share, i) => share / chance[i]).filter(Number.isFinite);
+      });
+    }));
+
 function principalSide(context, comparison, type, site, axis, first) {
   return ["u", "v"].flatMap((side, i) => {
     const chance = shareChance(site, side), over = isOver(context), x = site.shares.ends.map((k) => k / site.n);
@@ -364,7 +376,8 @@ function principalSide(context, comparison, type, site, axis, first) {
     const middle = over ? chance.map(() => 1) : chance;
     const sd = chance.map((p) => shareSd(site, p) / (over ? p : 1));
     const one = !site.members && !site.family;
-    const ground = band(x, middle, sd.map((s) => 2 * s), axis, {
+    const wide = sd.map((s, j) => Math.min(2 * s, 0.9 * middle[j]));  // which a logarithmic axis can show
+    const ground = band(x, middle, wide, axis, {
       fillcolor: fade(context.colors.lines[i], 0.2),
       name: "chance ± 2 sd",
       legendgroup: "chance",
@@ -393,7 +406,7 @@ const kPrincipalFigure = {
   choices: () => [{key: "measure", label: "Show", options: [["over", "multiples of chance"], ["share", "shares"]]}],
   panels: (context) => typePanels(context, {
     x: {title: axisTitle("k / n"), ...(isOver(context) ? {type: "log", dtick: 1} : {range: [0, 1], nticks: 4})},
-    y: isOver(context) ? {title: axisTitle("share / chance"), nticks: 5} :
+    y: isOver(context) ? logAxis([0.8, 1.25, ...principalRatios(context)], axisTitle("share / chance")) :
                          {title: axisTitle("share of ‖E‖²"), tickformat: ".0%", nticks: 5, rangemode: "tozero"},
     sharedY: true,
     legend: [kTurnNames.u, kTurnNames.v, "chance"],

@@ -75,6 +75,9 @@ const kAskedColumns = [
   ["99 % of E", "singular values that hold 99 % of ‖E‖²", "update_spectrum.rank_99", (x) => fixed(x, 1)],
   ["first of E", "share of ‖E‖² that the first singular value holds", "update_spectrum.top1", percents],
   ["16 of E", "share of ‖E‖² that the first sixteen hold", "update_spectrum.top16", percents],
+  [
+    "above noise", "singular values of the change above the bulk of noise", "update_spectrum.spikes", (x) => fixed(x, 1)
+  ],
   ["low weights", "of the weights that changed, the share among the base’s 30 % smallest", "masks.low", percents],
   [
     "principal weights", "of the weights that changed, the share among the 30 % largest of the base’s best low rank",
@@ -98,7 +101,8 @@ const kOtherColumns = [
     head: "tail exponent",
     title: "power law of the tail of σ², as WeightWatcher fits it, of base and post; marked below 2 and above 6",
     heads: ["ww_alpha_base", "ww_alpha_post"],
-    cell: ({quantities: {spectrum}}) => baseAndPostCell(spectrum.ww_alpha_base.alpha, spectrum.ww_alpha_post.alpha, flagged)
+    cell: ({quantities: {spectrum}}) =>
+        baseAndPostCell(spectrum.ww_alpha_base.alpha, spectrum.ww_alpha_post.alpha, flagged)
   },
   {
     head: "intruders",
@@ -115,22 +119,14 @@ const kAmountColumns = [
     cell: ({relative_change_mean: change}) => numberCell(change, significant(change))
   }
 ];
-const kSpikes = {
-  head: "above noise",
-  title: "singular values of the change above the bulk of noise; 0 by chance",
-  heads: ["update_spectrum.spikes"],
-  cell: ({quantities: {update_spectrum: {spikes}}}) => numberCell(spikes, isNumber(spikes) ? fixed(spikes, 0) : kDash)
-};
-
 // Nothing where no model has such figures: an older result.
 function quantitiesTable(result) {
   const rows = result.comparisons.flatMap(
       (comparison) => result.types.filter((name) => comparison.types.has(name))
                           .map((name) => ({comparison, name, row: comparison.types.get(name)})));
   const filled = ({cell}) => rows.some(({row}) => cell(row).csv.some(isNumber));
-  const measured = [
-    ...kBesideColumns.map(besideColumn), ...kOtherColumns, ...kAskedColumns.map(besideColumn), kSpikes
-  ].filter(filled);
+  const measured =
+      [...kBesideColumns.map(besideColumn), ...kOtherColumns, ...kAskedColumns.map(besideColumn)].filter(filled);
   if (!measured.length) return null;
   const columns = [...kAmountColumns, ...measured];
   const head = ({head, title, heads}) =>
