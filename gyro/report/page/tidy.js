@@ -41,10 +41,10 @@ const kQuantities = {
 };
 // Those that stand in the result beside their null, and how far from it they are.
 function addQuantity(name, unit) {
-  const path = `quantities.${name}`, at = (key) => (comparison, site) => comparison.value(site, `${path}.${key}`);
-  kQuantities[path] = {value: at("value"), null: at("null"), unit};
-  kQuantities[`${path}.z`] = {null: () => 0, unit: "sd"};
-  return [path, `${path}.z`];
+  const value = `quantities.${name}.value`, z = `quantities.${name}.z`;
+  kQuantities[value] = {null: nullAt(`quantities.${name}.null`), unit};
+  kQuantities[z] = {null: () => 0, unit: "sd"};
+  return [value, z];
 }
 const kBesideChance = kLevels.flatMap(
     ([level]) =>
