@@ -9,6 +9,7 @@
 
 #include "gyro/cli/names.h"
 #include "gyro/diff/result_json.h"
+#include "gyro/diff/result_names.h"
 
 namespace gyro {
 namespace {
@@ -98,6 +99,14 @@ string finding_name(FindingId id) {
       return "low-rank update";
     case FindingId::SparseUpdate:
       return "sparse update";
+    case FindingId::PrincipalUpdate:
+      return "principal update";
+    case FindingId::Intruders:
+      return "intruder dimensions";
+    case FindingId::UntouchedTypes:
+      return "untouched types";
+    case FindingId::RoundingOnly:
+      return "rounding only";
     case FindingId::Order:
       return "order of models";
   }
@@ -400,9 +409,7 @@ Table experts_table(const Comparison& comparison) {
 
 Table verdict_table(const DiffResult& result) {
   Table table{"", model_names(result), {}};
-  for (const FindingId id :
-       {FindingId::Unrelated, FindingId::UniformScaling, FindingId::CommonScalar, FindingId::WoAnomaly,
-        FindingId::CoRotation, FindingId::LowRankUpdate, FindingId::SparseUpdate, FindingId::Order}) {
+  for (const auto& [id, name] : kNames<FindingId>) {
     Table::Row row{finding_name(id), {}};
     for (const Comparison& comparison : result.comparisons) row.cells.push_back(verdict_cell(comparison, id));
     if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);

@@ -302,6 +302,21 @@ std::optional<ZeroRows> zero_rows(const Weight& base, const Weight& post) {
   return zero.either == 0 ? std::nullopt : std::optional(zero);
 }
 
+// A noise control is a draw of a post's null in full: where that has no closed form it is what chance gives.
+void take_nulls(const Quantities& drawn, Quantities& of) {
+  const auto take = [](const Against& from, Against& to) {
+    if (std::isnan(to.null)) to.null = from.value;
+  };
+  const auto take_overlap = [&](const SubspaceOverlap& from, SubspaceOverlap& to) {
+    take(from.u, to.u);
+    take(from.v, to.v);
+  };
+  take_overlap(drawn.subspace_overlap.q01, of.subspace_overlap.q01);
+  take_overlap(drawn.subspace_overlap.q10, of.subspace_overlap.q10);
+  take_overlap(drawn.subspace_overlap.q50, of.subspace_overlap.q50);
+  take(drawn.spectrum.nss_c, of.spectrum.nss_c);
+}
+
 UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const DiffOptions& asked = plan.head.options;
   const Weight base_weight = load_weight(*plan.base, site);
@@ -345,6 +360,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
       result.rows.back().zero_rows = zero_rows(base_weight, post);
     }
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
+    if (!other.checkpoint) take_nulls(*result.rows.back().quantities, *result.rows[other.noise_of].quantities);
     if (other.role == Role::Post) sizes.push_back(noise_size(measure));
   }
   return result;

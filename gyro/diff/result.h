@@ -169,6 +169,10 @@ enum class FindingId {
   CoRotation,
   LowRankUpdate,
   SparseUpdate,
+  PrincipalUpdate,
+  Intruders,
+  UntouchedTypes,
+  RoundingOnly,
   Order,
 };
 

@@ -30,6 +30,10 @@ inline constexpr auto kNames<FindingId> =
                std::pair(FindingId::CoRotation, std::string_view("co_rotation")),
                std::pair(FindingId::LowRankUpdate, std::string_view("low_rank_update")),
                std::pair(FindingId::SparseUpdate, std::string_view("sparse_update")),
+               std::pair(FindingId::PrincipalUpdate, std::string_view("principal_update")),
+               std::pair(FindingId::Intruders, std::string_view("intruders")),
+               std::pair(FindingId::UntouchedTypes, std::string_view("untouched_types")),
+               std::pair(FindingId::RoundingOnly, std::string_view("rounding_only")),
                std::pair(FindingId::Order, std::string_view("order"))};
 template <>
 inline constexpr auto kNames<Verdict> = std::array{std::pair(Verdict::Yes, std::string_view("yes")),

@@ -119,6 +119,10 @@ void fill_change(PairInput& in, const Change& change, PairMeasure& out) {
   out.rounding_norm = rounding_norm(places, change.post_exponents);
   out.sparse_expected = expected_unchanged(places, change.base_exponents, std::sqrt(change.norm_squared));
   out.stable_rank = out.update_rank = std::numeric_limits<double>::quiet_NaN();
+  const double coarser =
+      std::max(out.rounding_norm, rounding_norm(StoredPlaces(*in.base.weight), change.base_exponents));
+  const double of_rounding = std::sqrt(change.norm_squared) / coarser;  // a trained change has another size, or is seen
+  if (of_rounding > 0.9 && of_rounding < 1.1 && within_rounding(in.base, in.post)) out.flags.push_back("rounding_only");
   if (change.norm_squared > 0 && std::isfinite(out.scale)) fill_rank(in, change, out);
 }
 

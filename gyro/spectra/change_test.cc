@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "gyro/spectra/moments.h"
 #include "gyro/spectra/pair.h"
 #include "gyro/spectra/reference_svd.h"
 #include "gyro/spectra/test_util.h"
@@ -104,6 +106,54 @@ TEST(RoundingNorm, IsWhatAScaledBaseLeaves) {
         compare_stored(base, combined(1, base, 0.05 * 0.05, gaussian(d_in, d_out, 9)), DType::BF16);
     EXPECT_GT(trained.symmetry.whole.energy / (std::pow(trained.rounding_norm, 2) * (n - 1) / m), 100);
   }
+}
+
+// What a cast leaves is told from what training does, even where that is as small.
+TEST(RoundingOnly, IsACastAndNothingElse) {
+  const Matrix exact = combined(0.05, gaussian(96, 64, 1), 0, gaussian(96, 64, 1));
+  const Stored f32(exact, DType::F32), f16(exact, DType::F16), bf16(exact, DType::BF16);
+  const auto flagged = [](const Weight& base, const Weight& post) {
+    return has_flag(BaseMatrix(base).compare(post, {}), "rounding_only");
+  };
+  EXPECT_TRUE(flagged(f16.weight(), bf16.weight()));
+  EXPECT_TRUE(flagged(bf16.weight(), f16.weight()));
+  EXPECT_TRUE(flagged(f32.weight(), bf16.weight()));
+  EXPECT_FALSE(flagged(f32.weight(), f32.weight()));
+  const Matrix change = combined(3e-5, gaussian(96, 64, 2), 0, exact);  // below a place of BF16
+  EXPECT_FALSE(flagged(bf16.weight(), Stored(combined(1, bf16.values(), 1, change), DType::F32).weight()));
+  EXPECT_FALSE(flagged(bf16.weight(), Stored(combined(1, bf16.values(), 20, change), DType::BF16).weight()));
+  EXPECT_FALSE(flagged(f32.weight(), Stored(combined(1, exact, 20, change), DType::BF16).weight()));
+}
+
+// By brute force: which weights changed, and which are small.
+TEST(Masks, AreTheirDefinitionAndMeetTheirNull) {
+  PairOptions options;
+  options.masks = true;
+  const Matrix base = Stored(combined(0.05, gaussian(96, 64, 1), 0, gaussian(96, 64, 1)), DType::BF16).values();
+  const Stored stored(base, DType::BF16);
+  std::vector<double> sizes(base.data(), base.data() + 96 * 64);
+  for (double& x : sizes) x = std::abs(x);
+  std::sort(sizes.begin(), sizes.end());
+  const double end = sizes[96 * 64 * 3 / 10 - 1];
+  Moments z_low, z_principal;
+  for (uint64_t draw = 0; draw < 20; ++draw) {
+    const Stored post(combined(1, base, 2e-5, gaussian(96, 64, 100 + draw)), DType::BF16);
+    const Matrix after = post.values();
+    double changed = 0, low = 0;
+    for (int64_t i = 0; i < 96 * 64; ++i) {
+      const bool differs = base.data()[i] != after.data()[i];
+      changed += differs ? 1 : 0;
+      low += differs && std::abs(base.data()[i]) <= end ? 1 : 0;
+    }
+    const MaskOverlap masks = *BaseMatrix(stored.weight()).compare(post.weight(), options).quantities.masks;
+    EXPECT_DOUBLE_EQ(masks.low.value, low / changed);
+    EXPECT_GT(masks.low.null, 0.35);  // not the 0.3 that all changes spread evenly would have
+    EXPECT_LT(masks.principal.null, 0.3);
+    z_low.add(masks.low.z());
+    z_principal.add(masks.principal.z());
+  }
+  EXPECT_LT(std::abs(z_low.mean()), 1.5);
+  EXPECT_LT(std::abs(z_principal.mean()), 1.5);
 }
 
 }  // namespace

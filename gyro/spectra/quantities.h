@@ -32,8 +32,8 @@ struct PrincipalShares {
 };
 
 /// How much of the base's leading k-dimensional subspace the post's covers: φ = ‖Q[:k,:k]‖² / k, and the largest
-/// principal angle between the two, in radians (below 1e-6 it is rounding). φ's null is of first order, and NaN where
-/// the noise is not small beside the gap behind σ_k.
+/// principal angle between the two, in radians (below 1e-6 it is rounding). φ's null is of first order; where the
+/// noise is not small beside the gap behind σ_k it is NaN, or in a result what the noise control gives.
 struct SubspaceOverlap {
   int64_t k = 0;
   Against u, v;

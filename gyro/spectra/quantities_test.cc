@@ -11,6 +11,7 @@
 
 #include "gyro/spectra/measure_quantities.h"
 #include "gyro/spectra/moments.h"
+#include "gyro/spectra/noise_spectrum.h"
 #include "gyro/spectra/reference_svd.h"
 #include "gyro/spectra/test_util.h"
 
@@ -208,6 +209,64 @@ TEST(EffectiveRank, IsThatOfEqualValues) {
   EXPECT_NEAR(effective_rank({2, 2, 2, 2, 0, 0}), 4, 1e-12);
   EXPECT_NEAR(effective_rank({1, 0}), 1, 1e-12);
   EXPECT_TRUE(std::isnan(effective_rank({0, 0})));
+}
+
+TEST(NoiseSpectrum, IsThatOfGaussianMatrices) {
+  // The bidiagonal matrix has the law of a dense one: means of σ_1, σ_n and Σσ² over draws of each.
+  constexpr int kDraws = 200;
+  Moments first[2], last[2], energy;
+  for (uint64_t i = 0; i < kDraws; ++i) {
+    const std::vector<double> drawn = gaussian_singular_values(40, 24, i);
+    const auto dense = reference_svd<long double>(gaussian(40, 24, 1000 + i));
+    first[0].add(drawn.front());
+    first[1].add(static_cast<double>(dense.sigma.front()));
+    last[0].add(drawn.back());
+    last[1].add(static_cast<double>(dense.sigma.back()));
+    energy.add(std::inner_product(drawn.begin(), drawn.end(), drawn.begin(), 0.0));
+  }
+  const auto near = [](const Moments(&m)[2]) {
+    const double sd = std::hypot(m[0].sample_deviation(), m[1].sample_deviation()) / std::sqrt(kDraws);
+    return std::abs(m[0].mean() - m[1].mean()) < 3.5 * sd;
+  };
+  EXPECT_TRUE(near(first));
+  EXPECT_TRUE(near(last));
+  EXPECT_NEAR(energy.mean(), 40 * 24, 3.5 * std::sqrt(2 * 40 * 24.0 / kDraws));
+}
+
+TEST(NoiseSpectrum, MedianIsMarchenkoPasturs) {
+  EXPECT_NEAR(marchenko_pastur_median(1), 0.6528, 1e-3);  // Gavish & Donoho 2014: 4/√3 and 2.858 of the median
+  EXPECT_NEAR(4 / std::sqrt(3.0) / std::sqrt(marchenko_pastur_median(1)), 2.858, 1e-3);
+  EXPECT_NEAR(marchenko_pastur_median(1e-6), 1, 1e-2);
+  const std::vector<double> sigma = gaussian_singular_values(1000, 500, 3);
+  EXPECT_NEAR(sigma[250] * sigma[250] / 1000 / marchenko_pastur_median(0.5), 1, 0.01);
+}
+
+TEST(UpdateSpectrum, MeetsItsNullAndFindsALowRank) {
+  PairOptions options;
+  options.update_spectrum = true;
+  for (const auto& [d_in, d_out] : kShapes) {
+    const Matrix base = base_of(d_in, d_out);
+    const PairMeasure noise = compare(base, noisy(base, 1, 1e-3, 9), options);
+    ASSERT_TRUE(noise.quantities.update_spectrum);
+    const UpdateSpectrum& q = *noise.quantities.update_spectrum;
+    for (const Against* figure : {&q.erank, &q.rank_90, &q.rank_99, &q.top1, &q.top16})
+      EXPECT_LT(std::abs(figure->z()), 4) << figure->value << " against " << figure->null;
+    EXPECT_LE(q.spikes.value, 1);
+    const Matrix low = times(gaussian(d_in, 4, 1), gaussian(4, d_out, 2));
+    const Matrix post = combined(1, noisy(base, 1, 1e-4, 9), 0.01 * frobenius(base) / frobenius(low), low);
+    const UpdateSpectrum found = *compare(base, post, options).quantities.update_spectrum;
+    EXPECT_EQ(found.spikes.value, 4);
+    EXPECT_LE(found.rank_90.value, 4);
+    EXPECT_LT(found.erank.z(), -10);
+    EXPECT_GT(found.top16.value, 0.99);
+  }
+  // By the values themselves: E = diag(4, 2, 2, 1).
+  const UpdateSpectrum q = update_spectrum({16, 4, 4, 1}, 4, 0);
+  EXPECT_DOUBLE_EQ(q.top1.value, 16.0 / 25);
+  EXPECT_EQ(q.rank_90.value, 3);
+  EXPECT_EQ(q.rank_99.value, 4);
+  EXPECT_NEAR(q.erank.value, std::exp(-(4 * std::log(4 / 9.0) + 4 * std::log(2 / 9.0) + std::log(1 / 9.0)) / 9), 1e-12);
+  EXPECT_TRUE(std::isnan(update_spectrum({0, 0}, 4, 0).erank.value));
 }
 
 // The mean of 200 draws of noise lies where the null says, and they spread as it says. (Of 13 means one may well be

@@ -1,6 +1,7 @@
 #include "gyro/spectra/storage.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -48,6 +49,30 @@ StoredPlaces::StoredPlaces(const Weight& weight)
 
 double StoredPlaces::ulp(size_t exponent) const {
   return std::ldexp(1.0, std::max(static_cast<int>(exponent) - kBias, least_exponent_) - mantissa_bits_);
+}
+
+bool within_rounding(const TallWeight& base, const TallWeight& post) {
+  const Weight& b_weight = *base.weight;
+  const Weight& p_weight = *post.weight;
+  const bool alike =
+      b_weight.dtype == p_weight.dtype && (b_weight.scale.data == nullptr) == (p_weight.scale.data == nullptr);
+  if (alike) return false;
+  const StoredPlaces b_places(b_weight), p_places(p_weight);
+  bool within = true, differs = false;
+  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    if (!within) return;
+    const Matrix before = Matrix::copy_of(b.data, Space::Host), after = Matrix::copy_of(p.data, Space::Host);
+    for (int64_t j = 0; j < before.cols() && within; ++j) {
+      for (int64_t i = 0; i < before.rows(); ++i) {
+        const double x = before(i, j), y = after(i, j);
+        if (x == y) continue;
+        differs = true;
+        const size_t exponent = std::bit_cast<uint64_t>(std::min(std::abs(x), std::abs(y))) >> 52;
+        within = within && std::abs(x - y) <= 0.5 * (b_places.ulp(exponent) + p_places.ulp(exponent));
+      }
+    }
+  });
+  return within && differs;
 }
 
 double rounding_norm(const StoredPlaces& places, const std::vector<int64_t>& exponents) {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "gyro/tensor/weight.h"
+#include "gyro/spectra/tall.h"
 
 namespace gyro {
 
@@ -19,6 +19,11 @@ class StoredPlaces {
   int mantissa_bits_;
   int least_exponent_;  ///< below it places get no smaller
 };
+
+/// Whether two weights of unlike dtypes differ by no more than storing rounds: every entry by at most half a place of
+/// the one and half a place of the other. False where nothing differs, and for one dtype, in which the least change is
+/// a place. A pass over both where they may be such.
+bool within_rounding(const TallWeight& base, const TallWeight& post);
 
 /// Frobenius norm of what storing rounds away, √(Σ ulp²/12), from the stored values' exponents.
 double rounding_norm(const StoredPlaces& places, const std::vector<int64_t>& exponents);

@@ -50,6 +50,8 @@ std::string why_not_asked(const Comparison& comparison, const Finding& lineage, 
         named_in(comparison.post.id).value_or(short_name(*comparison.noise_of)));
   }
   if (same_weights(rows)) return "Not asked, because the two checkpoints hold the same weights.";
+  if (const auto rounding = rounding_only(rows, {}); rounding && rounding->verdict == Verdict::Yes)
+    return "Not asked, because the whole change is what storing rounds.";
   if (lineage.verdict == Verdict::Yes)
     return "Not asked, because nothing of the base is to be seen in the other model.";
   if (comparison.role == Role::Control) return "Not asked of a control.";
@@ -100,7 +102,8 @@ std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& compa
        {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
         std::optional(scalar_of(all_types, types)), w_o_of(all_types, types), std::optional(co_rotation(rows, types)),
         std::optional(low_rank_update(rows, types)), std::optional(sparse_update(all_rows, all_types)),
-        order(short_name(base.id), short_name(comparison.post.id), types)}) {
+        principal_update(rows, types), intruder_dimensions(rows, types), untouched_types(all_rows, all_types),
+        rounding_only(rows, types), order(short_name(base.id), short_name(comparison.post.id), types)}) {
     if (f) findings.push_back(std::move(*f));
   }
   return findings;
@@ -111,6 +114,7 @@ void leave_unasked(const Comparison& comparison, const std::string& why, std::ve
   for (Finding& finding : findings) {
     // Whether it is another model is what a control that is one is for.
     if (finding.id == FindingId::Unrelated && !comparison.noise_of) continue;
+    if (finding.id == FindingId::RoundingOnly && comparison.role == Role::Post) continue;
     finding.verdict = Verdict::NotAsked;
     finding.text = why;
   }

@@ -32,6 +32,13 @@ std::optional<Finding> w_o_anomaly(const Types& types);
 Finding co_rotation(const Rows& rows, const Types& types);
 Finding low_rank_update(const Rows& rows, const Types& types);
 Finding sparse_update(const Rows& rows, const Types& types);
+/// On which of the base's directions the update lies; nothing in results without quantities.
+std::optional<Finding> principal_update(const Rows& rows, const Types& types);
+std::optional<Finding> intruder_dimensions(const Rows& rows, const Types& types);
+/// Which types and layers are the base's, of all rows; nothing where every matrix has changed.
+std::optional<Finding> untouched_types(const Rows& rows, const Types& types);
+/// Whether all that differs is what storing rounds; nothing where no matrix is such.
+std::optional<Finding> rounding_only(const Rows& rows, const Types& types);
 /// Whether BASE and POST may have been given in the wrong order; nothing where nothing hints at it.
 std::optional<Finding> order(const std::string& base, const std::string& post, const Types& types);
 

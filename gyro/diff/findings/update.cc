@@ -21,30 +21,6 @@ Rows changed_of(Rows rows) {
   return rows;
 }
 
-// "W_Q and W_K are bit-identical to the base's." or, where a type has changed in some layers, how many matrices are.
-std::string untouched_words(const Rows& rows, const Types& types) {
-  Names whole;
-  int64_t count = 0, of_whole = 0;
-  for (const TypeRow& type : types) {
-    int64_t all = 0, same = 0;
-    for (const MatrixRow& row : rows) {
-      if (row.type != type.type) continue;
-      ++all;
-      same += row.unchanged == 1 ? 1 : 0;
-    }
-    count += same;
-    if (same < all) continue;
-    whole.push_back(type.type);
-    of_whole += same;
-  }
-  if (count == 0) return "";
-  const std::string matrices =
-      fmt::format("{} of {}", count, counted(static_cast<int64_t>(rows.size()), "matrix", "matrices"));
-  if (whole.empty()) return fmt::format(" {} {} untouched.", matrices, count == 1 ? "is" : "are");
-  if (count == of_whole) return fmt::format(" {} {} bit-identical to the base's.", listed(whole), is_or_are(whole));
-  return fmt::format(" {} {} untouched, all of {} among them.", matrices, count == 1 ? "is" : "are", listed(whole));
-}
-
 // Mean over the weights of the rows.
 double weighted_mean(const Rows& rows, double MatrixRow::*member) {
   double sum = 0, weights = 0;
@@ -97,7 +73,6 @@ Finding low_rank_update(const Rows& all_rows, const Types& types) {
 Finding sparse_update(const Rows& all_rows, const Types& all_types) {
   constexpr FindingId id = FindingId::SparseUpdate;
   const Rows rows = changed_of(all_rows);
-  const std::string untouched = untouched_words(all_rows, all_types);
   Types types = all_types;
   if (!rows.empty()) std::erase_if(types, [](const TypeRow& type) { return type.unchanged == 1; });
   const double share = weighted_mean(rows, &MatrixRow::unchanged);
@@ -107,15 +82,15 @@ Finding sparse_update(const Rows& all_rows, const Types& all_types) {
                                  rows.empty() ? "no matrix has changed" : "no weights were counted"));
   }
   const double dense = weighted_mean(rows, &MatrixRow::sparse_expected);
-  const std::string where = untouched.empty() ? "of the weights" : "of the weights of the matrices that changed";
+  const std::string where =
+      rows.size() == all_rows.size() ? "of the weights" : "of the weights of the matrices that changed";
   const std::string text =
       fmt::format("{} {} {} bit for bit the base's", share_words(share), where, share == 0 ? "is" : "are");
   if (std::isnan(dense)) {
     return make(id, Verdict::Undefined, share, kUndefined, kSparse, kUndefined, names_of(types),
                 text +
                     "; whether the update is sparse is undefined, because it is not known what a dense change of this "
-                    "size leaves." +
-                    untouched);
+                    "size leaves.");
   }
   const double beyond = share - dense;
   const Verdict verdict = beyond > kSparse  ? Verdict::Yes
@@ -138,7 +113,7 @@ Finding sparse_update(const Rows& all_rows, const Types& all_types) {
   } else {
     words += fmt::format("; a dense change of this size leaves {}.", percent(dense));
   }
-  return make(id, verdict, share, dense, kSparse, kUndefined, names_of(types), words + untouched);
+  return make(id, verdict, share, dense, kSparse, kUndefined, names_of(types), words);
 }
 
 }  // namespace gyro::findings
