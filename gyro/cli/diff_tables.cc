@@ -19,6 +19,8 @@ using Types = std::vector<MatrixType>;
 using CellOf = std::function<string(const TypeRow&)>;
 
 constexpr size_t kNameLimit = 24;
+constexpr double kFarFromChance = 4;  // standard deviations
+constexpr const char* kFarMark = "†";
 
 /// `digits` decimals, fewer where the error bound does not carry them.
 string decimals(double value, int digits, double error = 0) {
@@ -159,15 +161,152 @@ Table scaling_table(const DiffResult& result) {
   return table;
 }
 
-Table measures_table(const Comparison& comparison) {
-  const Types types = types_of(comparison);
-  Table table{"", heads_of(types), {}};
-  // What did not change has no figures but that.
-  const auto add = [&](const string& label, const CellOf& cell, bool detail = false) {
-    const auto of_changed = [&](const TypeRow& t) { return t.unchanged == 1 && label != "unchanged" ? "-" : cell(t); };
-    Table::Row row{label, cells_of(comparison, types, of_changed), detail};
-    if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);
+namespace {
+
+// A row that says something; `untouched`: also of types that did not change, which have no other figures.
+void add_row(Table& table, const Comparison& comparison, const string& label, const CellOf& cell, bool detail = false,
+             bool untouched = false) {
+  const auto of_changed = [&](const TypeRow& t) { return t.unchanged == 1 && !untouched ? "-" : cell(t); };
+  Table::Row row{label, cells_of(comparison, types_of(comparison), of_changed), detail};
+  if (std::count(row.cells.begin(), row.cells.end(), "-") < std::ssize(row.cells)) table.rows.push_back(row);
+}
+
+// A figure among a type's quantities, and a cell that shows it.
+using FigureOf = std::function<const Against&(const Quantities&)>;
+using ShownAs = std::function<string(const Against&)>;
+CellOf of_quantities(const FigureOf& figure, const ShownAs& shown) {
+  return [=](const TypeRow& t) { return t.quantities ? shown(figure(*t.quantities)) : "-"; };
+}
+
+string far_mark(const Against& figure) {
+  return std::abs(figure.z()) > kFarFromChance ? kFarMark : "";
+}
+
+// "×1.31†"
+string over_chance(const Against& figure) {
+  return times(figure.value / figure.null) + far_mark(figure);
+}
+
+// "2.0e-4": as short as 0.0002, to as many digits.
+string small(double value, int digits) {
+  string text = fmt::format("{:.{}e}", value, digits);
+  if (const size_t at = text.find("e-0"); at != string::npos) text.erase(at + 2, 1);
+  return text;
+}
+
+string compact(double value) {
+  return value > 0 && value < 1e-3 ? small(value, 1) : significant(value);
+}
+
+// A share near 1 by what it lacks: "1−2e-6".
+string near_one(double share) {
+  const double lacking = 1 - share;
+  return lacking > 0 && lacking < 5e-4 ? fmt::format("1−{}", small(lacking, 0)) : decimals(share, 4);
+}
+
+// Its value with the mark, and below it its null.
+void add_beside(Table& table, const Comparison& comparison, const string& label, const FigureOf& figure,
+                const std::function<string(double)>& shown) {
+  const size_t before = table.rows.size();
+  add_row(table, comparison, label,
+          of_quantities(figure, [&](const Against& a) { return shown(a.value) + far_mark(a); }));
+  if (table.rows.size() == before) return;
+  add_row(table, comparison, "null", of_quantities(figure, [&](const Against& a) { return shown(a.null); }), true);
+}
+
+// "all", "3 of 8", "0"
+string untouched_cell(const TypeRow& type) {
+  if (!type.untouched) return "-";
+  if (*type.untouched == type.layers) return "all";
+  return *type.untouched == 0 ? "0" : fmt::format("{} of {}", *type.untouched, type.layers);
+}
+
+void add_intruders(Table& table, const Comparison& comparison) {
+  const auto counted = [](const Intruders& found) { return found.u + found.v; };
+  const bool any = std::any_of(comparison.types.begin(), comparison.types.end(),
+                               [&](const TypeRow& t) { return t.quantities && counted(t.quantities->intruders) > 0; });
+  if (!any) return;
+  add_row(table, comparison, "intruders", [&](const TypeRow& t) -> string {
+    if (!t.quantities) return "-";
+    return fmt::format("{}/{}", counted(t.quantities->intruders), 2 * t.quantities->intruders.of);
+  });
+  add_row(
+      table, comparison, "null",
+      [](const TypeRow& t) -> string {
+        if (!t.quantities) return "-";
+        const Intruders& found = t.quantities->intruders;
+        return decimals(found.u_null + found.v_null, 0);
+      },
+      true);
+}
+
+}  // namespace
+
+bool has_where_table(const Comparison& comparison) {
+  return !comparison.noise_of && std::any_of(comparison.types.begin(), comparison.types.end(),
+                                             [](const TypeRow& t) { return t.quantities || t.untouched; });
+}
+
+Table where_table(const Comparison& comparison) {
+  Table table{"", heads_of(types_of(comparison)), {}};
+  add_row(table, comparison, "rel. change", [](const TypeRow& t) { return compact(t.relative_change_mean); });
+  const bool any_untouched = std::any_of(comparison.types.begin(), comparison.types.end(),
+                                         [](const TypeRow& t) { return t.untouched && *t.untouched > 0; });
+  if (any_untouched) add_row(table, comparison, "untouched", untouched_cell, false, true);
+  const auto share = [](Against PrincipalShare::*side) -> FigureOf {
+    return [=](const Quantities& q) -> const Against& { return q.principal_share.q10.*side; };
   };
+  const auto overlap = [](Against SubspaceOverlap::*side) -> FigureOf {
+    return [=](const Quantities& q) -> const Against& { return q.subspace_overlap.q10.*side; };
+  };
+  add_row(table, comparison, "energy, in", of_quantities(share(&PrincipalShare::u), over_chance));
+  add_row(table, comparison, "energy, out", of_quantities(share(&PrincipalShare::v), over_chance));
+  add_beside(table, comparison, "overlap, in", overlap(&SubspaceOverlap::u), near_one);
+  add_beside(table, comparison, "overlap, out", overlap(&SubspaceOverlap::v), near_one);
+  add_beside(
+      table, comparison, "spectrum", [](const Quantities& q) -> const Against& { return q.spectrum.nss_c; }, compact);
+  add_intruders(table, comparison);
+  return table;
+}
+
+Table update_spectrum_table(const Comparison& comparison) {
+  Table table{"Singular values of the change E, beside noise's", heads_of(types_of(comparison)), {}};
+  const auto add = [&](const string& label, Against UpdateSpectrum::*figure, string (*shown)(double)) {
+    static constexpr Against kNone;
+    const auto of = [=](const Quantities& q) -> const Against& {
+      return q.update_spectrum ? (*q.update_spectrum).*figure : kNone;
+    };
+    add_beside(table, comparison, label, of, shown);
+  };
+  const auto count = [](double value) { return decimals(value, 1); };
+  add("eff. rank", &UpdateSpectrum::erank, count);
+  add("rank of 90 %", &UpdateSpectrum::rank_90, count);
+  add("rank of 99 %", &UpdateSpectrum::rank_99, count);
+  add("first", &UpdateSpectrum::top1, percent);
+  add("first 16", &UpdateSpectrum::top16, percent);
+  add("above noise", &UpdateSpectrum::spikes, count);
+  return table;
+}
+
+Table masks_table(const Comparison& comparison) {
+  Table table{
+      "Changed weights among the base's, beside noise rounded to the dtype", heads_of(types_of(comparison)), {}};
+  const auto add = [&](const string& label, Against MaskOverlap::*figure) {
+    static constexpr Against kNone;
+    const auto of = [=](const Quantities& q) -> const Against& { return q.masks ? (*q.masks).*figure : kNone; };
+    add_beside(table, comparison, label, of, percent);
+  };
+  add("smallest 30 %", &MaskOverlap::low);
+  add("principal 30 %", &MaskOverlap::principal);
+  return table;
+}
+
+Table measures_table(const Comparison& comparison) {
+  Table table{"", heads_of(types_of(comparison)), {}};
+  const auto add = [&](const string& label, const CellOf& cell, bool detail = false) {
+    add_row(table, comparison, label, cell, detail);
+  };
+  const bool said_above = has_where_table(comparison);
   add("α'", [](const TypeRow& t) { return decimals(t.alpha_prime, 1); });
   const auto marked = [](const TypeRow& t, double value) {
     return significant(value) + (lacks(t, t.nf_layers) ? kMark : "");
@@ -186,10 +325,11 @@ Table measures_table(const Comparison& comparison) {
   add(
       "z", [](const TypeRow& t) { return decimals(t.symmetric_z, 1); }, true);
   add("counter/co", [](const TypeRow& t) { return decimals(t.counter_over_co, 3); });
-  add("rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
+  if (!said_above) add("rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
   add("scale c", [](const TypeRow& t) { return significant(t.scale_mean); });
   add("rank of change", [](const TypeRow& t) { return percent(t.update_rank); });
-  add("unchanged", [](const TypeRow& t) { return percent(t.unchanged); });
+  add_row(
+      table, comparison, "unchanged", [](const TypeRow& t) { return percent(t.unchanged); }, false, !said_above);
   add(
       "expected", [](const TypeRow& t) { return percent(t.sparse_expected); }, true);
   return table;

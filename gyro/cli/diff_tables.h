@@ -13,6 +13,15 @@ std::vector<std::string> model_names(const DiffResult& result);
 
 /// Each type's α mean ± std (the paper's Table 3) of every model, with the null's and the ratio to it.
 Table scaling_table(const DiffResult& result);
+/// Whether a comparison has where_table: of older results and of noise none.
+bool has_where_table(const Comparison& comparison);
+/// What changed where, of each type: how much, how many matrices not at all, and the energy of the change, the
+/// subspaces and the spectra beside chance; † where |z| > 4. Only rows that say something, so narrow that seven types
+/// stand beside each other in 80 columns.
+Table where_table(const Comparison& comparison);
+/// The singular values of the change, and where the changed weights lie: no rows where these were not measured.
+Table update_spectrum_table(const Comparison& comparison);
+Table masks_table(const Comparison& comparison);
 /// What else was measured of each type of one comparison.
 Table measures_table(const Comparison& comparison);
 /// Findings by models: a mark and the verdict in a word.

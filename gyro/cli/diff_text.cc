@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/diff_tables.h"
@@ -29,6 +31,50 @@ string base_line(const DiffResult& result) {
 
 string measures_title(const Comparison& comparison, const string& name) {
   return fmt::format("{} {} (null: a structureless change of the same size)", role_of(comparison), name);
+}
+
+// What the rows of where_table are, since their names are short.
+constexpr const char* kWhere =
+    "energy: share of the change on the base's 10 % leading directions, input and output side, over chance; overlap: "
+    "of "
+    "these subspaces of base and post; spectrum: ‖σ_p − cσ_b‖ over ‖cσ_b‖; † more than 4 standard deviations from "
+    "chance";
+
+string where_title(const Comparison& comparison, const string& name) {
+  return fmt::format("What changed where: {}{}", comparison.role == Role::Control ? "control " : "", name);
+}
+
+// Whether there are quantities to explain.
+bool has_quantities(const Comparison& comparison) {
+  return std::any_of(comparison.types.begin(), comparison.types.end(),
+                     [](const TypeRow& type) { return type.quantities.has_value(); });
+}
+
+// The tables that stand before all others, one a comparison that has it, with their titles.
+std::vector<Table> where_tables(const DiffResult& result, const std::vector<string>& names) {
+  std::vector<Table> tables;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Comparison& comparison = result.comparisons[i];
+    if (!has_where_table(comparison)) continue;
+    tables.push_back(where_table(comparison));
+    tables.back().title = where_title(comparison, names[i]);
+  }
+  return tables;
+}
+
+bool explains_where(const DiffResult& result) {
+  return std::any_of(result.comparisons.begin(), result.comparisons.end(), [](const Comparison& comparison) {
+    return has_where_table(comparison) && has_quantities(comparison);
+  });
+}
+
+// What stands between a comparison's measures and its notes.
+std::vector<Table> more_tables(const Comparison& comparison) {
+  std::vector<Table> tables;
+  for (Table table : {update_spectrum_table(comparison), masks_table(comparison), experts_table(comparison)}) {
+    if (!table.rows.empty()) tables.push_back(std::move(table));
+  }
+  return tables;
 }
 
 // What stands below a comparison's tables.
@@ -118,22 +164,27 @@ string joined(const std::vector<string>& cells) {
 
 }  // namespace
 
+namespace {
+
+// With its title as a heading.
+string titled(Table table, const Terminal& terminal) {
+  const string title = std::exchange(table.title, "");
+  return heading(title, terminal) + text_table(table, terminal.width);
+}
+
+}  // namespace
+
 string diff_text(const DiffResult& result, const Terminal& terminal) {
   const std::vector<string> names = model_names(result);
-  Table scaling = scaling_table(result);
   string out = wrapped(base_line(result), terminal.width, "  ") + "\n";
-  out += heading(scaling.title, terminal);
-  scaling.title.clear();
-  out += text_table(scaling, terminal.width);
+  for (const Table& table : where_tables(result, names)) out += fmt::format("{}\n", titled(table, terminal));
+  if (explains_where(result)) out += fmt::format("{}\n", wrapped(kWhere, terminal.width, "  "));
+  out += titled(scaling_table(result), terminal);
   for (size_t i = 0; i < names.size(); ++i) {
     const Comparison& comparison = result.comparisons[i];
     out += "\n" + heading(measures_title(comparison, names[i]), terminal);
     out += text_table(measures_table(comparison), terminal.width);
-    if (Table experts = experts_table(comparison); !experts.columns.empty()) {
-      out += heading(experts.title, terminal);
-      experts.title.clear();
-      out += text_table(experts, terminal.width);
-    }
+    for (const Table& table : more_tables(comparison)) out += titled(table, terminal);
     for (const string& line : notes_of(comparison)) out += wrapped(line, terminal.width, "  ");
   }
   return out + "\n" + findings_text(result, names, terminal);
@@ -141,14 +192,16 @@ string diff_text(const DiffResult& result, const Terminal& terminal) {
 
 string diff_markdown(const DiffResult& result) {
   const std::vector<string> names = model_names(result);
-  string out = base_line(result) + "\n\n" + markdown_table(scaling_table(result));
+  string out = base_line(result) + "\n\n";
+  for (const Table& table : where_tables(result, names)) out += fmt::format("{}\n", markdown_table(table));
+  if (explains_where(result)) out += fmt::format("{}\n\n", kWhere);
+  out += markdown_table(scaling_table(result));
   for (size_t i = 0; i < names.size(); ++i) {
     const Comparison& comparison = result.comparisons[i];
     Table table = measures_table(comparison);
     table.title = measures_title(comparison, names[i]);
     out += "\n" + markdown_table(table);
-    if (const Table experts = experts_table(comparison); !experts.columns.empty())
-      out += "\n" + markdown_table(experts);
+    for (const Table& more : more_tables(comparison)) out += fmt::format("\n{}", markdown_table(more));
     for (const string& line : notes_of(comparison)) out += "\n" + line + "\n";
   }
   Table verdicts = verdict_table(result);
@@ -164,13 +217,14 @@ string diff_markdown(const DiffResult& result) {
 
 string diff_latex(const DiffResult& result) {
   const std::vector<string> names = model_names(result);
-  string out = latex_table(scaling_table(result));
+  string out;
+  for (const Table& table : where_tables(result, names)) out += fmt::format("{}\n", latex_table(table));
+  out += latex_table(scaling_table(result));
   for (size_t i = 0; i < names.size(); ++i) {
     Table table = measures_table(result.comparisons[i]);
     table.title = measures_title(result.comparisons[i], names[i]);
     out += "\n" + latex_table(table);
-    if (const Table experts = experts_table(result.comparisons[i]); !experts.columns.empty())
-      out += "\n" + latex_table(experts);
+    for (const Table& more : more_tables(result.comparisons[i])) out += fmt::format("\n{}", latex_table(more));
   }
   return out;
 }

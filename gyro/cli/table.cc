@@ -64,8 +64,13 @@ string latex_cell(const string& text) {
   }
   if (text.starts_with("W_") && text.find_first_of("&%$#{}") == string::npos)
     out = fmt::format("$W_{{\\mathrm{{{}}}}}$", replaced(text.substr(2), "_", "\\_"));
-  const std::pair<const char*, const char*> signs[] = {{"±", "$\\pm$"},    {"−", "$-$"},   {"×", "$\\times$"},
-                                                       {"α", "$\\alpha$"}, {"‖", "$\\|$"}, {"∞", "$\\infty$"}};
+  const std::pair<const char*, const char*> signs[] = {{"±", "$\\pm$"},
+                                                       {"−", "$-$"},
+                                                       {"×", "$\\times$"},
+                                                       {"α", "$\\alpha$"},
+                                                       {"‖", "$\\|$"},
+                                                       {"∞", "$\\infty$"},
+                                                       {"†", "\\textsuperscript{\\dag}"}};
   for (const auto& [sign, by] : signs) out = replaced(out, sign, by);
   return out;
 }

@@ -17,6 +17,7 @@
 #include "gyro/report/curves.h"
 #include "gyro/report/page_parts.h"
 #include "gyro/report/places.h"
+#include "gyro/report/quantities_data.h"
 
 namespace gyro {
 namespace {
@@ -26,6 +27,7 @@ constexpr double kRowBytes = 450;  // about the least that a matrix's numbers ta
 constexpr double kEstimate = 1.3;  // what an estimate may be off
 constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Detail{256, 256, 25}, Detail{128, 256, 25},
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
+constexpr int64_t kSharePoints = 64;  // of a curve of cumulative shares, which is smooth
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
 
 // What the page gets of result.json: names of docs/result.schema.json (a test holds them against it), by the object
@@ -91,7 +93,8 @@ constexpr std::array kTypeKeys = {"type",
                                   "nf_mean_over_null",
                                   "nf_robust_mean_over_null",
                                   "alpha_layers",
-                                  "nf_layers"};
+                                  "nf_layers",
+                                  "untouched"};
 constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
 constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
 constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
@@ -112,6 +115,7 @@ constexpr std::array kOptionKeys = {"layers", "types", "experts", "null_draws", 
 struct Source {
   const ReportInput* input = nullptr;
   size_t number = 0;
+  bool has_shares = false;  // whether curves of cumulative shares are kept, as of no older result
 
   const Json& document() const { return input->document["comparisons"][number]; }
 };
@@ -141,13 +145,20 @@ bool same_base(const Result& result, const ReportInput& input) {
          same_sites(result.sites(), input.document["comparisons"][0]["matrices"]);
 }
 
+bool has_shares(const ReportInput& input, size_t number) {
+  const std::string prefix = fmt::format("{}.", number);
+  return std::ranges::any_of(input.arrays.header().tensors, [&](const auto& named) {
+    return named.first.starts_with(prefix) && named.first.ends_with(".principal_u");
+  });
+}
+
 std::vector<Result> join(const std::vector<ReportInput>& inputs) {
   std::vector<Result> results;
   for (const ReportInput& input : inputs) {
     auto it = std::find_if(results.begin(), results.end(), [&](const Result& r) { return same_base(r, input); });
     if (it == results.end()) it = results.insert(results.end(), Result{&input, {}, {}});
     for (size_t i = 0; i < input.document["comparisons"].size(); ++i) {
-      const Source source{&input, i};
+      const Source source{&input, i, has_shares(input, i)};
       const bool known = std::any_of(it->comparisons.begin(), it->comparisons.end(),
                                      [&](const Source& other) { return other.document() == source.document(); });
       if (!known) it->comparisons.push_back(source);
@@ -188,6 +199,7 @@ Json row_columns(const Json& rows) {
   add_columns(rows, "", kRowKeys, columns);
   add_columns(rows, "energy", kRowEnergyKeys, columns);
   add_columns(rows, "null", kRowNullKeys, columns);
+  columns.update(quantity_columns(rows));
   return columns;
 }
 
@@ -203,6 +215,7 @@ Json type_rows(const Json& types) {
     row["experts"] = experts.is_object() ? picked(experts, kFamilyKeys) : Json();
     row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
     row["margins"] = picked(member(type, "margins"), kMarginKeys);
+    row["quantities"] = type_quantities(type);
   }
   return rows;
 }
@@ -215,10 +228,30 @@ Json finding_rows(const Json& findings) {
 
 // What is drawn of one matrix in one comparison.
 struct Curves {
-  std::vector<float> sigma, turn_u, turn_v, null, alpha;
+  std::vector<float> sigma, turn_u, turn_v, null, alpha, share_u, share_v;
 };
-constexpr std::array kCurves = {&Curves::sigma, &Curves::turn_u, &Curves::turn_v, &Curves::null, &Curves::alpha};
-constexpr std::array kCurveNames = {"sigma", "turn_u", "turn_v", "turn_null", "alpha"};
+constexpr std::array kCurves = {&Curves::sigma, &Curves::turn_u,  &Curves::turn_v, &Curves::null,
+                                &Curves::alpha, &Curves::share_u, &Curves::share_v};
+constexpr std::array kCurveNames = {"sigma", "turn_u", "turn_v", "turn_null", "alpha", "principal_u", "principal_v"};
+
+std::vector<int64_t> share_bins(int64_t n, const Detail& detail) {
+  return log_bins(n, std::min(detail.curve, kSharePoints));
+}
+
+// The shares of the k leading directions, k at the end of each bin; none where the comparison has no such curve of any
+// matrix, NaN where it has none of this one, which has not changed.
+std::vector<float> shares_of(const Source& source, const Json& site, const char* quantity, const Detail& detail) {
+  if (!source.has_shares) return {};
+  const int64_t n = whole(site, "n");
+  const std::vector<int64_t> bins = share_bins(n, detail);
+  std::vector<float> shares(bins.size() - 1, std::numeric_limits<float>::quiet_NaN());
+  const std::string name = array_name(source, site, quantity);
+  if (!has_array(*source.input, name)) return shares;
+  const std::vector<double> all = array_values(source.input->arrays, name, {n}, kDocument);
+  for (size_t b = 0; b + 1 < bins.size(); ++b)
+    shares[b] = static_cast<float>(all[static_cast<size_t>(bins[b + 1] - 1)]);
+  return shares;
+}
 
 Curves curves_of(const Source& source, const Json& site, const Json& row, const Detail& detail) {
   const int64_t n = whole(site, "n"), m = std::max(whole(site, "d_in"), whole(site, "d_out"));
@@ -249,6 +282,8 @@ Curves curves_of(const Source& source, const Json& site, const Json& row, const 
     const auto middle = static_cast<size_t>((rows[b] + rows[b + 1] - 1) / 2);
     out.alpha.push_back(static_cast<float>(post[middle] / base[middle]));
   }
+  out.share_u = shares_of(source, site, "principal_u", detail);
+  out.share_v = shares_of(source, site, "principal_v", detail);
   return out;
 }
 
@@ -375,7 +410,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   const Json& matrices = result.sites();
   Sites sites{matrices, places_of(matrices, result.comparisons.size()), {}};
   std::vector<std::vector<float>> curves;
-  Json bins = Json::object(), heat_rows = Json::object(), comparisons = Json::array();
+  Json bins = Json::object(), heat_rows = Json::object(), ends = Json::object(), comparisons = Json::array();
   for (const Json& site : matrices) {
     const int64_t n = whole(site, "n");
     const std::vector<double> base =
@@ -384,6 +419,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     const std::vector<int64_t> edges = log_bins(n, detail.curve);
     bins[std::to_string(n)] = edges;
     heat_rows[std::to_string(n)] = std::min(n, detail.rows);
+    ends[std::to_string(n)] = share_bins(n, detail);
     curves.push_back(bin_means(base, edges));
   }
   FloatBlock sigma;
@@ -411,6 +447,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
                {"heat_rows", std::move(heat_rows)},
+               {"share_bins", std::move(ends)},
                {"sigma", sigma.encoded()},
                {"left_out", result.left_out},
                {"comparisons", std::move(comparisons)}};
@@ -430,7 +467,9 @@ double array_bytes(const Result& result, const Detail& detail) {
     for (const Source& source : result.comparisons) {
       const bool corner = has_array(*source.input, array_name(source, site, kCorners.front()));
       const auto side = static_cast<double>(detail.corner);
-      values += points * (3 + nulls) + rows + (corner ? kCorners.size() * side * side : 0);
+      const auto shares =
+          static_cast<double>(source.has_shares ? 2 * (share_bins(whole(site, "n"), detail).size() - 1) : 0);
+      values += points * (3 + nulls) + rows + shares + (corner ? kCorners.size() * side * side : 0);
     }
   }
   return values * sizeof(float) * 4 / 3;
@@ -441,7 +480,10 @@ double page_bytes(const std::vector<Result>& results, const Detail& detail) {
   double bytes = 0;
   for (const Result& result : results) {
     const size_t places = places_of(result.sites(), result.comparisons.size()).size();
-    bytes += kRowBytes * static_cast<double>(places * result.comparisons.size()) + array_bytes(result, detail);
+    const auto shown = static_cast<double>(places);
+    for (const Source& source : result.comparisons)
+      bytes += shown * (kRowBytes + quantity_bytes(source.document()["matrices"]));
+    bytes += array_bytes(result, detail);
   }
   return bytes;
 }

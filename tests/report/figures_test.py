@@ -33,8 +33,8 @@ class Report(PageTest):
               label: f.plot.getAttribute('aria-label')}]))""")
         self.assertEqual(set(drawn), FIGURES)
         for name, figure in drawn.items():
-            self.assertGreaterEqual(figure["traces"], 3, name)
-            self.assertGreaterEqual(figure["marks"], 3, name)
+            self.assertGreaterEqual(figure["traces"], 1 if name == "change" else 3, name)  # a map a model
+            self.assertGreaterEqual(figure["marks"], 1 if name == "change" else 3, name)
             self.assertGreater(len(figure["read"]), 60, name)
             self.assertTrue(figure["title"].startswith(figure["label"].split(". ")[0].split("? ")[0]), name)
 
@@ -54,7 +54,7 @@ class Report(PageTest):
     def test_values_per_layer(self):
         for figure, measure, key in (
             ("nf", {"scale": "log", "measure": "nf"}, "nf"),
-            ("change", {"measure": "relative_change"}, "relative_change"),
+            ("change", {"measure": "relative_change", "view": "lines"}, "relative_change"),
             ("bandwidth", {"axis": "free"}, "alpha_mean"),
         ):
             before = {}
@@ -174,6 +174,88 @@ class Report(PageTest):
         self.choose("turn", "detail", "pooled")
         pooled = {t["group"]: t for t in self.traces("turn", "WK")}
         self.assertLessEqual(len(pooled["u"]["x"]), 41)
+
+    def test_map_of_layers_and_types(self):
+        """A row a type, a column a layer: values as they are, or how many times chance's they are."""
+        grid = lambda c, of: [[of(m) for m in RESULT.matrices(c, kind)] for kind in TYPES]
+        found = self.traces("change")
+        self.assertEqual([t["name"] for t in found], ["instruct"], "noise has its post's size")
+        np.testing.assert_allclose(found[0]["z"], grid(0, lambda m: m["relative_change"]), rtol=1e-6)
+        self.choose("change", "measure", "share_u")
+        for level in ("q01", "q50", "q10"):
+            self.choose("change", "level", level)
+            found = self.traces("change")
+            self.assertEqual([t["name"] for t in found], ["instruct", "noise (instruct)"])
+            for c, trace in enumerate(found):
+                ratio = grid(c, lambda m: self.ratio(m["quantities"]["principal_share"][level]["u"]))
+                np.testing.assert_allclose(np.exp2(np.array(trace["z"], float)), ratio, rtol=1e-5)
+        self.choose("change", "measure", "overlap_v")
+        z = np.exp2(np.array(self.traces("change")[0]["z"], float))
+        for row, kind in enumerate(TYPES):
+            for column, m in enumerate(RESULT.matrices(0, kind)):
+                overlap = m["quantities"]["subspace_overlap"]["q10"]["v"]
+                if overlap["null"] is None:
+                    self.assertTrue(math.isnan(z[row][column]))
+                else:
+                    self.assertAlmostEqual(z[row][column] / ((1 - overlap["value"]) / (1 - overlap["null"])), 1, places=4)
+        self.assertIn("chance is not", self.browser.run("return document.querySelector('#change .note').textContent"))
+        self.choose("change", "measure", "relative_change")
+
+    @staticmethod
+    def ratio(figure):
+        return figure["value"] / figure["null"]
+
+    def test_principal_directions(self):
+        """The curve at every k, over k / d; at the k of the row it is the row's own."""
+        row = RESULT.matrices(0, "W_gate")[0]
+        found = {t["group"]: t for t in self.traces("principal", "instruct Wgate")}
+        for side, d in (("u", row["d_in"]), ("v", row["d_out"])):
+            shares = RESULT.arrays[f"0.0.W_gate.principal_{side}"]
+            k = np.arange(1, row["n"] + 1)
+            np.testing.assert_allclose(found[side]["x"], k / row["n"], rtol=1e-9)
+            np.testing.assert_allclose(found[side]["y"], shares / (k / d), rtol=1e-5)
+            q10 = row["quantities"]["principal_share"]["q10"]
+            self.assertAlmostEqual(shares[q10["k"] - 1], q10[side]["value"], places=9)
+        self.choose("principal", "measure", "share")
+        found = {t["group"]: t for t in self.traces("principal", "instruct Wgate")}
+        np.testing.assert_allclose(found["u"]["y"], RESULT.arrays["0.0.W_gate.principal_u"], rtol=1e-6)
+        self.choose("principal", "measure", "over")
+
+    def test_turn_by_layer_and_index(self):
+        self.choose("turn-map", "values", "turn")
+        self.choose("turn-map", "detail", "all")
+        z = np.array(self.traces("turn-map", "WK", "instruct")[0]["z"], float)
+        for column, m in enumerate(RESULT.matrices(0, "W_K")):
+            np.testing.assert_allclose(10 ** z[:, column], RESULT.arrays[f"0.{m['layer']}.W_K.turn_u"], rtol=1e-5)
+        self.choose("turn-map", "detail", "pooled")
+        pooled = self.traces("turn-map", "WK", "instruct")[0]
+        edges = np.array(pooled["y"]) - 0.5
+        self.assertEqual((edges[0], edges[-1]), (0, RESULT.matrices(0, "W_K")[0]["n"]))
+        self.assertLess(len(edges), 41)
+        means = [RESULT.arrays["0.0.W_K.turn_u"][int(a) : int(b)].mean() for a, b in zip(edges, edges[1:])]
+        np.testing.assert_allclose(10 ** np.array(pooled["z"], float)[:, 0], means, rtol=1e-5)
+        self.choose("turn-map", "values", "over")
+
+    def test_table_beside_chance(self):
+        text = self.browser.run("return [...document.querySelectorAll('#quantities tbody tr')].map((r) => r.innerText)")
+        self.assertEqual(len(text), 14)
+        for kind, row in zip(TYPES, text):
+            share = RESULT.types(0)[kind]["quantities"]["principal_share"]["q10"]["u"]
+            self.assertIn(f"×{share['value'] / share['null']:.2f}", row)
+            self.assertIn(f"z {share['z']:.1f}".replace("-", "−"), row)
+        bold = self.browser.run("return document.querySelectorAll('#quantities td .far').length")
+        heads = ("principal_share.q10.u", "principal_share.q10.v", "principal_share.q10.uv", "subspace_overlap.q10.u",
+                 "subspace_overlap.q10.v", "spectrum.nss_c")
+        figures = [self.figure(t["quantities"], path) for c in (0, 1) for t in RESULT.types(c).values() for path in heads]
+        self.assertEqual(bold, sum(f["z"] is not None and abs(f["z"]) > 4 for f in figures))
+        self.assertTrue(all(self.browser.run(
+            "return [...document.querySelectorAll('#quantities th span[title]')].map((s) => s.title.length > 10)")))
+
+    @staticmethod
+    def figure(quantities, path):
+        for name in path.split("."):
+            quantities = quantities[name]
+        return quantities
 
     def test_rotation_corners(self):
         # Two layers of the post, each with noise of its size beside it.
@@ -352,17 +434,20 @@ class Report(PageTest):
         self.choose("choices", "model", "instruct")
         self.choose("choices", "type", "W_V")
         self.choose("choices", "layer", "1")
-        for figure in ("nf", "energy", "bandwidth", "counter", "change", "turn", "spectra"):
+        self.choose("change", "view", "lines")
+        for figure in ("nf", "energy", "bandwidth", "counter", "change", "principal", "turn", "turn-map", "spectra"):
             self.assertEqual({t["panel"].split()[-1] for t in self.traces(figure)}, {"WV"}, figure)
             about = self.browser.run("return document.querySelector(`#${arguments[0]} .about`).textContent", figure)
             self.assertIn("instruct against base, W_V", about)
         found = {t["name"]: t for t in self.traces("spectra", "WV")}
         alpha = RESULT.arrays["0.1.W_V.sigma"] / RESULT.arrays["base.1.W_V.sigma"]
         np.testing.assert_allclose(found["instruct"]["y"], alpha, rtol=1e-5)
+        self.choose("change", "view", "map")
         for key, value in (("model", "all"), ("type", "all"), ("layer", "0")):
             self.choose("choices", key, value)
 
     def test_arrow_keys_read_values(self):
+        self.choose("change", "view", "lines")
         plot = self.browser.driver.find_element(By.ID, "plot-change")
         self.browser.run("document.getElementById('plot-change').focus()")
         said = []
@@ -374,6 +459,7 @@ class Report(PageTest):
         self.assertIn("layer 1", said[1])
         self.assertTrue(said[0].startswith("WQ:") and said[2].startswith("WK:"), said)
         self.assertIn("relative change", said[2])
+        self.choose("change", "view", "map")
 
     def test_values_as_a_table(self):
         self.browser.run("document.querySelector('#nf .values').open = true")

@@ -256,6 +256,7 @@ class Mixture(PageTest):
     def test_lines_by_layer(self):
         self.choose("nf", "scale", "log")
         self.choose("nf", "measure", "nf")
+        self.choose("change", "view", "lines")
         for figure, key in (("nf", "nf"), ("change", "relative_change")):
             found = self.traces(figure, "Wgate", "instruct")[0]
             self.assertEqual(found["x"], [0, 1, 2])

@@ -15,7 +15,9 @@ GYRO, MODELS = os.environ["GYRO"], os.environ["GYRO_MODELS"]
 TYPES = ["W_Q", "W_K", "W_V", "W_O", "W_gate", "W_up", "W_down"]
 FIGURES = {
     "overview",
+    "principal",
     "svsm",
+    "turn-map",
     "bandwidth",
     "spectra",
     "energy",

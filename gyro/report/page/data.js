@@ -33,7 +33,7 @@ const isFused = (type) => type === "W_QKV" || type === "W_gate_up";
 function openSites(raw) {
   const count = raw.sites.layer.length;
   const sites = [];
-  let curve = 0, heat = 0, nulls = 0;
+  let curve = 0, heat = 0, nulls = 0, shares = 0;
   for (let i = 0; i < count; ++i) {
     const site = {index: i};
     for (const key of Object.keys(raw.sites)) site[key] = raw.sites[key][i];
@@ -47,6 +47,10 @@ function openSites(raw) {
     site.curve = {at: curve, points, edges, places};
     site.heat = {at: heat, rows};
     site.nulls = {at: nulls};
+    // The numbers of directions that the shares are of.
+    const ends = raw.share_bins[site.n].slice(1);
+    site.shares = {at: shares, ends};
+    shares += ends.length;
     curve += points;
     heat += rows;
     nulls += points * (site.d_in === site.d_out ? 1 : 2);
@@ -109,6 +113,7 @@ const curveOf = (get) => (site, ...more) => {
 };
 
 function siteValue(rows, site, key) {
+  if (rows[key] === null) return null;  // which no row has
   if (!site.members) return rows[key][site.index];
   const values = site.members.map((member) => rows[key][member.index]);
   return typeof values[0] === "boolean" ? values.every(Boolean) : median(values);
@@ -116,7 +121,7 @@ function siteValue(rows, site, key) {
 
 function openComparison(raw, index, result) {
   const blocks = {}, rows = strict(raw.rows);
-  for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha"])
+  for (const key of ["sigma", "turn_u", "turn_v", "turn_null", "alpha", "principal_u", "principal_v"])
     blocks[key] = lazily(() => decodeFloats(raw[key]));
   const curve = (key) => curveOf((site) => blocks[key]().subarray(site.curve.at, site.curve.at + site.curve.points));
   const types = new Map(raw.types.map((type) => [type.type, strict(type)]));
@@ -151,6 +156,11 @@ function openComparison(raw, index, result) {
       return blocks.turn_null().subarray(at, at + site.curve.points);
     }),
     alpha: curveOf((site) => blocks.alpha().subarray(site.heat.at, site.heat.at + site.heat.rows)),
+    hasPrincipal: raw.principal_u !== "",
+    // ‖E‖²’s share on the first directions of a side, at each of site.shares.ends; none in older results.
+    principal: curveOf(
+        (site, side) =>
+            blocks[`principal_${side}`]().subarray(site.shares.at, site.shares.at + site.shares.ends.length)),
     corner: (site) => {
       const corner = raw.corners[site.index];
       if (!corner) return null;

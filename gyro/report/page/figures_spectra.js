@@ -170,19 +170,26 @@ function turnSides(context, comparison, type, site, axis, first) {
                    }));
 }
 
+const detailNote = ({state, result}) =>
+    state.detail === "all" ? curveNote(result) : "Means of about 40 log-spaced bins.";
 function turnNote(context) {
   const without = turnModels(context).filter((comparison) => !shownTypes(context).some((type) => {
     const site = chosenSite(context, type);
     return site && comparison.value(site, "null.valid") === true;
   }));
   const missing = without.map((comparison) => comparison.name).join(", ");
-  const detail = context.state.detail === "all" ? curveNote(context.result) : "Means of about 40 log-spaced bins.";
+  const detail = detailNote(context);
   const how =
       "The null is first order in each pair of directions and saturates at one half where noise mixes the pair " +
       "wholly. ";
   return how + (missing ? `None for ${missing}: for so large a change first order does not hold. ` : "") + detail;
 }
 
+const kTurnDetail = {
+  key: "detail",
+  label: "Detail",
+  options: [["pooled", "means of bins"], ["all", "every point"]]
+};
 const kTurnFigure = {
   id: "turn",
   title: "How far each singular direction turned",
@@ -190,7 +197,7 @@ const kTurnFigure = {
       "paper’s App. F sees the top directions turn least; so does a structureless change (grey), because " +
       "their singular values lie far apart. What counts is the distance to the grey line.",
   uses: ["model", "type", "layer"],
-  choices: () => [{key: "detail", label: "Detail", options: [["pooled", "means of bins"], ["all", "every point"]]}],
+  choices: () => [kTurnDetail],
   panels: (context) => typePanels(context, {
     x: indexAxis(),
     y: {type: "log", title: axisTitle("turn"), ...turnRange(context)},
@@ -210,4 +217,136 @@ const kTurnFigure = {
     }));
     return {data: [legendMark(axes[0], kTurnNames.null, "null", {line}), ...data], note: turnNote(context)};
   },
+};
+
+// Rows of a heatmap of turns: every point of the curves, or about 40 log-spaced bins of them, [first point, end).
+function turnBins({state}, {curve: {edges, points}, n}) {
+  if (state.detail === "all") return Array.from({length: points}, (_, i) => [i, i + 1]);
+  const step = Math.log(n + 1) / kPooled, bins = [];
+  let last = null;
+  for (let i = 0; i < points; ++i) {
+    const number = Math.floor(Math.log((edges[i] + edges[i + 1] + 1) / 2) / step);
+    if (number === last) {
+      bins[bins.length - 1][1] = i + 1;
+    } else {
+      bins.push([i, i + 1]);
+    }
+    last = number;
+  }
+  return bins;
+}
+
+// A layer's turn in each bin, or how many times the null's it is: decimal logarithms of ratios of means. A layer of
+// fewer singular values than `tallest` ends earlier.
+function turnColumn(context, comparison, site, tallest, bins) {
+  const {side, values} = context.state, {edges} = site.curve;
+  const turn = comparison[side === "u" ? "turnU" : "turnV"](site), chance = comparison.turnNull(site, side);
+  const mean = (of, low, high) => {
+    let sum = 0, weight = 0;
+    for (let i = 0; i < of.length; ++i) {
+      const middle = (edges[i] + edges[i + 1]) / 2;
+      if (middle <= low || middle > high || !Number.isFinite(of[i])) continue;
+      sum += (edges[i + 1] - edges[i]) * of[i];
+      weight += edges[i + 1] - edges[i];
+    }
+    return weight ? sum / weight : NaN;
+  };
+  return bins.map(([first, end]) => {
+    const low = tallest.curve.edges[first], high = tallest.curve.edges[end], value = mean(turn, low, high);
+    const shown = values === "turn" ? value : value / mean(chance, low, high);
+    return shown > 0 && Number.isFinite(shown) ? Math.log10(shown) : null;
+  });
+}
+
+function turnHeat(context, comparison, type, axis) {
+  const {result} = comparison, sites = result.layers.map((layer) => result.site(layer, type));
+  const tallest = largestSite(sites.filter((site) => site)), {edges} = tallest.curve;
+  const bins = turnBins(context, tallest), over = context.state.values !== "turn";
+  const columns = sites.map((site) => site && turnColumn(context, comparison, site, tallest, bins));
+  const z = bins.map((_, r) => columns.map((column) => column?.[r] ?? null));
+  const place = ([first, end]) =>
+      edges[end] - edges[first] === 1 ? `index ${edges[end]}` : `indices ${edges[first] + 1} to ${edges[end]}`;
+  return {
+    type: "heatmap",
+    ...axis,
+    name: plotName(comparison),
+    x: layerPlaces(result),
+    y: [0.5, ...bins.map(([, end]) => edges[end] + 0.5)],
+    z,
+    text: z.map(
+        (row, r) => row.map(
+            (value) =>
+                `${place(bins[r])}<br>${over ? "×" : "turn "}${isNumber(value) ? significant(10 ** value) : kDash}`)),
+    coloraxis: "coloraxis",
+    hoverongaps: false,
+    hovertemplate: `${typePlot(type)}, layer %{x}<br>%{text}${over ? " the null’s turn" : ""}` +
+        "<extra>%{fullData.name}</extra>"
+  };
+}
+
+function turnMapPanel(context, comparison, type) {
+  const {result} = comparison;
+  if (!result.types.includes(type)) return emptyPanel(typePlot(type));
+  const {n} = largestSite(result.sitesOf(type)), range = [Math.log10(n + 0.5), Math.log10(0.5)];
+  return {
+    title: typePlot(type),
+    x: {...layerTicks(context, result), title: axisTitle("layer"), showgrid: false},
+    y: {type: "log", range, dtick: 1, title: axisTitle("singular index"), showgrid: false}
+  };
+}
+
+// Colours about the null, or from the least turn to a quarter turn.
+function turnColors(context, layout, data) {
+  const known = data.flatMap(({z}) => z.flat()).filter(isNumber), over = context.state.values !== "turn";
+  const range = Math.max(0.05, quantile(known.map(Math.abs), 0.98) || 0);
+  const low = over ? -range : Math.min(-0.5, quantile(known, 0.02) || -1), high = over ? range : 0;
+  const ends = [low, (low + high) / 2, high], mark = over ? "×" : "";
+  layout.coloraxis = {
+    colorscale: over ? diverging() : kCividis,
+    cmin: low,
+    cmax: high,
+    colorbar: lyingBar(
+        over ? "turn / null’s" : "turn",
+        {len: 0.6, tickvals: ends, ticktext: ends.map((end) => mark + significant(10 ** end, 2))})
+  };
+}
+
+const kTurnMapFigure = {
+  id: "turn-map",
+  title: "Turn by layer and singular index",
+  read: "One column a layer, the largest singular value on top, as in the heatmaps of α: 1 − (u of base · u of " +
+      "model)², over what a structureless change of the same size turns that direction by. Blue turned less than " +
+      "chance, orange more. Empty: no null, for first order does not hold, or nothing turned.",
+  uses: ["model", "type"],
+  choices: () =>
+      [{key: "values", label: "Values", options: [["over", "multiples of the null"], ["turn", "turn"]]},
+       {key: "side", label: "Side", options: [["u", kTurnNames.u], ["v", kTurnNames.v]]}, kTurnDetail],
+  panels(context) {
+    const {narrow} = context, types = shownTypes(context), models = svsmModels(context), few = models.length < 3;
+    const blocks = models.map(
+        (comparison) =>
+            ({title: roleName(comparison), panels: types.map((type) => turnMapPanel(context, comparison, type))}));
+    return panelLayout(context, blocks, {
+      minWidth: narrow ? 120 : 105,
+      maxColumns: 9,
+      panelHeight: types.length === 1 ? 320 :
+          narrow                      ? 130 :
+          few                         ? 200 :
+                                        150,
+      gap: 34,
+      left: 52,
+      bottom: 108,
+      columns: (fit, most) => (few && fit < 9 && most > 4 ? Math.min(fit, 4) : oneRowOrEven(fit, most))
+    });
+  },
+  build(context, {layout, axes}) {
+    const types = shownTypes(context);
+    const data = svsmModels(context).flatMap(
+        (comparison, c) => types.flatMap(
+            (type, t) => comparison.result.types.includes(type) ?
+                [turnHeat(context, comparison, type, axes[c * types.length + t])] :
+                []));
+    turnColors(context, layout, data);
+    return {data, note: detailNote(context)};
+  }
 };

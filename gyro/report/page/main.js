@@ -30,11 +30,18 @@ const kSections = [
   kClaimsSection,
   {id: "summary", title: "Summary", parts: summarySection},
   {
+    id: "where",
+    title: "Where it changed",
+    parts: (result) =>
+        [...makeFigures(result, [kChangeFigure].concat(hasPrincipal(result) ? [kPrincipalFigure] : [])),
+         quantitiesTable(result)]
+  },
+  {
     id: "scaling",
     title: "Singular values: scaling",
     parts: (result) =>
         [scalingTable(result), primeTable(result),
-         ...makeFigures(result, [kSvsmFigure, kBandwidthFigure, kSpectraFigure])]
+         ...makeFigures(result, [kSvsmFigure, kTurnMapFigure, kBandwidthFigure, kSpectraFigure])]
   },
   {
     id: "rotation",
@@ -49,8 +56,7 @@ const kSections = [
     id: "amount",
     title: "Size and place of the change",
     parts: (result) =>
-        [...makeFigures(result, [kChangeFigure, kSizeFigure]), outsideTable(result), typesTable(result),
-         matricesSection(result)]
+        [...makeFigures(result, [kSizeFigure]), outsideTable(result), typesTable(result), matricesSection(result)]
   },
   ...kAskedSections,
   {
@@ -164,6 +170,7 @@ const kShort = {
   table3: "Table 3",
   table4: "Table 4",
   svsm: "SVSM heatmaps",
+  "turn-map": "Turn heatmaps",
   bandwidth: "Mean and spread",
   spectra: "Spectra",
   counter: "Symmetric or not",
@@ -174,7 +181,9 @@ const kShort = {
   residual: "Residual rotations",
   composite: "One model",
   size: "Against its size",
-  change: "Where it went",
+  change: "Layers and types",
+  principal: "Principal directions",
+  quantities: "By type, beside chance",
   "expert-spread": "Layer by layer",
   "experts-table": "Over all layers",
   outside: "Outside the matrices",

@@ -39,6 +39,18 @@ const kQuantities = {
   update_rank: {unit: "share of directions"},
   cosine: {null: () => 1, unit: "cosine"},
 };
+// Those that stand in the result beside their null, and how far from it they are.
+function addQuantity(name, unit) {
+  const value = `quantities.${name}.value`, z = `quantities.${name}.z`;
+  kQuantities[value] = {null: nullAt(`quantities.${name}.null`), unit};
+  kQuantities[z] = {null: () => 0, unit: "sd"};
+  return [value, z];
+}
+const kBesideChance = kLevels.flatMap(
+    ([level]) =>
+        [...["u", "v", "uv"].flatMap((side) => addQuantity(`principal_share.${level}.${side}`, "share of |E|^2")),
+         ...["u", "v"].flatMap((side) => addQuantity(`subspace_overlap.${level}.${side}`, "share of k"))]);
+kBesideChance.push(...addQuantity("spectrum.nss_c", "share of |c sigma_base|"));
 
 // The same of a type, over all layers: [quantity, its null's name or number, unit].
 const kTypeQuantities = [
@@ -69,6 +81,7 @@ const kTidy = {
   nf: {matrix: ["nf", "nf_chance", ...kRobust]},
   "families-nf": {matrix: ["nf", "nf_chance", ...kRobust]},
   turn: {rows: (context) => ofLayers(context, turnRows)},
+  "turn-map": {rows: (context) => ofLayers(context, turnRows)},
   corner: {rows: (context) => cornersShown(context).flatMap(cornerRows)},
   residual: {rows: (context) => residualBlocks(context).flatMap(residualRows)},
   composite: {
@@ -78,7 +91,10 @@ const kTidy = {
     rows: (context) => [...ofLayers(context, alphaRows), ...compositeCorners(context)]
   },
   size: {matrix: ["size", "nf_robust", "null.nf_robust_sd", "alpha_std"]},
-  change: {matrix: ["relative_change", "size", "scale", "unchanged", "stable_rank", "update_rank", "cosine"]},
+  change: {
+    matrix: ["relative_change", ...kBesideChance, "size", "scale", "unchanged", "stable_rank", "update_rank", "cosine"]
+  },
+  principal: {rows: (context) => ofLayers(context, principalRows)},
 };
 
 // All models, or the chosen one and its noise; the chosen types; the chosen layer, if the figure is of one.
@@ -165,6 +181,16 @@ function turnRows(comparison, site) {
     const turn = comparison[get](site), chance = comparison.turnNull(site, side);
     return curvePlaces(site).map(
         (index, i) => tidyLine(comparison, site, index, quantity, turn[i], chance[i], "1 - cos^2"));
+  });
+}
+
+function principalRows(comparison, site) {
+  return ["u", "v"].flatMap((side) => {
+    const chance = shareChance(site, side);
+    return Array.from(
+        comparison.principal(site, side),
+        (share, i) =>
+            tidyLine(comparison, site, site.shares.ends[i], `principal_${side}`, share, chance[i], "share of |E|^2"));
   });
 }
 
