@@ -9,6 +9,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/diff_tables.h"
+#include "gyro/cli/trajectory_table.h"
 #include "gyro/diff/result_json.h"
 
 namespace gyro {
@@ -59,6 +60,7 @@ std::vector<Table> where_tables(const DiffResult& result, const std::vector<stri
     tables.push_back(where_table(comparison));
     tables.back().title = where_title(comparison, names[i]);
   }
+  if (result.trajectory) tables.push_back(trajectory_table(result));
   return tables;
 }
 
