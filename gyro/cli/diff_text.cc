@@ -7,6 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/diff_tables.h"
+#include "gyro/cli/outside_tables.h"
 #include "gyro/diff/result_json.h"
 
 namespace gyro {
@@ -34,9 +35,25 @@ string measures_title(const Comparison& comparison, const string& name) {
 // What stands below a comparison's tables.
 std::vector<string> notes_of(const Comparison& comparison) {
   std::vector<string> notes = lacking_lines(comparison);
-  if (comparison.outside) notes.push_back(comparison.outside->text);
+  if (comparison.outside) {
+    notes.push_back(comparison.outside->text);
+    for (const string& line : token_lines(*comparison.outside)) notes.push_back(line);
+  }
   notes.push_back(precision_line(comparison));
   return notes;
+}
+
+// Tables of what lies outside the matrices, and of the posts together; those that have columns.
+std::vector<Table> tables_beside(const Comparison& comparison) {
+  std::vector<Table> tables = {experts_table(comparison)};
+  if (comparison.outside) {
+    tables.push_back(outside_table(*comparison.outside));
+    tables.back().title = "Outside the matrices";
+    tables.push_back(norms_table(*comparison.outside));
+    tables.back().title = "Norms and biases that changed, over layers";
+  }
+  std::erase_if(tables, [](const Table& table) { return table.columns.empty(); });
+  return tables;
 }
 
 // Marks in their colours; they stand in no other text than verdicts.
@@ -54,6 +71,12 @@ string heading(const string& text, const Terminal& terminal) {
   string lines = wrapped(text, terminal.width, "  ");
   lines.pop_back();
   return terminal.paint(Colour::Bold, lines) + "\n";
+}
+
+string titled(Table table, const Terminal& terminal) {
+  const string title = heading(table.title, terminal);
+  table.title.clear();
+  return title + text_table(table, terminal.width);
 }
 
 // What is not asked has one text for all findings.
@@ -120,22 +143,16 @@ string joined(const std::vector<string>& cells) {
 
 string diff_text(const DiffResult& result, const Terminal& terminal) {
   const std::vector<string> names = model_names(result);
-  Table scaling = scaling_table(result);
-  string out = wrapped(base_line(result), terminal.width, "  ") + "\n";
-  out += heading(scaling.title, terminal);
-  scaling.title.clear();
-  out += text_table(scaling, terminal.width);
+  string out = wrapped(base_line(result), terminal.width, "  ") + "\n" + titled(scaling_table(result), terminal);
   for (size_t i = 0; i < names.size(); ++i) {
     const Comparison& comparison = result.comparisons[i];
     out += "\n" + heading(measures_title(comparison, names[i]), terminal);
     out += text_table(measures_table(comparison), terminal.width);
-    if (Table experts = experts_table(comparison); !experts.columns.empty()) {
-      out += heading(experts.title, terminal);
-      experts.title.clear();
-      out += text_table(experts, terminal.width);
-    }
+    for (const Table& table : tables_beside(comparison)) out += titled(table, terminal);
     for (const string& line : notes_of(comparison)) out += wrapped(line, terminal.width, "  ");
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty()) out += "\n" + titled(posts, terminal);
+  for (const string& line : interference_lines(result)) out += wrapped(line, terminal.width, "  ");
   return out + "\n" + findings_text(result, names, terminal);
 }
 
@@ -146,11 +163,12 @@ string diff_markdown(const DiffResult& result) {
     const Comparison& comparison = result.comparisons[i];
     Table table = measures_table(comparison);
     table.title = measures_title(comparison, names[i]);
-    out += "\n" + markdown_table(table);
-    if (const Table experts = experts_table(comparison); !experts.columns.empty())
-      out += "\n" + markdown_table(experts);
+    out += fmt::format("\n{}", markdown_table(table));
+    for (const Table& beside : tables_beside(comparison)) out += fmt::format("\n{}", markdown_table(beside));
     for (const string& line : notes_of(comparison)) out += "\n" + line + "\n";
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty()) out += fmt::format("\n{}", markdown_table(posts));
+  for (const string& line : interference_lines(result)) out += "\n" + line + "\n";
   Table verdicts = verdict_table(result);
   verdicts.title = "Findings";
   out += "\n" + markdown_table(verdicts) + "\n" + kMarks + "\n";
@@ -168,10 +186,10 @@ string diff_latex(const DiffResult& result) {
   for (size_t i = 0; i < names.size(); ++i) {
     Table table = measures_table(result.comparisons[i]);
     table.title = measures_title(result.comparisons[i], names[i]);
-    out += "\n" + latex_table(table);
-    if (const Table experts = experts_table(result.comparisons[i]); !experts.columns.empty())
-      out += "\n" + latex_table(experts);
+    out += fmt::format("\n{}", latex_table(table));
+    for (const Table& beside : tables_beside(result.comparisons[i])) out += fmt::format("\n{}", latex_table(beside));
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty()) out += fmt::format("\n{}", latex_table(posts));
   return out;
 }
 

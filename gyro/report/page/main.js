@@ -49,8 +49,8 @@ const kSections = [
     id: "amount",
     title: "Size and place of the change",
     parts: (result) =>
-        [...makeFigures(result, [kChangeFigure, kSizeFigure]), outsideTable(result), typesTable(result),
-         matricesSection(result)]
+        [...makeFigures(result, [kChangeFigure, kSizeFigure]), ...postsSection(result), ...outsideSection(result),
+         typesTable(result), matricesSection(result)]
   },
   ...kAskedSections,
   {
@@ -177,7 +177,11 @@ const kShort = {
   change: "Where it went",
   "expert-spread": "Layer by layer",
   "experts-table": "Over all layers",
+  posts: "Posts × posts",
+  "posts-table": "Table of posts × posts",
   outside: "Outside the matrices",
+  "outside-tensors": "Norms and others",
+  tokens: "Tokens",
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",
