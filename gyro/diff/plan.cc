@@ -13,9 +13,11 @@
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
 #include "gyro/device/pool.h"
+#include "gyro/diff/between.h"
 #include "gyro/diff/document.h"
 #include "gyro/diff/findings.h"
 #include "gyro/diff/result_names.h"
+#include "gyro/diff/tokens.h"
 #include "gyro/diff/trajectory.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/open/open.h"
@@ -24,7 +26,7 @@ namespace gyro {
 namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
-constexpr int kMeasures = 5;
+constexpr int kMeasures = 6;
 // Row and column factors are fitted out of E in each eighth layer of large models.
 constexpr int64_t kRescaledLayers = 8;
 constexpr size_t kZeroRows = 16;  // of a model, whose places are told
@@ -370,6 +372,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   }
   for (size_t i = 0; plan.trajectory && i < leading.size(); ++i)
     result.rows[i].drift = drift_of(leading[i], leading.back(), site);
+  measure_between(plan, site, base_weight, result);
   return result;
 }
 
@@ -403,6 +406,12 @@ std::optional<std::vector<std::optional<Outside>>> outside_of(const DiffPlan& pl
     all.back() = measure_outside(*plan.base, *other.checkpoint, other.outside, threads, run.stop);
     if (!all.back()) return std::nullopt;
   }
+  std::vector<TokenRows*> tokens;
+  for (std::optional<Outside>& outside : all) {
+    if (!outside) continue;
+    for (TokenRows& rows : *outside->tokens) tokens.push_back(&rows);
+  }
+  complete_tokens(*plan.base, tokens);
   return all;
 }
 
@@ -426,6 +435,7 @@ UnitResult compute_unit(const DiffPlan& plan, int64_t unit) {
 
 DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units) {
   DiffResult result = plan.head;
+  result.posts = posts_together(plan, units);
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     Comparison& comparison = result.comparisons[i];
     for (auto& [unit, measured] : units) comparison.matrices.push_back(std::move(measured.rows[i]));

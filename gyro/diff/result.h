@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gyro/arch/arch.h"
+#include "gyro/diff/posts.h"
 #include "gyro/spectra/pair.h"
 #include "gyro/spectra/quantities.h"
 
@@ -218,6 +219,34 @@ struct OutsideGroup {
   int64_t missing = 0, added = 0;       ///< that the base alone has, that the post alone has
   int64_t reshaped = 0;                 ///< that both have, in shapes that do not compare
   double relative_change = kUndefined;  ///< ‖post − base‖ / ‖base‖ over those compared
+  std::optional<double> cosine = {};  ///< ⟨base, post⟩ / (‖base‖‖post‖) over the same; none in older results
+  std::optional<double> unchanged = {};  ///< share of their values that are equal; none in older results
+};
+/// A tensor outside the matrices whose values changed.
+struct OutsideTensor {
+  std::string place = {};
+  OutsideKind kind = OutsideKind::Other;
+  std::optional<int64_t> layer = {};  ///< none outside the layers
+  double relative_change = kUndefined, cosine = kUndefined, unchanged = kUndefined;
+};
+/// A token's row of the embeddings or of the head.
+struct TokenRow {
+  int64_t id = 0;
+  std::optional<std::string> token = {};  ///< its text, where the base's tokenizer.json tells it
+  double relative_change = kUndefined;    ///< ‖Δrow‖ / ‖row of the base‖; undefined of a row that was zero
+  double even = kUndefined;               ///< what that is on average if ‖Δ‖ is spread evenly
+  double change = kUndefined;             ///< ‖Δrow‖
+  double cosine = kUndefined;
+};
+/// Which tokens' rows changed most: of the embeddings, or of the head where it is stored beside them (token_rows).
+struct TokenRows {
+  OutsideKind kind = OutsideKind::Embeddings;
+  bool tied = false;                               ///< the embeddings are the head too, of both models
+  int64_t rows = 0, rows_unchanged = 0;            ///< that both models have, and of these equal
+  double even = kUndefined, largest = kUndefined;  ///< of an even spread: a row's mean, and the largest of all rows
+  int64_t rows_beyond = 0;                         ///< that changed by more than `largest`
+  std::vector<TokenRow> most = {};                 ///< the most changed first
+  std::string text = {};                           ///< the same in words
 };
 /// Rows of the embeddings, and how many of them both have.
 struct VocabularyRows {
@@ -234,6 +263,10 @@ struct Outside {
   HeadKind base_head = HeadKind::None, post_head = HeadKind::None;
   std::vector<std::string> missing = {}, added = {};  ///< the first places of such tensors
   std::string text = {};                              ///< the same in words
+  /// Those that changed, the most changed first, and how many more there are; none in older results.
+  std::optional<std::vector<OutsideTensor>> tensors = {};
+  std::optional<int64_t> tensors_left_out = {};
+  std::optional<std::vector<TokenRows>> tokens = {};  ///< none in older results
 };
 
 struct Comparison {
@@ -301,15 +334,18 @@ struct DiffResult {
   DiffOptions options = {};
   ModelInfo base = {};
   std::vector<Comparison> comparisons = {};  ///< posts, then controls; all of the same matrices in the same order
+  std::optional<PostsTogether> posts = {};   ///< of several posts; none in older results
   std::string fingerprint = {};
   std::optional<Trajectory> trajectory = {};  ///< where it was asked for
   std::optional<RunInfo> run = {};            ///< nothing where no command was given
   ResultArrays arrays = {};                   ///< by name; empty unless asked for
 };
 
-/// What one matrix gave: a row for each comparison, and its arrays.
+/// What one matrix gave: a row for each comparison, what its posts have in common, and its arrays.
 struct UnitResult {
   std::vector<MatrixRow> rows = {};
+  std::vector<ChangeOverlap> overlaps = {};  ///< of each pair of posts: (0, 1), (0, 2), ..., (1, 2), ...
+  std::optional<Interference> interference = {};
   ResultArrays arrays = {};
 };
 
