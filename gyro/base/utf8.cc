@@ -1,6 +1,7 @@
 #include "gyro/base/utf8.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace gyro {
 namespace {
@@ -15,6 +16,23 @@ bool continues(char c) {
 
 size_t code_points(std::string_view text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continues(c); }));
+}
+
+bool is_utf8(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    if (length == 0 || length > text.size() - at) return false;
+    uint32_t code = length == 1 ? lead : lead & (0x7fU >> length);
+    for (size_t i = 1; i < length; ++i) {
+      if (!continues(text[at + i])) return false;
+      code = code << 6 | (static_cast<unsigned char>(text[at + i]) & 0x3fU);
+    }
+    if ((length == 3 && code < 0x800) || (length == 4 && (code < 0x10000 || code > 0x10ffff))) return false;
+    if (code >= 0xd800 && code < 0xe000) return false;
+    at += length;
+  }
+  return true;
 }
 
 std::string_view first_bytes(std::string_view text, size_t limit) {

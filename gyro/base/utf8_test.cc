@@ -13,6 +13,14 @@ TEST(Utf8, CountsCodePoints) {
   EXPECT_EQ(code_points("αβ€𝄞"), 4U);
 }
 
+TEST(Utf8, TellsWhatIsNone) {
+  for (const char* text : {"", "a", "α€𝄞", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"})
+    EXPECT_TRUE(is_utf8(text));
+  for (const char* text : {"\x80", "a\xff", "\xc3", "\xc3(", "\xe2\x82", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80",
+                           "\xf4\x90\x80\x80", "\xf0\x80\x80\x80"})
+    EXPECT_FALSE(is_utf8(text));
+}
+
 TEST(Utf8, CutsBetweenCodePoints) {
   const std::string_view text = "aα€𝄞";  // 1 + 2 + 3 + 4 bytes
   const std::string_view expected[] = {"", "a", "a", "aα", "aα", "aα", "aα€", "aα€", "aα€", "aα€", "aα€𝄞", "aα€𝄞"};

@@ -170,6 +170,9 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       ->add_option("--experts", arguments->experts,
                    "Of a mixture's experts those to compare, such as 0,5-8; matrices that no expert has stay")
       ->delimiter(',');
+  command->add_flag(
+      "--trajectory", request.trajectory,
+      "The POSTs are checkpoints of one run, in order: how each figure goes with them, and when it turned");
   command
       ->add_option(
           "--measure", arguments->measures,
@@ -203,6 +206,7 @@ void add_diff_command(CLI::App& app, int& exit_code) {
       "  gyro diff base instruct reasoning --control base2 noise --out result\n"
       "  gyro diff base instruct --control noise --layers 0,13,-1 --types W_O\n"
       "  gyro diff base sft=runs/3/final rl=runs/7/final --format md\n"
+      "  gyro diff base checkpoint-500 checkpoint-1000 checkpoint-1500 --trajectory --out run\n"
       "  gyro diff base instruct --json | jq '.comparisons[0].findings[].text'");
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }

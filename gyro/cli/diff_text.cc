@@ -9,6 +9,8 @@
 
 #include "gyro/base/error.h"
 #include "gyro/cli/diff_tables.h"
+#include "gyro/cli/outside_tables.h"
+#include "gyro/cli/trajectory_table.h"
 #include "gyro/diff/result_json.h"
 
 namespace gyro {
@@ -59,6 +61,7 @@ std::vector<Table> where_tables(const DiffResult& result, const std::vector<stri
     tables.push_back(where_table(comparison));
     tables.back().title = where_title(comparison, names[i]);
   }
+  if (result.trajectory) tables.push_back(trajectory_table(result));
   return tables;
 }
 
@@ -70,17 +73,24 @@ bool explains_where(const DiffResult& result) {
 
 // What stands between a comparison's measures and its notes.
 std::vector<Table> more_tables(const Comparison& comparison) {
-  std::vector<Table> tables;
-  for (Table table : {update_spectrum_table(comparison), masks_table(comparison), experts_table(comparison)}) {
-    if (!table.rows.empty()) tables.push_back(std::move(table));
+  std::vector<Table> tables = {update_spectrum_table(comparison), masks_table(comparison), experts_table(comparison)};
+  if (comparison.outside) {
+    tables.push_back(outside_table(*comparison.outside));
+    tables.back().title = "Outside the matrices";
+    tables.push_back(norms_table(*comparison.outside));
+    tables.back().title = "Norms and biases that changed, over layers";
   }
+  std::erase_if(tables, [](const Table& table) { return table.columns.empty() || table.rows.empty(); });
   return tables;
 }
 
 // What stands below a comparison's tables.
 std::vector<string> notes_of(const Comparison& comparison) {
   std::vector<string> notes = lacking_lines(comparison);
-  if (comparison.outside) notes.push_back(comparison.outside->text);
+  if (comparison.outside) {
+    notes.push_back(comparison.outside->text);
+    for (const string& line : token_lines(*comparison.outside)) notes.push_back(line);
+  }
   notes.push_back(precision_line(comparison));
   return notes;
 }
@@ -100,6 +110,12 @@ string heading(const string& text, const Terminal& terminal) {
   string lines = wrapped(text, terminal.width, "  ");
   lines.pop_back();
   return terminal.paint(Colour::Bold, lines) + "\n";
+}
+
+string titled(Table table, const Terminal& terminal) {
+  const string title = heading(table.title, terminal);
+  table.title.clear();
+  return title + text_table(table, terminal.width);
 }
 
 // What is not asked has one text for all findings.
@@ -164,16 +180,6 @@ string joined(const std::vector<string>& cells) {
 
 }  // namespace
 
-namespace {
-
-// With its title as a heading.
-string titled(Table table, const Terminal& terminal) {
-  const string title = std::exchange(table.title, "");
-  return heading(title, terminal) + text_table(table, terminal.width);
-}
-
-}  // namespace
-
 string diff_text(const DiffResult& result, const Terminal& terminal) {
   const std::vector<string> names = model_names(result);
   string out = wrapped(base_line(result), terminal.width, "  ") + "\n";
@@ -187,6 +193,8 @@ string diff_text(const DiffResult& result, const Terminal& terminal) {
     for (const Table& table : more_tables(comparison)) out += titled(table, terminal);
     for (const string& line : notes_of(comparison)) out += wrapped(line, terminal.width, "  ");
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty()) out += "\n" + titled(posts, terminal);
+  for (const string& line : interference_lines(result)) out += wrapped(line, terminal.width, "  ");
   return out + "\n" + findings_text(result, names, terminal);
 }
 
@@ -204,6 +212,9 @@ string diff_markdown(const DiffResult& result) {
     for (const Table& more : more_tables(comparison)) out += fmt::format("\n{}", markdown_table(more));
     for (const string& line : notes_of(comparison)) out += "\n" + line + "\n";
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty())
+    out += fmt::format("\n{}", markdown_table(posts));
+  for (const string& line : interference_lines(result)) out += "\n" + line + "\n";
   Table verdicts = verdict_table(result);
   verdicts.title = "Findings";
   out += "\n" + markdown_table(verdicts) + "\n" + kMarks + "\n";
@@ -226,6 +237,7 @@ string diff_latex(const DiffResult& result) {
     out += "\n" + latex_table(table);
     for (const Table& more : more_tables(result.comparisons[i])) out += fmt::format("\n{}", latex_table(more));
   }
+  if (const Table posts = posts_table(result); !posts.columns.empty()) out += fmt::format("\n{}", latex_table(posts));
   return out;
 }
 

@@ -4,20 +4,20 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <map>
 
 #include "gyro/arch/inventory.h"
-#include "gyro/base/error.h"
-#include "gyro/base/parallel.h"
+#include "gyro/diff/outside_compare.h"
 #include "gyro/diff/outside_words.h"
+#include "gyro/diff/tokens.h"
 
 namespace gyro {
 namespace {
 
-constexpr int64_t kPieceValues = int64_t{1} << 22;  // of one job
-constexpr int64_t kPanelValues = int64_t{1} << 16;  // in FP64 at once
 constexpr size_t kMostNames = 8;
+constexpr size_t kMostTensors = 512;  // that are told one by one
 constexpr std::string_view kHead = "lm_head.weight";
 constexpr std::array kKinds = {OutsideKind::Embeddings, OutsideKind::Head, OutsideKind::Norms, OutsideKind::Biases,
                                OutsideKind::Other};
@@ -94,170 +94,83 @@ HeadKind complete_head(const TensorSource& model, std::string OutsidePair::*side
   return is_tied(model) ? HeadKind::Tied : HeadKind::Missing;
 }
 
-// Rows [begin, end) of a tensor, in whatever dimensions, as a weight.
-Weight rows_of(const TensorSource& model, const std::string& name, int64_t begin, int64_t end) {
-  const SourceTensor& tensor = *model.find(name);
-  if (tensor.shape.size() == 2) {
-    MatrixSite site;
-    site.tensor = name;
-    site.row_begin = begin;
-    site.row_end = end;
-    site.d_in = tensor.shape[1];
-    site.d_out = end - begin;
-    return load_weight(model, site);
-  }
-  const TensorLease lease = model.read_rows(name, begin, end);
-  const auto cols = static_cast<int64_t>(tensor.row_bytes() / dtype_size(tensor.dtype));
-  return {.name = name,
-          .dtype = tensor.dtype,
-          .data = lease.bytes.data(),
-          .rows = end - begin,
-          .cols = cols,
-          .scale = {},
-          .owner = lease.owner};
-}
-
-struct Sums {
-  double change = 0, base = 0;  // Σ (post − base)², Σ base²
-  bool differs = false;
-
-  void add(const Sums& other) {
-    change += other.change;
-    base += other.base;
-    differs = differs || other.differs;
-  }
-};
-
-Sums compare_rows(const Weight& base, const Weight& post) {
-  Sums sums;
-  const int64_t cols = base.cols, panel = std::max<int64_t>(1, kPanelValues / std::max<int64_t>(1, cols));
-  const auto room = static_cast<size_t>(std::min(panel, base.rows) * cols);
-  std::vector<double> a(room), b(room);
-  for (int64_t row = 0; row < base.rows; row += panel) {
-    const int64_t end = std::min(row + panel, base.rows);
-    widen(base, row, end, 0, cols, a.data(), cols);
-    widen(post, row, end, 0, cols, b.data(), cols);
-    Sums part;
-    for (size_t i = 0; i < static_cast<size_t>((end - row) * cols); ++i) {
-      const bool same = a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]));
-      if (same && !std::isfinite(a[i])) continue;  // of a mask: no part of any norm
-      const double change = b[i] - a[i];
-      part.change += change * change;
-      part.base += a[i] * a[i];
-      part.differs = part.differs || !same;
-    }
-    sums.add(part);
-  }
-  return sums;
-}
-
-// Whether a pair has a row for each token. Positions have not, though they are embeddings too.
-bool is_by_token(const OutsidePair& pair) {
-  return pair.kind == OutsideKind::Head || (pair.kind == OutsideKind::Embeddings && is_embeddings_name(pair.place));
-}
-
-// How two tensors of one place compare.
-enum class Form { Floats, Bytes, Shapes };
-
-struct Compared {
-  const OutsidePair* pair = nullptr;
-  Form form = Form::Floats;
-  int64_t rows = 0;  // that both have
-  int64_t base_rows = 0, post_rows = 0;
-};
-
-Compared compared(const TensorSource& base, const TensorSource& post, const OutsidePair& pair) {
-  const SourceTensor &b = *base.find(pair.base), &p = *post.find(pair.post);
-  Compared out{&pair, Form::Floats, std::min(b.rows(), p.rows()), b.rows(), p.rows()};
-  const auto inner = [](const SourceTensor& tensor) {
-    return tensor.shape.empty() ? tensor.shape : std::vector<int64_t>(tensor.shape.begin() + 1, tensor.shape.end());
-  };
-  const bool fits =
-      b.shape.size() == p.shape.size() && inner(b) == inner(p) && (is_by_token(pair) || b.rows() == p.rows());
-  if (!fits) {
-    out.form = Form::Shapes;
-  } else if (!dtype_is_float(b.dtype) || !dtype_is_float(p.dtype)) {
-    out.form = Form::Bytes;
-  }
-  return out;
-}
-
-struct Piece {
-  size_t pair = 0;
-  int64_t begin = 0, end = 0;
-};
-
-Sums measure_piece(const TensorSource& base, const TensorSource& post, const Compared& c, const Piece& piece) {
-  if (c.form == Form::Shapes) return {kUndefined, kUndefined, true};
-  if (c.form == Form::Floats) {
-    return compare_rows(rows_of(base, c.pair->base, piece.begin, piece.end),
-                        rows_of(post, c.pair->post, piece.begin, piece.end));
-  }
-  const TensorLease a = base.read(c.pair->base), b = post.read(c.pair->post);
-  return {0, 0, !std::equal(a.bytes.begin(), a.bytes.end(), b.bytes.begin(), b.bytes.end())};
-}
-
-std::vector<Compared> both_have(const TensorSource& base, const TensorSource& post, const OutsidePairs& outside) {
-  std::vector<Compared> out;
-  for (const OutsidePair& pair : outside.pairs) {
-    if (!pair.base.empty() && !pair.post.empty()) out.push_back(compared(base, post, pair));
-  }
-  return out;
-}
-
-// The sums of each, or nothing if `stop` ended it.
-std::optional<std::vector<Sums>> sums_of(const TensorSource& base, const TensorSource& post,
-                                         const std::vector<Compared>& all, int threads,
-                                         const std::function<bool()>& stop) {
-  std::vector<Piece> pieces;
-  for (size_t i = 0; i < all.size(); ++i) {
-    const SourceTensor& tensor = *base.find(all[i].pair->base);
-    const auto cols = static_cast<int64_t>(tensor.row_bytes() / dtype_size(tensor.dtype));
-    const int64_t step = all[i].form == Form::Floats ? std::max<int64_t>(1, kPieceValues / std::max<int64_t>(1, cols))
-                                                     : std::max<int64_t>(1, all[i].rows);
-    for (int64_t row = 0; row < all[i].rows; row += step) pieces.push_back({i, row, std::min(row + step, all[i].rows)});
-  }
-  std::vector<Sums> parts(pieces.size()), sums(all.size());
-  const auto job = [&](int i) {
-    const Piece& piece = pieces[static_cast<size_t>(i)];
-    parts[static_cast<size_t>(i)] = measure_piece(base, post, all[piece.pair], piece);
-  };
-  const bool done = checked(
-      {&base, &post}, [&] { return parallel_for(static_cast<int>(pieces.size()), std::max(1, threads), job, stop); });
-  if (!done) return std::nullopt;
-  for (size_t i = 0; i < pieces.size(); ++i) sums[pieces[i].pair].add(parts[i]);
-  return sums;
-}
-
-std::vector<OutsideGroup> groups_of(const OutsidePairs& outside, const std::vector<Compared>& all,
-                                    const std::vector<Sums>& sums) {
+std::vector<OutsideGroup> groups_of(const OutsidePairs& outside, const std::vector<ComparedPair>& all) {
   std::map<OutsideKind, OutsideGroup> groups;
-  std::map<OutsideKind, Sums> totals;
+  std::map<OutsideKind, ValueSums> totals;
   for (const OutsidePair& pair : outside.pairs) {
     OutsideGroup& group = groups[pair.kind];
     group.kind = pair.kind;
     group.missing += pair.post.empty() ? 1 : 0;
     group.added += pair.base.empty() ? 1 : 0;
   }
-  for (size_t i = 0; i < all.size(); ++i) {
-    OutsideGroup& group = groups[all[i].pair->kind];
-    if (all[i].form == Form::Shapes) {
+  for (const ComparedPair& one : all) {
+    OutsideGroup& group = groups[one.pair->kind];
+    if (one.form == OutsideForm::Shapes) {
       ++group.reshaped;
       continue;
     }
     ++group.tensors;
-    group.changed += sums[i].differs ? 1 : 0;
-    totals[group.kind].add(sums[i]);
+    group.changed += one.sums.differs() ? 1 : 0;
+    totals[group.kind].add(one.sums);
   }
   std::vector<OutsideGroup> out;
   for (const OutsideKind kind : kKinds) {
     if (!groups.contains(kind)) continue;
-    const Sums& total = totals[kind];
-    const double ratio = std::sqrt(total.change / total.base);
-    groups[kind].relative_change = std::isfinite(ratio) ? ratio : kUndefined;
+    const ValueSums& total = totals[kind];
+    groups[kind].relative_change = total.relative_change();
+    groups[kind].cosine = total.cosine();
+    groups[kind].unchanged = total.unchanged();
     out.push_back(groups[kind]);
   }
   return out;
+}
+
+// The 3 of "layers.3.input_layernorm.weight".
+std::optional<int64_t> layer_of(const OutsidePair& pair) {
+  if (!pair.inside) return std::nullopt;
+  for (size_t at = 0; at < pair.place.size();) {
+    const size_t end = std::min(pair.place.find('.', at), pair.place.size());
+    int64_t layer = 0;
+    const auto [behind, error] = std::from_chars(pair.place.data() + at, pair.place.data() + end, layer);
+    if (error == std::errc() && behind == pair.place.data() + end && layer >= 0) return layer;
+    at = end + 1;
+  }
+  return std::nullopt;
+}
+
+// What was zero, which has changed by more than any share of it, comes first; what is not finite last.
+void add_tensors(const std::vector<ComparedPair>& all, Outside& out) {
+  std::vector<std::pair<double, const ComparedPair*>> changed;
+  for (const ComparedPair& one : all) {
+    const double ratio = one.sums.change / one.sums.base;
+    if (one.form != OutsideForm::Shapes && one.sums.differs())
+      changed.emplace_back(std::isnan(ratio) ? -1 : ratio, &one);
+  }
+  std::stable_sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  out.tensors.emplace();
+  for (size_t i = 0; i < std::min(kMostTensors, changed.size()); ++i) {
+    const ComparedPair& one = *changed[i].second;
+    out.tensors->push_back({.place = one.pair->place,
+                            .kind = one.pair->kind,
+                            .layer = layer_of(*one.pair),
+                            .relative_change = one.sums.relative_change(),
+                            .cosine = one.sums.cosine(),
+                            .unchanged = one.sums.unchanged()});
+  }
+  out.tensors_left_out = std::ssize(changed) - std::ssize(*out.tensors);
+}
+
+// Where neither model has a head beside its embeddings, those are the head's tokens too.
+void add_tokens(const TensorSource& base, const TensorSource& post, const std::vector<ComparedPair>& all,
+                Outside& out) {
+  out.tokens.emplace();
+  bool has_head = false;
+  for (const ComparedPair& one : all) {
+    has_head = has_head || one.pair->kind == OutsideKind::Head;
+    if (!one.tokens.empty()) out.tokens->push_back(token_rows(one.pair->kind, one.tokens));
+  }
+  for (TokenRows& rows : *out.tokens)
+    rows.tied = rows.kind == OutsideKind::Embeddings && !has_head && is_tied(base) && is_tied(post);
 }
 
 }  // namespace
@@ -300,35 +213,30 @@ std::string outside_warning(const OutsidePairs& outside) {
 
 std::optional<Outside> measure_outside(const TensorSource& base, const TensorSource& post, const OutsidePairs& outside,
                                        int threads, const std::function<bool()>& stop) {
-  const std::vector<Compared> all = both_have(base, post, outside);
-  const auto sums = sums_of(base, post, all, threads, stop);
-  if (!sums) return std::nullopt;
-  Outside out{.groups = groups_of(outside, all, *sums),
-              .vocabulary = std::nullopt,
-              .base_head = outside.base_head,
-              .post_head = outside.post_head};
-  for (const Compared& one : all) {
+  const auto all = compare_pairs(base, post, outside, threads, stop);
+  if (!all) return std::nullopt;
+  Outside out{.groups = groups_of(outside, *all), .base_head = outside.base_head, .post_head = outside.post_head};
+  for (const ComparedPair& one : *all) {
     const bool of_tokens = one.pair->kind == OutsideKind::Embeddings && is_by_token(*one.pair);
-    if (of_tokens && one.form == Form::Floats && one.base_rows != one.post_rows)
+    if (of_tokens && one.form == OutsideForm::Floats && one.base_rows != one.post_rows)
       out.vocabulary = {one.base_rows, one.post_rows, one.rows};
   }
   for (const OutsidePair& pair : outside.pairs) {
     if (pair.post.empty() && out.missing.size() < kMostNames) out.missing.push_back(pair.place);
     if (pair.base.empty() && out.added.size() < kMostNames) out.added.push_back(pair.place);
   }
+  add_tensors(*all, out);
+  add_tokens(base, post, *all, out);
   out.text = outside_words(out);
   return out;
 }
 
 std::vector<std::string> differing(const TensorSource& base, const TensorSource& post, const OutsidePairs& outside,
                                    int threads) {
-  const std::vector<Compared> all = both_have(base, post, outside);
-  const auto sums = sums_of(base, post, all, threads, nullptr);
+  const auto all = compare_pairs(base, post, outside, threads, nullptr);
   std::vector<std::string> names;
-  for (size_t i = 0; i < all.size(); ++i) {
-    const bool copied = all[i].pair->kind == OutsideKind::Head && outside.base_head == outside.post_head;
-    const bool longer = all[i].base_rows != all[i].post_rows;
-    if ((*sums)[i].differs || longer || (copied && all[i].form == Form::Shapes)) names.push_back(all[i].pair->post);
+  for (const ComparedPair& one : *all) {
+    if (one.sums.differs() || one.base_rows != one.post_rows) names.push_back(one.pair->post);
   }
   for (const OutsidePair& pair : outside.pairs) {
     if (pair.base.empty() != pair.post.empty()) names.push_back(pair.post.empty() ? pair.base : pair.post);

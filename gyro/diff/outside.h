@@ -38,7 +38,8 @@ OutsidePairs pair_outside(const TensorSource& base, const ModelMap& base_map, co
 std::string outside_warning(const OutsidePairs& outside);
 
 /// Compares the values of each pair (‖·‖ exact sums in FP64 over rows that are read in pieces, on `threads` threads of
-/// the processor; the same for any number of them). Nothing if `stop` ended it. Throws Error naming the tensor.
+/// the processor; the same for any number of them). The tokens have neither texts nor words yet (complete_tokens).
+/// Nothing if `stop` ended it. Throws Error naming the tensor.
 std::optional<Outside> measure_outside(const TensorSource& base, const TensorSource& post, const OutsidePairs& outside,
                                        int threads, const std::function<bool()>& stop);
 

@@ -8,7 +8,9 @@
 
 #include "gyro/base/file.h"
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/diff/outside_words.h"
 #include "gyro/diff/test_util.h"
+#include "gyro/diff/tokens.h"
 
 namespace gyro {
 namespace {
@@ -228,6 +230,97 @@ TEST_F(OutsideTest, WhatOneLacksIsCountedAndNamed) {
   EXPECT_EQ(outside_warning(pairs(*base, *post)),
             "lacks 1 tensor: norm.weight, which the base has; has 1 tensor: layers.1.self_attn.k_proj.bias, which the "
             "base lacks");
+}
+
+TEST_F(OutsideTest, GroupsHaveACosineAndAShareThatIsUnchanged) {
+  Extra other = base_tensors;
+  other["model.norm.weight"].second = {2, 2};  // of (1, 2); the other norm is (2, 2)
+  const auto base = model("base", base_tensors), post = model("post", other);
+  const OutsideGroup norms = group(measured(*base, *post), OutsideKind::Norms);
+  EXPECT_DOUBLE_EQ(norms.cosine.value(), (2 + 4 + 4 + 4) / std::sqrt(13.0 * 16));
+  EXPECT_DOUBLE_EQ(norms.unchanged.value(), 0.75);
+  EXPECT_EQ(group(measured(*base, *post), OutsideKind::Head).cosine, 1);
+  const OutsideGroup biases = group(measured(*base, *post), OutsideKind::Biases);
+  EXPECT_TRUE(std::isnan(biases.cosine.value()));
+  EXPECT_EQ(biases.unchanged, 1);
+}
+
+TEST_F(OutsideTest, TensorsThatChangedAreToldTheMostChangedFirst) {
+  Extra other = base_tensors;
+  other["model.norm.weight"].second = {1, 2.5};
+  other["model.layers.0.input_layernorm.weight"].second = {2, 1};
+  other["model.layers.0.self_attn.q_proj.bias"].second = {0, 3};
+  other["model.embed_tokens.weight"] = {{2, 3}, {1, 2, 3, 4, 5, 6}};  // does not compare
+  const auto base = model("base", base_tensors), post = model("post", other);
+  const Outside outside = measured(*base, *post);
+  const auto& tensors = outside.tensors.value();
+  ASSERT_EQ(tensors.size(), 3U);
+  EXPECT_EQ(outside.tensors_left_out, 0);
+  EXPECT_EQ(tensors[0].place, "layers.0.self_attn.q_proj.bias");  // from zero
+  EXPECT_TRUE(std::isnan(tensors[0].relative_change));
+  EXPECT_EQ(tensors[0].layer, 0);
+  EXPECT_EQ(tensors[0].unchanged, 0.5);
+  EXPECT_EQ(tensors[1].place, "layers.0.input_layernorm.weight");
+  EXPECT_EQ(tensors[1].kind, OutsideKind::Norms);
+  EXPECT_DOUBLE_EQ(tensors[1].relative_change, 1 / std::sqrt(8.0));
+  EXPECT_DOUBLE_EQ(tensors[1].cosine, 6 / std::sqrt(8.0 * 5));
+  EXPECT_EQ(tensors[2].place, "norm.weight");
+  EXPECT_FALSE(tensors[2].layer);
+  EXPECT_DOUBLE_EQ(tensors[2].relative_change, 0.5 / std::sqrt(5.0));
+}
+
+TEST_F(OutsideTest, NoMoreThanSomeTensorsAreTold) {
+  Extra many = base_tensors, other;
+  for (int i = 0; i < 520; ++i) many[fmt::format("model.layers.0.norm_{}.weight", i)] = {{2}, {1, 1}};
+  other = many;
+  for (int i = 0; i < 520; ++i) other[fmt::format("model.layers.0.norm_{}.weight", i)].second[0] = 2;
+  const Outside outside = measured(*model("base", many), *model("post", other));
+  EXPECT_EQ(outside.tensors.value().size(), 512U);
+  EXPECT_EQ(outside.tensors_left_out, 8);
+}
+
+// Three rows of 200 changed, more of the embeddings than the head; the tokenizer knows two of their tokens.
+TEST_F(OutsideTest, TokensThatChangedAreNamed) {
+  std::vector<float> values(200 * 4, 1);
+  Extra tokens = base_tensors, other;
+  tokens["model.embed_tokens.weight"] = tokens["lm_head.weight"] = {{200, 4}, values};
+  other = tokens;
+  for (const int row : {5, 17, 180}) other["model.embed_tokens.weight"].second[static_cast<size_t>(row) * 4] = 3;
+  other["lm_head.weight"].second[5 * 4] = 2;
+  const auto base = model("base", tokens), post = model("post", other);
+  write_text(dir / "base" / "tokenizer.json",
+             R"({"model":{"type":"BPE","vocab":{"Ġbe":5,"Ċ":17}},"decoder":{"type":"ByteLevel"}})");
+  Outside outside = measured(*base, *post, 2);
+  ASSERT_EQ(outside.tokens.value().size(), 2U);
+  complete_tokens(*base, {&(*outside.tokens)[0], &(*outside.tokens)[1]});
+  const TokenRows &embeddings = (*outside.tokens)[0], &head = (*outside.tokens)[1];
+  EXPECT_EQ(embeddings.kind, OutsideKind::Embeddings);
+  EXPECT_FALSE(embeddings.tied);
+  EXPECT_EQ(embeddings.rows, 200);
+  EXPECT_EQ(embeddings.rows_unchanged, 197);
+  ASSERT_EQ(embeddings.most.size(), 3U);
+  EXPECT_EQ(embeddings.most[0].token, " be");
+  EXPECT_EQ(embeddings.most[1].token, "\n");
+  EXPECT_FALSE(embeddings.most[2].token);
+  EXPECT_DOUBLE_EQ(embeddings.most[2].relative_change, 1);
+  EXPECT_DOUBLE_EQ(embeddings.most[2].cosine, 6 / std::sqrt(4.0 * 12));
+  EXPECT_TRUE(embeddings.text.starts_with("Of 200 rows of the embeddings 3 changed, all of them by more than the "))
+      << embeddings.text;
+  EXPECT_TRUE(
+      embeddings.text.ends_with(R"( spread evenly: " be" (5) by 100 %, "\n" (17) by 100 %, token 180 by 100 %.)"))
+      << embeddings.text;
+  EXPECT_TRUE(head.text.starts_with("Of 200 rows of the head 1 changed, by more than the ")) << head.text;
+  EXPECT_EQ(head.rows_beyond, 1);
+}
+
+TEST_F(OutsideTest, TiedEmbeddingsAreOneList) {
+  Extra tied = base_tensors;
+  tied.erase("lm_head.weight");
+  const auto base = model("base", tied, "model.", true);
+  const Outside outside = measured(*base, *base);
+  ASSERT_EQ(outside.tokens.value().size(), 1U);
+  EXPECT_TRUE(outside.tokens->front().tied);
+  EXPECT_EQ(token_words(outside.tokens->front()), "Of 3 rows of the embeddings (and head) none changed.");
 }
 
 TEST_F(OutsideTest, StopsWhenItIsAsked) {

@@ -15,6 +15,7 @@ using findings::counted;
 using findings::percent;
 
 constexpr size_t kShown = 3;
+constexpr size_t kTokens = 5;  // that a sentence names
 
 std::string name_of(const OutsideGroup& group) {
   switch (group.kind) {
@@ -69,7 +70,56 @@ std::string head_words(const Outside& outside) {
   return fmt::format(" The base {}, the post {}.", word(outside.base_head), word(outside.post_head));
 }
 
+// A token's text on one line: "\n" is told by its name.
+std::string quoted(const std::string& token) {
+  std::string out;
+  for (const char c : token) {
+    if (c == '\n' || c == '\t' || c == '\r') {
+      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    } else {
+      out += c;
+    }
+  }
+  return fmt::format("\"{}\"", printable(out, 40));
+}
+
+// "\" the\" (262) by 31 %"; a number alone where the text is not known.
+std::string token_name(const TokenRow& row) {
+  const std::string name =
+      row.token ? fmt::format("{} ({})", quoted(*row.token), row.id) : fmt::format("token {}", row.id);
+  return std::isnan(row.relative_change) ? name + " from zero"
+                                         : fmt::format("{} by {}", name, percent(row.relative_change));
+}
+
+std::string token_names(const TokenRows& tokens) {
+  std::vector<std::string> names;
+  const auto count = static_cast<size_t>(tokens.rows_beyond);
+  for (size_t i = 0; i < std::min({kTokens, count, tokens.most.size()}); ++i)
+    names.push_back(token_name(tokens.most[i]));
+  if (count > names.size()) names.push_back(fmt::format("and {} more", count - names.size()));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 }  // namespace
+
+std::string token_words(const TokenRows& tokens) {
+  const int64_t changed = tokens.rows - tokens.rows_unchanged;
+  const std::string of = fmt::format("{} of the {}", counted(tokens.rows, "row", "rows"),
+                                     tokens.kind == OutsideKind::Head ? "head"
+                                     : tokens.tied                    ? "embeddings (and head)"
+                                                                      : "embeddings");
+  if (changed == 0) return fmt::format("Of {} none changed.", of);
+  std::string text = fmt::format("Of {} {} changed", of, changed == tokens.rows ? "all" : std::to_string(changed));
+  if (std::isnan(tokens.largest)) return text + ".";
+  const std::string chance =
+      fmt::format("the {} that the largest has when the change is spread evenly", percent(tokens.largest));
+  if (tokens.rows_beyond == 0)
+    return fmt::format("{}, none by more than {}: {} is the most.", text, chance, token_name(tokens.most.front()));
+  const std::string which = tokens.rows_beyond < changed ? fmt::format("{} of them ", tokens.rows_beyond)
+                            : changed > 1                ? "all of them "
+                                                         : "";
+  return fmt::format("{}, {}by more than {}: {}.", text, which, chance, token_names(tokens));
+}
 
 std::string outside_words(const Outside& outside) {
   std::vector<std::string> changed;

@@ -10,6 +10,10 @@ namespace gyro {
 /// What lies outside the matrices, in one or two sentences that follow from its numbers.
 std::string outside_words(const Outside& outside);
 
+/// Whether tokens changed by more than the largest of so many rows would by chance, and which: in one sentence that
+/// follows from the numbers.
+std::string token_words(const TokenRows& tokens);
+
 /// "lacks 2 tensors that the base has: norm.weight, ...; has 1 that the base lacks: ..."; empty where nothing is
 /// lacking.
 std::string lacking_words(const std::vector<std::string>& missing, const std::vector<std::string>& added);

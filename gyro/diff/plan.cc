@@ -13,9 +13,12 @@
 #include "gyro/base/sha256.h"
 #include "gyro/base/version.h"
 #include "gyro/device/pool.h"
+#include "gyro/diff/between.h"
 #include "gyro/diff/document.h"
 #include "gyro/diff/findings.h"
 #include "gyro/diff/result_names.h"
+#include "gyro/diff/tokens.h"
+#include "gyro/diff/trajectory.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/open/open.h"
 
@@ -23,7 +26,7 @@ namespace gyro {
 namespace {
 
 // Counts the changes of what is measured, so that no journal of an earlier state of the code is gone on with.
-constexpr int kMeasures = 5;
+constexpr int kMeasures = 6;
 // Row and column factors are fitted out of E in each eighth layer of large models.
 constexpr int64_t kRescaledLayers = 8;
 constexpr size_t kZeroRows = 16;  // of a model, whose places are told
@@ -167,7 +170,7 @@ std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>&
   for (const PlannedModel& other : plan.others) roles.push_back(static_cast<int>(other.role));
   const Json identity = {{"release", version()},
                          {"measures", kMeasures},
-                         {"options", {o.null_draws, o.null_nf_draws, o.seed, std::move(asked)}},
+                         {"options", {o.null_draws, o.null_nf_draws, o.seed, std::move(asked), plan.trajectory}},
                          {"models", identities},
                          {"roles", std::move(roles)},
                          {"sites", std::move(sites)}};
@@ -334,10 +337,12 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   const auto asks = [&](Measure measure) {
     return std::find(asked.measures->begin(), asked.measures->end(), measure) != asked.measures->end();
   };
+  if (plan.trajectory) options.leading = std::max<int64_t>(1, std::min(site.d_in, site.d_out) / 10);
   options.update_spectrum = asks(Measure::UpdateSpectrum);
   options.masks = asks(Measure::Masks);
   options.rescale = (site.layer - plan.units.front().layer) % kRescaledLayers == 0;
   std::vector<NoiseSize> sizes;  // of the posts, which come first
+  std::vector<LeadingVectors> leading;
   for (size_t i = 0; i < plan.others.size(); ++i) {
     const PlannedModel& other = plan.others[i];
     options.seed = matrix_seed(asked.seed, site.key());  // one stream for all posts, so that they compare
@@ -361,8 +366,13 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
     }
     if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
     if (!other.checkpoint) take_nulls(*result.rows.back().quantities, *result.rows[other.noise_of].quantities);
-    if (other.role == Role::Post) sizes.push_back(noise_size(measure));
+    if (other.role != Role::Post) continue;
+    sizes.push_back(noise_size(measure));
+    leading.push_back({measure.leading_u, measure.leading_v});
   }
+  for (size_t i = 0; plan.trajectory && i < leading.size(); ++i)
+    result.rows[i].drift = drift_of(leading[i], leading.back(), site);
+  measure_between(plan, site, base_weight, result);
   return result;
 }
 
@@ -373,6 +383,7 @@ DiffPlan plan_diff(const DiffRequest& request) {
   open_models(plan, request);
   plan.units = select_sites(plan, request);
   plan.first_expert = first_expert(plan.units);
+  plan.trajectory = request.trajectory;
   plan.arrays = request.arrays || !request.out.empty();
   plan.order.resize(plan.units.size());
   std::iota(plan.order.begin(), plan.order.end(), 0);
@@ -395,6 +406,12 @@ std::optional<std::vector<std::optional<Outside>>> outside_of(const DiffPlan& pl
     all.back() = measure_outside(*plan.base, *other.checkpoint, other.outside, threads, run.stop);
     if (!all.back()) return std::nullopt;
   }
+  std::vector<TokenRows*> tokens;
+  for (std::optional<Outside>& outside : all) {
+    if (!outside) continue;
+    for (TokenRows& rows : *outside->tokens) tokens.push_back(&rows);
+  }
+  complete_tokens(*plan.base, tokens);
   return all;
 }
 
@@ -418,12 +435,14 @@ UnitResult compute_unit(const DiffPlan& plan, int64_t unit) {
 
 DiffResult assemble(const DiffPlan& plan, std::map<int64_t, UnitResult>&& units) {
   DiffResult result = plan.head;
+  result.posts = posts_together(plan, units);
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     Comparison& comparison = result.comparisons[i];
     for (auto& [unit, measured] : units) comparison.matrices.push_back(std::move(measured.rows[i]));
     comparison.types = pool_types(comparison.matrices);
     judge(plan.head.base, comparison);
   }
+  if (plan.trajectory) result.trajectory = trajectory_of(result.comparisons);
   for (auto& [unit, measured] : units) result.arrays.merge(measured.arrays);
   return result;
 }

@@ -29,6 +29,7 @@ struct DiffRequest {
   std::vector<int64_t> layers;    ///< empty: all; negative counts from the end
   std::vector<MatrixType> types;  ///< empty: all
   std::vector<int64_t> experts;   ///< as layers; matrices that are of no expert are compared all the same
+  bool trajectory = false;        ///< the posts are checkpoints of one run, in order
   std::vector<Measure> measures;  ///< beyond what is always measured, each once
   int64_t null_draws = 1;
   int64_t null_nf_draws = 0;
@@ -61,6 +62,7 @@ struct DiffPlan {
   std::vector<MatrixSite> units;     ///< by number, as the result's rows are ordered
   std::vector<int64_t> order;        ///< all units in the order in which they are best worked on
   bool arrays = false;               ///< units give arrays
+  bool trajectory = false;           ///< rows of posts have their drift
   int64_t first_expert = 0;          ///< of a layer's experts the one that speaks where one is shown
   DiffResult head;                   ///< the result but for rows, what follows from them, and arrays
 

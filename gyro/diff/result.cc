@@ -5,6 +5,7 @@
 
 #include "gyro/diff/pool_quantities.h"
 #include "gyro/diff/spread.h"
+#include "gyro/diff/trajectory.h"
 #include "gyro/spectra/moments.h"
 
 namespace gyro {
@@ -348,6 +349,7 @@ std::vector<TypeRow> pool_types(const std::vector<MatrixRow>& rows) {
       if (row.type == type) own.push_back(&row);
     }
     types.back().quantities = pool_quantities(own);
+    types.back().drift = pool_drift(own);
     types.back().untouched =
         std::count_if(own.begin(), own.end(), [](const MatrixRow* r) { return r->unchanged == 1; });
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gyro/arch/arch.h"
+#include "gyro/diff/posts.h"
 #include "gyro/spectra/pair.h"
 #include "gyro/spectra/quantities.h"
 
@@ -73,6 +74,15 @@ struct ZeroRows {
   std::vector<int64_t> base_rows = {}, post_rows = {};
 };
 
+/// Of a checkpoint in a series: how much its leading k-dimensional subspaces (k = max(1, n/10)) share with the base's
+/// and with the last checkpoint's, ‖·‖_F² / k of the k x k products of their vectors. The long side of a matrix that is
+/// not square is NaN beside the last: its vectors lie in no common space that was computed. Of a type: means.
+struct SubspaceDrift {
+  int64_t k = 0;
+  double to_base_u = kUndefined, to_base_v = kUndefined;
+  double to_last_u = kUndefined, to_last_v = kUndefined;
+};
+
 /// One matrix of one comparison.
 struct MatrixRow {
   int64_t layer = 0;
@@ -97,6 +107,7 @@ struct MatrixRow {
   RowNull null = {};
   std::optional<ZeroRows> zero_rows = {};     ///< of a matrix that lacks directions, if it has such rows
   std::optional<Quantities> quantities = {};  ///< none in older results
+  std::optional<SubspaceDrift> drift = {};    ///< in a series
 };
 
 /// ‖E‖² over the layers of a type, and the shares of it.
@@ -158,7 +169,8 @@ struct TypeRow {
   /// Of all matrices that have them: shares of the sum of their ‖E‖², counts their sums, all else their mean. None in
   /// older results, nor where no matrix of the type has changed.
   std::optional<Quantities> quantities = {};
-  std::optional<int64_t> untouched = {};  ///< matrices that are the base's bit for bit; none in older results
+  std::optional<SubspaceDrift> drift = {};  ///< in a series
+  std::optional<int64_t> untouched = {};    ///< matrices that are the base's bit for bit; none in older results
 };
 
 enum class FindingId {
@@ -207,6 +219,34 @@ struct OutsideGroup {
   int64_t missing = 0, added = 0;       ///< that the base alone has, that the post alone has
   int64_t reshaped = 0;                 ///< that both have, in shapes that do not compare
   double relative_change = kUndefined;  ///< ‖post − base‖ / ‖base‖ over those compared
+  std::optional<double> cosine = {};  ///< ⟨base, post⟩ / (‖base‖‖post‖) over the same; none in older results
+  std::optional<double> unchanged = {};  ///< share of their values that are equal; none in older results
+};
+/// A tensor outside the matrices whose values changed.
+struct OutsideTensor {
+  std::string place = {};
+  OutsideKind kind = OutsideKind::Other;
+  std::optional<int64_t> layer = {};  ///< none outside the layers
+  double relative_change = kUndefined, cosine = kUndefined, unchanged = kUndefined;
+};
+/// A token's row of the embeddings or of the head.
+struct TokenRow {
+  int64_t id = 0;
+  std::optional<std::string> token = {};  ///< its text, where the base's tokenizer.json tells it
+  double relative_change = kUndefined;    ///< ‖Δrow‖ / ‖row of the base‖; undefined of a row that was zero
+  double even = kUndefined;               ///< what that is on average if ‖Δ‖ is spread evenly
+  double change = kUndefined;             ///< ‖Δrow‖
+  double cosine = kUndefined;
+};
+/// Which tokens' rows changed most: of the embeddings, or of the head where it is stored beside them (token_rows).
+struct TokenRows {
+  OutsideKind kind = OutsideKind::Embeddings;
+  bool tied = false;                               ///< the embeddings are the head too, of both models
+  int64_t rows = 0, rows_unchanged = 0;            ///< that both models have, and of these equal
+  double even = kUndefined, largest = kUndefined;  ///< of an even spread: a row's mean, and the largest of all rows
+  int64_t rows_beyond = 0;                         ///< that changed by more than `largest`
+  std::vector<TokenRow> most = {};                 ///< the most changed first
+  std::string text = {};                           ///< the same in words
 };
 /// Rows of the embeddings, and how many of them both have.
 struct VocabularyRows {
@@ -223,6 +263,10 @@ struct Outside {
   HeadKind base_head = HeadKind::None, post_head = HeadKind::None;
   std::vector<std::string> missing = {}, added = {};  ///< the first places of such tensors
   std::string text = {};                              ///< the same in words
+  /// Those that changed, the most changed first, and how many more there are; none in older results.
+  std::optional<std::vector<OutsideTensor>> tensors = {};
+  std::optional<int64_t> tensors_left_out = {};
+  std::optional<std::vector<TokenRows>> tokens = {};  ///< none in older results
 };
 
 struct Comparison {
@@ -269,20 +313,39 @@ struct ResultArray {
 };
 using ResultArrays = std::map<std::string, ResultArray>;
 
+/// How one figure of one type goes with the checkpoints of a series.
+struct TrajectoryLine {
+  MatrixType type = MatrixType::Q;
+  std::string figure = {};
+  double at_base = kUndefined;           ///< what the figure is where nothing has changed
+  std::vector<double> values = {};       ///< at each step
+  std::optional<int64_t> half_way = {};  ///< first step (from 0) at which it has gone half of its way to the last; none
+                                         ///< where it is not defined, or stays where it was
+};
+/// The posts as checkpoints of one run, in order (`--trajectory`).
+struct Trajectory {
+  std::vector<std::string> steps = {};  ///< names
+  std::vector<TrajectoryLine> lines = {};
+};
+
 /// A comparison of one base with its posts and controls.
 struct DiffResult {
   Program gyro = {};
   DiffOptions options = {};
   ModelInfo base = {};
   std::vector<Comparison> comparisons = {};  ///< posts, then controls; all of the same matrices in the same order
+  std::optional<PostsTogether> posts = {};   ///< of several posts; none in older results
   std::string fingerprint = {};
-  std::optional<RunInfo> run = {};  ///< nothing where no command was given
-  ResultArrays arrays = {};         ///< by name; empty unless asked for
+  std::optional<Trajectory> trajectory = {};  ///< where it was asked for
+  std::optional<RunInfo> run = {};            ///< nothing where no command was given
+  ResultArrays arrays = {};                   ///< by name; empty unless asked for
 };
 
-/// What one matrix gave: a row for each comparison, and its arrays.
+/// What one matrix gave: a row for each comparison, what its posts have in common, and its arrays.
 struct UnitResult {
   std::vector<MatrixRow> rows = {};
+  std::vector<ChangeOverlap> overlaps = {};  ///< of each pair of posts: (0, 1), (0, 2), ..., (1, 2), ...
+  std::optional<Interference> interference = {};
   ResultArrays arrays = {};
 };
 

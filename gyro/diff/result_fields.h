@@ -181,6 +181,15 @@ void fields(Visit& visit, Of<ZeroRows> auto& zero) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<SubspaceDrift> auto& drift) {
+  visit("k", drift.k);
+  visit("to_base_u", drift.to_base_u);
+  visit("to_base_v", drift.to_base_v);
+  visit("to_last_u", drift.to_last_u);
+  visit("to_last_v", drift.to_last_v);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("layer", row.layer);
   visit("type", row.type);
@@ -224,6 +233,7 @@ void fields(Visit& visit, Of<MatrixRow> auto& row) {
   visit("null", row.null);
   visit.optional("zero_rows", row.zero_rows);
   visit.optional("quantities", row.quantities);
+  visit.optional("drift", row.drift);
 }
 
 template <typename Visit>
@@ -313,6 +323,7 @@ void fields(Visit& visit, Of<TypeRow> auto& row) {
   visit.optional("nf_layers", row.nf_layers);
   visit.optional("experts", row.experts);
   visit.optional("quantities", row.quantities);
+  visit.optional("drift", row.drift);
   visit.optional("untouched", row.untouched);
 }
 
@@ -350,6 +361,41 @@ void fields(Visit& visit, Of<OutsideGroup> auto& group) {
   visit("added", group.added);
   visit("reshaped", group.reshaped);
   visit("relative_change", group.relative_change);
+  visit.optional("cosine", group.cosine);
+  visit.optional("unchanged", group.unchanged);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<OutsideTensor> auto& tensor) {
+  visit("place", tensor.place);
+  visit("kind", tensor.kind);
+  visit("layer", tensor.layer);
+  visit("relative_change", tensor.relative_change);
+  visit("cosine", tensor.cosine);
+  visit("unchanged", tensor.unchanged);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TokenRow> auto& row) {
+  visit("id", row.id);
+  visit("token", row.token);
+  visit("relative_change", row.relative_change);
+  visit("even", row.even);
+  visit("change", row.change);
+  visit("cosine", row.cosine);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TokenRows> auto& tokens) {
+  visit("kind", tokens.kind);
+  visit("tied", tokens.tied);
+  visit("rows", tokens.rows);
+  visit("rows_unchanged", tokens.rows_unchanged);
+  visit("even", tokens.even);
+  visit("largest", tokens.largest);
+  visit("rows_beyond", tokens.rows_beyond);
+  visit("most", tokens.most);
+  visit("text", tokens.text);
 }
 
 template <typename Visit>
@@ -368,6 +414,9 @@ void fields(Visit& visit, Of<Outside> auto& outside) {
   visit("missing", outside.missing);
   visit("added", outside.added);
   visit("text", outside.text);
+  visit.optional("tensors", outside.tensors);
+  visit.optional("tensors_left_out", outside.tensors_left_out);
+  visit.optional("tokens", outside.tokens);
 }
 
 template <typename Visit>
@@ -408,13 +457,97 @@ void fields(Visit& visit, Of<RunInfo> auto& run) {
 }
 
 template <typename Visit>
+void fields(Visit& visit, Of<TrajectoryLine> auto& line) {
+  visit("type", line.type);
+  visit("figure", line.figure);
+  visit("at_base", line.at_base);
+  visit("values", line.values);
+  visit("half_way", line.half_way);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Trajectory> auto& trajectory) {
+  visit("steps", trajectory.steps);
+  visit("lines", trajectory.lines);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<ChangeOverlap> auto& overlap) {
+  visit("values", overlap.values);
+  visit("changed_a", overlap.changed_a);
+  visit("changed_b", overlap.changed_b);
+  visit("changed_both", overlap.changed_both);
+  visit("same_sign", overlap.same_sign);
+  visit("norm_a", overlap.norm_a);
+  visit("norm_b", overlap.norm_b);
+  visit("product", overlap.product);
+  visit("product_sd", overlap.product_sd);
+  visit("both_expected", overlap.both_expected);
+  visit.derived("cosine", overlap.cosine());
+  visit.derived("sign_agreement", overlap.sign_agreement());
+  visit.derived("jaccard", overlap.jaccard());
+  visit.derived("jaccard_chance", overlap.jaccard_chance());
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<MatrixOverlap> auto& matrix) {
+  visit("layer", matrix.layer);
+  visit("type", matrix.type);
+  visit.optional("expert", matrix.expert);
+  visit("overlap", matrix.overlap);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<TypeOverlap> auto& type) {
+  visit("type", type.type);
+  visit("matrices", type.matrices);
+  visit("overlap", type.overlap);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<PostPair> auto& pair) {
+  visit("a", pair.a);
+  visit("b", pair.b);
+  visit("matrices", pair.matrices);
+  visit("types", pair.types);
+  visit("pooled", pair.pooled);
+  visit("overlap", pair.overlap);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<Interference> auto& interference) {
+  visit("k", interference.k);
+  visit("singular_task", interference.singular_task);
+  visit("singular_task_null", interference.singular_task_null);
+  visit("rank", interference.rank);
+  visit("alignment", interference.alignment);
+  visit("alignment_null", interference.alignment_null);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<MatrixInterference> auto& matrix) {
+  visit("layer", matrix.layer);
+  visit("type", matrix.type);
+  visit.optional("expert", matrix.expert);
+  visit("interference", matrix.interference);
+}
+
+template <typename Visit>
+void fields(Visit& visit, Of<PostsTogether> auto& posts) {
+  visit("pairs", posts.pairs);
+  visit.optional("interference", posts.interference);
+}
+
+template <typename Visit>
 void fields(Visit& visit, Of<DiffResult> auto& result) {
   visit.schema("gyro.diff/2", "gyro.diff/1");  // which has fewer members
   visit("gyro", result.gyro);
   visit("options", result.options);
   visit("base", result.base);
   visit("comparisons", result.comparisons);
+  visit.optional("posts", result.posts);
   visit("fingerprint", result.fingerprint);
+  visit.optional("trajectory", result.trajectory);
   visit.optional("run", result.run);
 }
 

@@ -195,6 +195,17 @@ std::pair<int64_t, UnitResult> decoded_unit(const Json& json) {
     Reader reader("record", "row", row);
     fields(reader, result.rows.emplace_back());
   }
+  if (const auto it = json.find("overlaps"); it != json.end()) {
+    if (!it->is_array()) fail("record", "overlaps is not a list");
+    for (const Json& overlap : *it) {
+      Reader reader("record", "overlap", overlap);
+      fields(reader, result.overlaps.emplace_back());
+    }
+  }
+  if (const auto it = json.find("interference"); it != json.end()) {
+    Reader reader("record", "interference", *it);
+    fields(reader, result.interference.emplace());
+  }
   for (const auto& [name, array] : json.at("arrays").items()) result.arrays[name] = decode_array(array);
   const auto unit = json.at("unit").get<int64_t>();
   if (unit < 0) fail("record", "is of no unit");
@@ -233,7 +244,7 @@ DiffResult read_result(const std::string& subject, const Json& document) {
 }
 
 std::vector<uint8_t> encode_unit(int64_t unit, const UnitResult& result) {
-  Json rows = Json::array(), arrays = Json::object();
+  Json rows = Json::array(), overlaps = Json::array(), arrays = Json::object();
   for (const MatrixRow& row : result.rows) rows.push_back(to_json(row));
   for (const auto& [name, array] : result.arrays) {
     const auto* data = reinterpret_cast<const uint8_t*>(array.bytes.data());
@@ -241,7 +252,11 @@ std::vector<uint8_t> encode_unit(int64_t unit, const UnitResult& result) {
                     {"shape", array.shape},
                     {"bytes", Json::binary({data, data + array.bytes.size()})}};
   }
-  return Json::to_cbor({{"unit", unit}, {"rows", std::move(rows)}, {"arrays", std::move(arrays)}});
+  for (const ChangeOverlap& overlap : result.overlaps) overlaps.push_back(Writer::written(overlap));
+  Json json = {
+      {"unit", unit}, {"rows", std::move(rows)}, {"overlaps", std::move(overlaps)}, {"arrays", std::move(arrays)}};
+  if (result.interference) json["interference"] = Writer::written(*result.interference);
+  return Json::to_cbor(json);
 }
 
 std::pair<int64_t, UnitResult> decode_unit(std::span<const std::byte> bytes) {

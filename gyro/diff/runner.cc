@@ -10,6 +10,7 @@
 #include "gyro/base/error.h"
 #include "gyro/base/version.h"
 #include "gyro/checkpoint/writer.h"
+#include "gyro/diff/between.h"
 #include "gyro/diff/execute.h"
 #include "gyro/diff/journal.h"
 #include "gyro/diff/result_files.h"
@@ -34,7 +35,8 @@ std::vector<std::filesystem::path> inputs_of(const DiffRequest& request) {
 Units kept_units(const DiffPlan& plan, OutputFolder& folder) {
   Units units = folder.take_kept();
   std::erase_if(units, [&](const auto& unit) {
-    return unit.first >= static_cast<int64_t>(plan.units.size()) || unit.second.rows.size() != plan.others.size();
+    return unit.first >= static_cast<int64_t>(plan.units.size()) || unit.second.rows.size() != plan.others.size() ||
+           unit.second.overlaps.size() != count_pairs(plan);
   });
   return units;
 }

@@ -5,6 +5,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/json_fields.h"
+#include "gyro/checkpoint/tokenizer_file.h"
 #include "gyro/infer/pre_tokenizer.h"
 
 namespace gyro {
@@ -14,7 +15,6 @@ using Json = JsonFields::Json;
 using Ids = std::unordered_map<std::string_view, int32_t>;
 
 constexpr auto kMaxTokens = static_cast<int64_t>(kMostTokens);
-constexpr std::string_view kSpaceMark = "▁";
 constexpr float kScoreOfUnjoined = -1e9F;  // of tokens that no merge makes: below every score of those
 
 // What is done to text before it is split.
@@ -99,42 +99,31 @@ void place_token(Vocabulary& out, const JsonFields& fields, std::string_view key
   out.types[at] = type;
 }
 
-bool is_byte_token(std::string_view token) {
-  const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return token.size() == 6 && token.starts_with("<0x") && token.back() == '>' && hex(token[3]) && hex(token[4]);
-}
-
 void read_tokens(Vocabulary& out, const JsonFields& model) {
-  const Json& vocab = model.require("vocab");
-  if (!vocab.is_object()) model.fail_at("vocab", "must be an object of ids");
   const std::optional<std::string> unknown = model.optional_string("unk_token");
-  for (const auto& [token, id] : vocab.items()) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() >= kMaxTokens) {
-      model.fail_at("vocab", "has \"{}\" without an id from 0 to {}", printable(token), kMaxTokens - 1);
-    }
+  visit_vocab(model, [&](const std::string& token, int32_t id) {
     TokenType type = TokenType::Normal;
     if (unknown == token) type = TokenType::Unknown;
     if (out.model == TokenModel::SentencePiece && is_byte_token(token)) type = TokenType::Byte;
-    place_token(out, model, "vocab", token, id.get<int32_t>(), type);
-    if (unknown == token) out.unk = id.get<int32_t>();
-  }
+    place_token(out, model, "vocab", token, id, type);
+    if (unknown == token) out.unk = id;
+  });
 }
 
 void read_added_tokens(Vocabulary& out, const JsonFields& file) {
-  if (file.find("added_tokens") == nullptr) return;
-  const Json& list = file.array("added_tokens");
-  for (size_t i = 0; i < list.size(); ++i) {
-    const JsonFields token = file.element("added_tokens", i);
+  for (const AddedTokenField& token : added_token_fields(file)) {
+    const JsonFields& fields = token.fields;
     AddedToken added;
-    added.id = static_cast<int32_t>(token.integer("id", kMaxTokens - 1));
-    added.special = token.boolean("special").value_or(false);
-    added.strips_left = token.boolean("lstrip").value_or(false);
-    added.strips_right = token.boolean("rstrip").value_or(false);
-    if (token.boolean("single_word").value_or(false)) token.fail_at("single_word", "is true, which Gyro does not run");
+    added.id = token.id;
+    added.special = fields.boolean("special").value_or(false);
+    added.strips_left = fields.boolean("lstrip").value_or(false);
+    added.strips_right = fields.boolean("rstrip").value_or(false);
+    if (fields.boolean("single_word").value_or(false))
+      fields.fail_at("single_word", "is true, which Gyro does not run");
     const TokenType type = added.id == out.unk ? TokenType::Unknown
                            : added.special     ? TokenType::Control
                                                : TokenType::UserDefined;
-    place_token(out, token, "content", token.string("content"), added.id, type);
+    place_token(out, fields, "content", token.content, added.id, type);
     out.added.push_back(added);
   }
   std::ranges::sort(out.added, {}, &AddedToken::id);

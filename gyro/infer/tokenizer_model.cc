@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "gyro/base/error.h"
+#include "gyro/checkpoint/tokenizer_file.h"
 
 namespace gyro {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "gyro/base/error.h"
 #include "gyro/checkpoint/json_fields.h"
+#include "gyro/checkpoint/tokenizer_file.h"
 #include "gyro/infer/tokenizer_json.h"
 #include "gyro/infer/tokenizer_model.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 using Json = JsonFields::Json;
 
-constexpr size_t kTokenizerLimit = size_t{256} << 20;
 constexpr size_t kConfigLimit = size_t{16} << 20;
 
 // A model's companion files, read when they are there.

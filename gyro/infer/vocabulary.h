@@ -12,9 +12,6 @@ struct gguf_context;
 
 namespace gyro {
 
-/// Ids are below: some eight times the largest vocabularies there are.
-constexpr size_t kMostTokens = 2'000'000;
-
 /// How text becomes pieces: byte-level BPE by ranked merges (GPT-2's, Llama 3's, Qwen's), or SentencePiece's BPE with
 /// byte fallback (Llama 2's, Mistral's, Gemma's), which joins whatever two pieces make the piece of the highest score.
 enum class TokenModel { ByteLevelBpe, SentencePiece };

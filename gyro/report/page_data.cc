@@ -104,7 +104,9 @@ constexpr std::array kMarginKeys = {"uniform_scaling"};
 constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
 constexpr std::array kFamilyKeys = {"matrices", "alpha_mean", "nf", "relative_change"};
 constexpr std::array kSpreadKeys = {"alpha_mean", "nf", "relative_change"};
-constexpr std::array kOutsideKeys = {"groups", "vocabulary", "base_head", "post_head", "text"};
+constexpr std::array kOutsideKeys = {"groups", "vocabulary", "base_head",        "post_head",
+                                     "text",   "tensors",    "tensors_left_out", "tokens"};
+constexpr std::array kOverlapKeys = {"changed_both", "cosine", "sign_agreement", "jaccard", "jaccard_chance"};
 constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
                                    "layers", "parameters", "dtypes",   "sha256"};
 constexpr std::array kProgramKeys = {"version", "build", "device"};
@@ -336,6 +338,36 @@ Json outside_of(const Json& document) {
   return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
 }
 
+// What two comparisons' changes have in common, of those that the page shows: over all matrices, and by type.
+Json pairs_of(const Result& result) {
+  Json pairs = Json::array();
+  const auto place = [&](const ReportInput* input, const Json& number) {
+    const auto it = std::ranges::find_if(result.comparisons, [&](const Source& source) {
+      return source.input == input && Json(source.number) == number;
+    });
+    return it - result.comparisons.begin();
+  };
+  std::set<const ReportInput*> inputs;
+  for (const Source& source : result.comparisons) {
+    if (!inputs.insert(source.input).second) continue;
+    const Json posts = member(source.input->document, "posts");
+    if (!posts.is_object()) continue;
+    for (const Json& pair : posts.value("pairs", Json::array())) {
+      const auto a = place(source.input, pair.value("a", Json())), b = place(source.input, pair.value("b", Json()));
+      if (std::max(a, b) >= std::ssize(result.comparisons)) continue;
+      Json types = Json::object();
+      for (const Json& type : pair.value("types", Json::array()))
+        types[type.value("type", "")] = picked(member(type, "overlap"), kOverlapKeys);
+      pairs.push_back({{"a", a},
+                       {"b", b},
+                       {"pooled", pair.value("pooled", Json())},
+                       {"overlap", picked(member(pair, "overlap"), kOverlapKeys)},
+                       {"types", std::move(types)}});
+    }
+  }
+  return pairs;
+}
+
 Json comparison_json(const Source& source, const Sites& sites, const Detail& detail, int threads) {
   const Json& document = source.document();
   const Json& rows = document["matrices"];
@@ -450,7 +482,8 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"share_bins", std::move(ends)},
                {"sigma", sigma.encoded()},
                {"left_out", result.left_out},
-               {"comparisons", std::move(comparisons)}};
+               {"comparisons", std::move(comparisons)},
+               {"pairs", pairs_of(result)}};
   json["base"]["name"] = names.front();
   return json;
 }

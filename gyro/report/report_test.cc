@@ -30,10 +30,10 @@ std::string read_text(const fs::path& path) {
   return text.str();
 }
 
-void compare(const std::string& family, const fs::path& out, const std::string& post = "instruct") {
+void compare(const std::string& family, const fs::path& out, const std::vector<std::string>& posts = {"instruct"}) {
   DiffRequest request;
   request.base = (kModels / family / "base").string();
-  request.posts = {(kModels / family / post).string()};
+  for (const std::string& post : posts) request.posts.push_back((kModels / family / post).string());
   request.controls = {"noise"};
   request.out = out;
   request.run.threads = 1;
@@ -309,6 +309,26 @@ TEST_F(ReportTest, DrawsTheSharesOnLeadingDirections) {
   EXPECT_EQ(at, drawn.size());
 }
 
+// Each two posts, whatever stands between them and whatever the page leaves out.
+TEST_F(ReportTest, PostsAreInPairs) {
+  compare("pico-qwen2", dir / "two", {"instruct", "base"});
+  std::vector<ReportInput> list = inputs();
+  list.push_back(read_report_input(dir / "two"));
+  const Json data = data_of(render_report(list, {}))["results"][0];
+  const Json& schema = Json::parse(read_text(fs::path(GYRO_SOURCE_DIR) / "docs" / "result.schema.json"));
+  ASSERT_EQ(data["pairs"].size(), 1U);
+  const Json& pair = data["pairs"][0];
+  EXPECT_EQ(data["comparisons"][pair["a"].get<size_t>()]["post"]["id"], "instruct");
+  EXPECT_EQ(data["comparisons"][pair["b"].get<size_t>()]["post"]["id"], "base");
+  const Json document = Json::parse(read_text(dir / "two" / "result.json"));
+  const Json& known = document["posts"]["pairs"][0];
+  EXPECT_EQ(pair["overlap"]["jaccard"].get<float>(), known["overlap"]["jaccard"].get<float>());
+  EXPECT_EQ(pair["types"].size(), known["types"].size());
+  for (const auto& [key, value] : pair["overlap"].items())
+    EXPECT_TRUE(schema["$defs"]["overlap"]["properties"].contains(key)) << key;
+  EXPECT_TRUE(data_of(render_report(inputs(), {}))["results"][0]["pairs"].empty());
+}
+
 TEST(Number, TellsAMissingKeyFromAnUndefinedNumber) {
   const Json object = {{"nf", 0.5}, {"scale", nullptr}};
   EXPECT_EQ(number(object, "nf"), 0.5);
@@ -390,7 +410,7 @@ TEST_F(ReportTest, WorksOnAsManyThreadsAsItIsGiven) {
 }
 
 TEST_F(ReportTest, JoinsResultsOfOneBaseAndKeepsOthersApart) {
-  compare("pico-qwen2", dir / "same", "base");
+  compare("pico-qwen2", dir / "same", {"base"});
   compare("pico-llama", dir / "other");
   std::vector<ReportInput> list = inputs();
   list.push_back(read_report_input(*shared / "out"));  // once more: nothing new

@@ -204,6 +204,12 @@ void fill_energy(const PairInput& in, const Decomposition& b, const Rotation& r,
   out.energy.total = negligible ? 0 : pass.residual;
 }
 
+std::shared_ptr<const Matrix> first_columns(const Matrix& q, int64_t count) {
+  Matrix out(q.rows(), count, q.space());
+  copy(q.view().block(0, 0, q.rows(), count), out);
+  return std::make_shared<const Matrix>(std::move(out));
+}
+
 void fill_quantities(const PairInput& in, const Decomposition& b, const Decomposition& p, const Rotation& r,
                      PairMeasure& out) {
   const QuantityInput quantity{
@@ -213,6 +219,10 @@ void fill_quantities(const PairInput& in, const Decomposition& b, const Decompos
   out.quantities.principal_share = principal_shares(quantity, curves);
   out.quantities.subspace_overlap = subspace_overlaps(quantity);
   out.quantities.intruders = intruders(quantity);
+  if (const int64_t count = std::min(in.options.leading, out.n); count > 0) {
+    out.leading_u = first_columns(in.base.transposed ? r.q_short : r.q_long, count);
+    out.leading_v = first_columns(in.base.transposed ? r.q_long : r.q_short, count);
+  }
   out.principal_u = std::move(curves.u);
   out.principal_v = std::move(curves.v);
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct PairMeasure {
   std::vector<double> turn_u, turn_v;
   std::vector<double> principal_u, principal_v;  ///< PrincipalCurves; empty where they are not defined
   Quantities quantities;
+  /// U_bᵀU_p and V_bᵀV_p of post's first vectors, n x PairOptions::leading; null unless asked for.
+  std::shared_ptr<const Matrix> leading_u, leading_v;
   RotationCorner corner;  ///< size 0 unless asked for
 };
 
@@ -50,6 +53,7 @@ struct PairOptions {
   int64_t null_draws = 1;  ///< at least, if not 0: small matrices without a closed form for α get more (null_draws_for)
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
+  int64_t leading = 0;                          ///< of post's vectors so many are kept in the base's coordinates
   int64_t corner = 0;                           ///< size of the rotation corner, 0: none
   bool update_spectrum = false, masks = false;  ///< whether these quantities are measured
   bool rescale = true;  ///< whether row and column factors are fitted out of E where that takes time

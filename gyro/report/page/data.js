@@ -207,6 +207,8 @@ function openResult(raw) {
     baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
   };
   result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));
+  const posts = result.comparisons;
+  result.pairs = raw.pairs.map((pair) => ({...pair, a: posts[pair.a], b: posts[pair.b]}));
   findNoise(result.comparisons);
   result.comparisons = besideTheirPosts(result.comparisons);
   result.comparisons.forEach((comparison, i) => (comparison.index = i));

@@ -56,7 +56,8 @@ const kSections = [
     id: "amount",
     title: "Size and place of the change",
     parts: (result) =>
-        [...makeFigures(result, [kSizeFigure]), outsideTable(result), typesTable(result), matricesSection(result)]
+        [...makeFigures(result, [kSizeFigure]), ...postsSection(result), ...outsideSection(result),
+         typesTable(result), matricesSection(result)]
   },
   ...kAskedSections,
   {
@@ -186,7 +187,11 @@ const kShort = {
   quantities: "By type, beside chance",
   "expert-spread": "Layer by layer",
   "experts-table": "Over all layers",
+  posts: "Posts × posts",
+  "posts-table": "Table of posts × posts",
   outside: "Outside the matrices",
+  "outside-tensors": "Norms and others",
+  tokens: "Tokens",
   types: "By type",
   "every-matrix": "Every matrix",
   methods: "Program, precision",

@@ -1,0 +1,128 @@
+#include "gyro/diff/trajectory.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "gyro/linalg/linalg.h"
+#include "gyro/spectra/moments.h"
+
+namespace gyro {
+namespace {
+
+double overlap(ConstMatrixView a, ConstMatrixView b) {
+  const double norm = linalg::norm(linalg::product(linalg::Op::Transpose, linalg::Op::None, a, b));
+  return norm * norm / static_cast<double>(a.cols);
+}
+
+double with_base(const Matrix& leading) {
+  const double norm = linalg::norm(leading.view().block(0, 0, leading.cols(), leading.cols()));
+  return norm * norm / static_cast<double>(leading.cols());
+}
+
+// A figure of a pooled type, and what it is where nothing has changed; NaN: what it is of the base is not known here.
+struct Figure {
+  const char* name;
+  double at_base;
+  double (*of)(const TypeRow&);
+};
+
+template <typename Get>
+double quantity(const TypeRow& type, Get get) {
+  return type.quantities ? get(*type.quantities) : kUndefined;
+}
+
+double drift(const TypeRow& type, double SubspaceDrift::*member) {
+  return type.drift ? *type.drift.*member : kUndefined;
+}
+
+constexpr Figure kFigures[] = {
+    {"relative_change", 0, [](const TypeRow& t) { return t.relative_change_mean; }},
+    {"scale", 1, [](const TypeRow& t) { return t.scale_mean; }},
+    {"alpha_mean", 1, [](const TypeRow& t) { return t.alpha_mean; }},
+    {"alpha_std", 0, [](const TypeRow& t) { return t.alpha_std; }},
+    {"nf_robust", 0, [](const TypeRow& t) { return t.nf_robust_mean; }},
+    {"principal_share_u", kUndefined,
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.u.value; }); }},
+    {"principal_share_v", kUndefined,
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.v.value; }); }},
+    {"nss_c", 0,
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.nss_c.value; }); }},
+    {"to_base_u", 1, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_u); }},
+    {"to_base_v", 1, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_v); }},
+    {"to_last_u", kUndefined, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_u); }},
+    {"to_last_v", kUndefined, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_v); }},
+    {"erank", kUndefined,
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.erank_post; }); }},
+    {"ww_alpha", kUndefined,
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_post.alpha; }); }},
+};
+
+// What only the last checkpoint's row, or any row's, tells of the base.
+double base_value(const Figure& figure, const TypeRow& last) {
+  const std::string_view name = figure.name;
+  if (name == "to_last_u") return drift(last, &SubspaceDrift::to_base_u);
+  if (name == "to_last_v") return drift(last, &SubspaceDrift::to_base_v);
+  if (name == "erank") return quantity(last, [](const Quantities& q) { return q.spectrum.erank_base; });
+  if (name == "ww_alpha") return quantity(last, [](const Quantities& q) { return q.spectrum.ww_alpha_base.alpha; });
+  return figure.at_base;
+}
+
+std::optional<int64_t> half_way(double base, const std::vector<double>& values) {
+  const double way = values.back() - base;
+  if (!(std::abs(way) > 0)) return std::nullopt;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if ((values[i] - base) / way >= 0.5) return static_cast<int64_t>(i);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+SubspaceDrift drift_of(const LeadingVectors& step, const LeadingVectors& last, const MatrixSite& site) {
+  SubspaceDrift out{.k = step.u->cols(), .to_base_u = with_base(*step.u), .to_base_v = with_base(*step.v)};
+  if (site.d_in <= site.d_out) out.to_last_u = overlap(*step.u, *last.u);
+  if (site.d_out <= site.d_in) out.to_last_v = overlap(*step.v, *last.v);
+  return out;
+}
+
+std::optional<SubspaceDrift> pool_drift(const std::vector<const MatrixRow*>& rows) {
+  Moments to_base_u, to_base_v, to_last_u, to_last_v;
+  std::optional<SubspaceDrift> out;
+  const auto add = [](Moments& sum, double value) {
+    if (!std::isnan(value)) sum.add(value);
+  };
+  for (const MatrixRow* row : rows) {
+    if (!row->drift) continue;
+    const SubspaceDrift& one = *row->drift;
+    if (!out) out = SubspaceDrift{.k = one.k};
+    out->k = std::min(out->k, one.k);
+    add(to_base_u, one.to_base_u);
+    add(to_base_v, one.to_base_v);
+    add(to_last_u, one.to_last_u);
+    add(to_last_v, one.to_last_v);
+  }
+  if (out) out = SubspaceDrift{out->k, to_base_u.mean(), to_base_v.mean(), to_last_u.mean(), to_last_v.mean()};
+  return out;
+}
+
+Trajectory trajectory_of(const std::vector<Comparison>& comparisons) {
+  std::vector<const Comparison*> posts;
+  for (const Comparison& comparison : comparisons) {
+    if (comparison.role == Role::Post) posts.push_back(&comparison);
+  }
+  Trajectory out;
+  const std::vector<std::string> names = model_names(comparisons);
+  out.steps.assign(names.begin(), names.begin() + std::ssize(posts));
+  const std::vector<TypeRow>& types = posts.back()->types;  // posts have the same ones
+  for (size_t t = 0; t < types.size(); ++t) {
+    for (const Figure& figure : kFigures) {
+      TrajectoryLine line{.type = types[t].type, .figure = figure.name, .at_base = base_value(figure, types[t])};
+      for (const Comparison* post : posts) line.values.push_back(figure.of(post->types[t]));
+      line.half_way = half_way(line.at_base, line.values);
+      out.lines.push_back(std::move(line));
+    }
+  }
+  return out;
+}
+
+}  // namespace gyro
