@@ -4,6 +4,9 @@
 
 #include <cmath>
 
+#include "gyro/diff/result_json.h"
+#include "gyro/diff/runner.h"
+#include "gyro/diff/test_util.h"
 #include "gyro/linalg/linalg.h"
 #include "gyro/spectra/test_util.h"
 
@@ -92,6 +95,49 @@ TEST(Between, PooledIsAsOfTheMatricesBesideEachOther) {
   EXPECT_EQ(pooled.same_sign, whole.same_sign);
   EXPECT_EQ(pooled.values, whole.values);
   EXPECT_NEAR(pooled.cosine().sd, whole.cosine().sd, 0.1 * whole.cosine().sd);
+}
+
+// Through the journal, the runner and result.json; of one post nothing.
+TEST(Between, IsInTheResult) {
+  const TempDir dir;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    TinyModel().write(dir / fmt::format("model{}", seed),
+                      [&](int64_t layer, const std::string& name, int64_t d_in, int64_t d_out) {
+                        return sum_of(gaussian_for(layer, name, d_in, d_out, 1), seed == 1 ? 0 : 0.1,
+                                      gaussian_for(layer, name, d_in, d_out, seed));
+                      });
+  }
+  DiffRequest request;
+  request.base = (dir / "model1").string();
+  request.posts = {(dir / "model2").string(), (dir / "model3").string()};
+  request.controls = {"noise"};
+  request.measures = {Measure::Interference};
+  request.run.threads = 1;
+  const DiffResult result = run_diff(request).result.value();
+  ASSERT_EQ(result.posts.value().pairs.size(), 1U);
+  const PostPair& pair = result.posts->pairs.front();
+  EXPECT_EQ(pair.matrices.size(), 14U);
+  EXPECT_EQ(pair.pooled, 14);
+  EXPECT_EQ(pair.types.size(), 7U);
+  EXPECT_LT(std::abs(pair.overlap.cosine().z()), 4);
+  ASSERT_EQ(result.posts->interference.value().size(), 14U);
+  for (const MatrixInterference& matrix : *result.posts->interference) {
+    const Interference& one = matrix.interference;
+    EXPECT_NEAR(one.singular_task / one.singular_task_null, 1, 0.2);
+    EXPECT_NEAR(one.alignment[1], one.alignment_null[1], 0.05);
+  }
+  EXPECT_EQ(to_json(read_result("result", to_json(result))), to_json(result));
+  const UnitResult unit{.rows = {},
+                        .overlaps = {pair.overlap},
+                        .interference = result.posts->interference->front().interference,
+                        .arrays = {}};
+  const std::vector<uint8_t> bytes = encode_unit(3, unit);
+  const UnitResult read = decode_unit(std::as_bytes(std::span(bytes))).second;
+  EXPECT_EQ(read.overlaps.at(0).product, pair.overlap.product);
+  EXPECT_EQ(read.interference.value().alignment, unit.interference->alignment);
+  request.posts.pop_back();
+  request.measures.clear();
+  EXPECT_FALSE(run_diff(request).result.value().posts);
 }
 
 Interference of(const std::vector<Matrix>& updates, uint64_t seed = 5) {

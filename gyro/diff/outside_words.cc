@@ -74,8 +74,11 @@ std::string head_words(const Outside& outside) {
 std::string quoted(const std::string& token) {
   std::string out;
   for (const char c : token) {
-    if (c == '\n' || c == '\t' || c == '\r') {
-      out += c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r";
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n' || c == '\t') {
+      out += c == '\n' ? "\\n" : "\\t";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02X}", byte);
     } else {
       out += c;
     }

@@ -23,6 +23,15 @@ void check_matrix(const Json& row) {
   check(row.at("n") == std::min(row.at("d_in"), row.at("d_out")) && row.at("null").contains("valid"));
 }
 
+// `count` comparisons.
+void check_posts(const Json& posts, size_t count) {
+  for (const Json& pair : posts.at("pairs")) {
+    for (const char* key : {"a", "b"}) check(pair.at(key).is_number_unsigned() && pair.at(key).get<size_t>() < count);
+    check(pair.at("overlap").is_object() && pair.at("types").is_array() && pair.contains("pooled"));
+    for (const Json& type : pair.at("types")) check(type.at("type").is_string() && type.at("overlap").is_object());
+  }
+}
+
 // The parts that the page is built upon; what else is missing shows as a dash.
 void check_document(const Json& document) {
   check((document.at("schema") == "gyro.diff/2" || document.at("schema") == "gyro.diff/1") &&
@@ -41,6 +50,7 @@ void check_document(const Json& document) {
       for (const char* key : {"layer", "type", "d_in", "d_out"}) check(rows[i][key] == sites[i][key]);
     }
   }
+  if (document.contains("posts")) check_posts(document.at("posts"), comparisons.size());
 }
 
 }  // namespace

@@ -126,6 +126,7 @@ struct Source {
 struct Result {
   const ReportInput* first = nullptr;
   std::vector<Source> comparisons;
+  std::vector<const ReportInput*> inputs;
   std::vector<std::string> left_out;  // names of comparisons that the page has no room for
 
   const Json& base() const { return first->document["base"]; }
@@ -158,7 +159,8 @@ std::vector<Result> join(const std::vector<ReportInput>& inputs) {
   std::vector<Result> results;
   for (const ReportInput& input : inputs) {
     auto it = std::find_if(results.begin(), results.end(), [&](const Result& r) { return same_base(r, input); });
-    if (it == results.end()) it = results.insert(results.end(), Result{&input, {}, {}});
+    if (it == results.end()) it = results.insert(results.end(), Result{&input, {}, {}, {}});
+    it->inputs.push_back(&input);
     for (size_t i = 0; i < input.document["comparisons"].size(); ++i) {
       const Source source{&input, i, has_shares(input, i)};
       const bool known = std::any_of(it->comparisons.begin(), it->comparisons.end(),
@@ -338,30 +340,35 @@ Json outside_of(const Json& document) {
   return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
 }
 
+// Where the comparisons of an input stand in the page, which has each but once; behind all of them what is left out.
+std::vector<size_t> places_in(const Result& result, const ReportInput& input) {
+  std::vector<size_t> places;
+  for (const Json& document : input.document["comparisons"]) {
+    const auto it =
+        std::ranges::find_if(result.comparisons, [&](const Source& source) { return source.document() == document; });
+    places.push_back(static_cast<size_t>(it - result.comparisons.begin()));
+  }
+  return places;
+}
+
 // What two comparisons' changes have in common, of those that the page shows: over all matrices, and by type.
 Json pairs_of(const Result& result) {
   Json pairs = Json::array();
-  const auto place = [&](const ReportInput* input, const Json& number) {
-    const auto it = std::ranges::find_if(result.comparisons, [&](const Source& source) {
-      return source.input == input && Json(source.number) == number;
-    });
-    return it - result.comparisons.begin();
-  };
-  std::set<const ReportInput*> inputs;
-  for (const Source& source : result.comparisons) {
-    if (!inputs.insert(source.input).second) continue;
-    const Json posts = member(source.input->document, "posts");
+  std::set<std::pair<size_t, size_t>> known;
+  for (const ReportInput* input : result.inputs) {
+    const Json posts = member(input->document, "posts");
     if (!posts.is_object()) continue;
+    const std::vector<size_t> places = places_in(result, *input);
     for (const Json& pair : posts.value("pairs", Json::array())) {
-      const auto a = place(source.input, pair.value("a", Json())), b = place(source.input, pair.value("b", Json()));
-      if (std::max(a, b) >= std::ssize(result.comparisons)) continue;
+      const size_t a = places.at(pair["a"].get<size_t>()), b = places.at(pair["b"].get<size_t>());
+      if (std::max(a, b) >= result.comparisons.size() || !known.emplace(a, b).second) continue;
       Json types = Json::object();
-      for (const Json& type : pair.value("types", Json::array()))
-        types[type.value("type", "")] = picked(member(type, "overlap"), kOverlapKeys);
+      for (const Json& type : pair["types"])
+        types[type["type"].get<std::string>()] = picked(type["overlap"], kOverlapKeys);
       pairs.push_back({{"a", a},
                        {"b", b},
-                       {"pooled", pair.value("pooled", Json())},
-                       {"overlap", picked(member(pair, "overlap"), kOverlapKeys)},
+                       {"pooled", pair["pooled"]},
+                       {"overlap", picked(pair["overlap"], kOverlapKeys)},
                        {"types", std::move(types)}});
     }
   }

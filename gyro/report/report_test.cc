@@ -318,8 +318,8 @@ TEST_F(ReportTest, PostsAreInPairs) {
   const Json& schema = Json::parse(read_text(fs::path(GYRO_SOURCE_DIR) / "docs" / "result.schema.json"));
   ASSERT_EQ(data["pairs"].size(), 1U);
   const Json& pair = data["pairs"][0];
-  EXPECT_EQ(data["comparisons"][pair["a"].get<size_t>()]["post"]["id"], "instruct");
-  EXPECT_EQ(data["comparisons"][pair["b"].get<size_t>()]["post"]["id"], "base");
+  EXPECT_EQ(data["comparisons"][pair["a"].get<size_t>()]["post"]["name"], "instruct");
+  EXPECT_EQ(data["comparisons"][pair["b"].get<size_t>()]["post"]["name"], "base (2)");
   const Json document = Json::parse(read_text(dir / "two" / "result.json"));
   const Json& known = document["posts"]["pairs"][0];
   EXPECT_EQ(pair["overlap"]["jaccard"].get<float>(), known["overlap"]["jaccard"].get<float>());
@@ -327,6 +327,10 @@ TEST_F(ReportTest, PostsAreInPairs) {
   for (const auto& [key, value] : pair["overlap"].items())
     EXPECT_TRUE(schema["$defs"]["overlap"]["properties"].contains(key)) << key;
   EXPECT_TRUE(data_of(render_report(inputs(), {}))["results"][0]["pairs"].empty());
+  Json strange = document;
+  strange["posts"]["pairs"][0]["b"] = 7;  // of four comparisons
+  write_text(dir / "two" / "result.json", strange.dump());
+  EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "two"); }), "is not a result of gyro diff"));
 }
 
 TEST(Number, TellsAMissingKeyFromAnUndefinedNumber) {

@@ -25,14 +25,12 @@ const overlapPanels = ({result, ...context}) =>
      ...shownTypes({result, ...context})
          .map((type) => ({title: typePlot(type), of: ({types}) => types[type] ?? null}))];
 
-// The value of each two; a post with itself has none.
-function overlapGrid(context, posts, {of}) {
-  return posts.map((row) => posts.map((column) => {
-    const pair = context.result.pairs.find(({a, b}) => (a === row && b === column) || (b === row && a === column));
-    const overlap = pair && of(pair);
-    return overlap ? overlapValue(overlap, context.state.overlap) : null;
-  }));
-}
+// What of(overlap) is for each two; a post with itself has none.
+const overlapGrid = ({result}, posts, panel, of) => posts.map((row) => posts.map((column) => {
+  const pair = result.pairs.find(({a, b}) => (a === row && b === column) || (b === row && a === column));
+  const overlap = pair && panel.of(pair);
+  return overlap ? of(overlap) : null;
+}));
 
 function overlapColors(context, layout, values) {
   const known = finite(values), {label} = kOverlaps[context.state.overlap];
@@ -74,22 +72,26 @@ const kPostsFigure = {
     });
   },
   build(context, {layout, axes}) {
-    const posts = pairedPosts(context.result), places = posts.map((_, i) => i),
-          {label} = kOverlaps[context.state.overlap];
-    const grids = overlapPanels(context).map((panel) => overlapGrid(context, posts, panel));
-    overlapColors(context, layout, grids.flat(2));
-    const names = posts.map((row) => posts.map((column) => `${plotName(row)} × ${plotName(column)}`));
-    const data = grids.map((z, i) => ({
-                             type: "heatmap",
-                             ...axes[i],
-                             x: places,
-                             y: places,
-                             z,
-                             customdata: names,
-                             coloraxis: "coloraxis",
-                             hoverongaps: false,
-                             hovertemplate: `%{customdata}<br>${label}: %{z:.4f}<extra></extra>`
-                           }));
+    const posts = pairedPosts(context.result), places = posts.map((_, i) => i), key = context.state.overlap;
+    const {label, null: chance, sd} = kOverlaps[key];
+    const chanceText = (overlap) =>
+        `chance: ${fixed(chance(overlap), 3)}${isNumber(sd(overlap)) ? ` ± ${significant(sd(overlap), 2)}` : ""}`;
+    const grid = (panel, of) => overlapGrid(context, posts, panel, of);
+    const panels = overlapPanels(context);
+    const values = panels.map((panel) => grid(panel, (overlap) => overlapValue(overlap, key)));
+    overlapColors(context, layout, values.flat(2));
+    const data = panels.map((panel, i) => ({
+                              type: "heatmap",
+                              ...axes[i],
+                              x: places,
+                              y: places,
+                              z: values[i],
+                              text: posts.map((row) => posts.map((column) => `${plotName(row)} × ${plotName(column)}`)),
+                              customdata: grid(panel, chanceText),
+                              coloraxis: "coloraxis",
+                              hoverongaps: false,
+                              hovertemplate: `%{text}<br>${label}: %{z:.4f}<br>%{customdata}<extra></extra>`
+                            }));
     return {data};
   },
   tidy: {

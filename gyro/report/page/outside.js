@@ -74,8 +74,8 @@ const overCell = (value, least) => {
   return numberCell(over, times(over));
 };
 
-// White space is shown by its name, as in a string of JSON.
-const tokenText = (token) => (token === null ? kDash : JSON.stringify(token));
+// White space is shown by its name, as in a string of JSON, and bytes as the result has them.
+const tokenText = (token) => (token === null ? kDash : JSON.stringify(token).replace(/\\\\(?=x[0-9A-F]{2})/g, "\\"));
 
 function tokensTable(result) {
   const lists = result.comparisons.flatMap(
