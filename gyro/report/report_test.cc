@@ -274,6 +274,41 @@ TEST_F(ReportTest, HasQuantitiesWhereTheResultHas) {
   EXPECT_TRUE(comparisons[1]["rows"]["quantities.principal_share.q10.u.value"].is_null()) << "an older result";
 }
 
+// The curves as they are where n is small; one that the matrix lacks, since it has not changed, is of no numbers.
+TEST_F(ReportTest, DrawsTheSharesOnLeadingDirections) {
+  const fs::path folder = edited([](Json&) {});
+  const SafetensorsFile kept(*shared / "out" / "arrays.safetensors");
+  std::vector<TensorToWrite> arrays;
+  for (const auto& [name, info] : kept.header().tensors) {
+    if (name == "0.0.W_K.principal_u") continue;
+    arrays.push_back({name, info.dtype, info.shape, kept.bytes(info)});
+  }
+  write_safetensors(folder / "arrays.safetensors", arrays, {});
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(folder));
+  const Json data = data_of(render_report(list, {}))["results"][0];
+  const std::vector<float> drawn = floats(data["comparisons"][0]["principal_u"]);
+  size_t at = 0;
+  for (const Json& row : list[0].document["comparisons"][0]["matrices"]) {
+    const auto n = row["n"].get<size_t>();
+    const std::string name =
+        fmt::format("0.{}.{}.principal_u", row["layer"].get<int>(), row["type"].get<std::string>());
+    const auto it = kept.header().tensors.find(name);
+    ASSERT_NE(it, kept.header().tensors.end()) << name;
+    std::vector<double> values(n);
+    widen(it->second.dtype, kept.bytes(it->second).data(), n, values.data());
+    for (size_t j = 0; j < n; ++j) {
+      if (name == "0.0.W_K.principal_u") {
+        EXPECT_TRUE(std::isnan(drawn[at + j])) << j;
+      } else {
+        EXPECT_FLOAT_EQ(drawn[at + j], static_cast<float>(values[j])) << name << " " << j;
+      }
+    }
+    at += n;
+  }
+  EXPECT_EQ(at, drawn.size());
+}
+
 // Each two posts, whatever stands between them and whatever the page leaves out.
 TEST_F(ReportTest, PostsAreInPairs) {
   compare("pico-qwen2", dir / "two", {"instruct", "base"});

@@ -195,6 +195,8 @@ class Values(PageTest):
                 matrix = next(m for m in result.matrices(c, kind) if m["layer"] == layer)
                 where = (figure, name, kind, layer, quantity)
                 self.same(row["value"], member(matrix, quantity), where)
+                if quantity.startswith("quantities.") and quantity.endswith(".value"):
+                    self.same(row["null"], member(matrix, quantity[: -len("value")] + "null"), where)
                 if quantity in nulls:
                     valid = matrix["null"]["valid"] or not quantity.startswith("nf")
                     self.same(row["null"], member(matrix, nulls[quantity]) if valid else None, where)
@@ -205,7 +207,7 @@ class Values(PageTest):
     def test_matrices_hold_the_results_numbers(self):
         per_model = 2 * len(result.matrices(0))
         for figure, quantities in (
-            ("bandwidth", 2), ("nf", 3), ("energy", 6), ("counter", 2), ("change", 5), ("size", 2), ("svsm", 2)
+            ("bandwidth", 2), ("nf", 3), ("energy", 6), ("counter", 2), ("change", 25), ("size", 2), ("svsm", 2)
         ):
             seen = self.check_matrices(figure, self.rows(figure))
             self.assertGreaterEqual(seen, quantities * per_model * 0.9, figure)
@@ -248,6 +250,9 @@ class Values(PageTest):
         turn, rows = curve("turn", "turn_u")
         np.testing.assert_allclose(turn, arrays["0.0.W_K.turn_u"], rtol=1e-5)
         self.assertTrue(all(r["null"] for r in rows))
+        shares, rows = curve("principal", "principal_v")
+        np.testing.assert_allclose(shares, arrays["0.0.W_K.principal_v"], rtol=1e-6)
+        self.same(rows[2]["null"], 3 / matrix["d_out"], rows[2])
         orth, rows = curve("corner", "i_orth", kind="W_O")
         np.testing.assert_allclose(orth, arrays["0.0.W_O.i_orth"].ravel(), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose([float(r["null"]) for r in rows], arrays["1.0.W_O.i_orth"].ravel(), rtol=1e-6, atol=1e-9)

@@ -108,7 +108,7 @@ class Opening(unittest.TestCase):
             [GYRO, "report", RESULT.path("out"), "--out", out, "--plotly", "directory", "--quiet"],
             check=True,
         )
-        self.assertLess(os.path.getsize(out), MEGABYTE)
+        self.assertLess(os.path.getsize(out), 1.2 * MEGABYTE)
         browser = Browser()
         self.addCleanup(browser.close)
         browser.requests()

@@ -3,6 +3,7 @@
 const kMostNamed = 16;
 const kFlags = {
   unchanged: "bit for bit the base’s",
+  rounding_only: "the whole change is within what rounding to the dtypes gives",
   no_residual: "no change besides a scale: nothing to split or to turn",
   rank_deficient: "some singular values vanish: α and the rotation are not defined there",
   loose_bound: "the error bound is wider than 1e-6 of the value even by direct SVD",
