@@ -15,6 +15,7 @@
 #include "gyro/base/parallel.h"
 #include "gyro/diff/result.h"
 #include "gyro/report/curves.h"
+#include "gyro/report/page_keys.h"
 #include "gyro/report/page_parts.h"
 #include "gyro/report/places.h"
 #include "gyro/report/quantities_data.h"
@@ -29,89 +30,6 @@ constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Det
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr int64_t kSharePoints = 64;  // of a curve of cumulative shares, which is smooth
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
-
-// What the page gets of result.json: names of docs/result.schema.json (a test holds them against it), by the object
-// that has them. What a result of an older version lacks is null there; the page's scripts may ask for nothing else.
-constexpr std::array kSiteKeys = {"layer", "type", "expert", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
-constexpr std::array kRowKeys = {"rank",
-                                 "method",
-                                 "flags",
-                                 "alpha_mean",
-                                 "alpha_std",
-                                 "alpha_error",
-                                 "nf",
-                                 "nf_error",
-                                 "nf_robust",
-                                 "nf_robust_error",
-                                 "nf_chance",
-                                 "nf_robust_chance",
-                                 "scale",
-                                 "scale_sd",
-                                 "relative_change",
-                                 "cosine",
-                                 "polar_inner",
-                                 "q1_orthogonality",
-                                 "q2_orthogonality",
-                                 "unchanged",
-                                 "sparse_expected",
-                                 "stable_rank",
-                                 "update_rank",
-                                 "rounding_over_residual",
-                                 "zero_rows"};
-constexpr std::array kRowEnergyKeys = {"total",          "scaling",         "co_rotation", "counter_rotation",
-                                       "leakage",        "counter_over_co", "z",           "symmetric_share",
-                                       "symmetric_null", "symmetric_sd",    "symmetric_z", "rounding_ratio"};
-constexpr std::array kRowNullKeys = {"valid", "alpha_mean", "alpha_std",    "alpha_method",
-                                     "nf",    "nf_robust",  "nf_robust_sd", "sampled"};
-constexpr std::array kTypeKeys = {"type",
-                                  "layers",
-                                  "fused",
-                                  "alpha_mean",
-                                  "alpha_std",
-                                  "alpha_prime",
-                                  "nf_mean",
-                                  "nf_max",
-                                  "nf_chance",
-                                  "nf_robust_mean",
-                                  "counter_over_co",
-                                  "counter_over_co_sd",
-                                  "z",
-                                  "symmetric_share",
-                                  "symmetric_null",
-                                  "symmetric_sd",
-                                  "symmetric_z",
-                                  "rounding_ratio",
-                                  "scale_mean",
-                                  "scale_sd",
-                                  "relative_change_mean",
-                                  "unchanged",
-                                  "sparse_expected",
-                                  "update_rank",
-                                  "k_eff",
-                                  "alpha_mean_over_null",
-                                  "alpha_std_over_null",
-                                  "nf_mean_over_null",
-                                  "nf_robust_mean_over_null",
-                                  "alpha_layers",
-                                  "nf_layers",
-                                  "untouched"};
-constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
-constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
-constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
-constexpr std::array kSideKeys = {"input", "input_sd", "turn", "turn_sd", "stretch", "stretch_sd"};
-constexpr std::array kVerdictKeys = {"uniform_scaling", "co_rotation"};
-constexpr std::array kMarginKeys = {"uniform_scaling"};
-constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
-constexpr std::array kFamilyKeys = {"matrices", "alpha_mean", "nf", "relative_change"};
-constexpr std::array kSpreadKeys = {"alpha_mean", "nf", "relative_change"};
-constexpr std::array kOutsideKeys = {"groups", "vocabulary", "base_head",        "post_head",
-                                     "text",   "tensors",    "tensors_left_out", "tokens"};
-constexpr std::array kOverlapKeys = {"changed_both", "cosine", "sign_agreement", "jaccard", "jaccard_chance"};
-constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
-                                   "layers", "parameters", "dtypes",   "sha256"};
-constexpr std::array kProgramKeys = {"version", "build", "device"};
-constexpr std::array kRunKeys = {"command", "date", "seconds", "commit"};
-constexpr std::array kOptionKeys = {"layers", "types", "experts", "null_draws", "null_nf_draws", "seed"};
 
 // One comparison of the page: which input it is from, and its number there.
 struct Source {
@@ -340,6 +258,12 @@ Json outside_of(const Json& document) {
   return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
 }
 
+Json trajectory_of(const Json& series) {
+  Json lines = Json::array();
+  for (const Json& line : series["lines"]) lines.push_back(picked(line, kTrajectoryKeys));
+  return {{"steps", series["steps"]}, {"lines", std::move(lines)}};
+}
+
 // Where the comparisons of an input stand in the page, which has each but once; behind all of them what is left out.
 std::vector<size_t> places_in(const Result& result, const ReportInput& input) {
   std::vector<size_t> places;
@@ -492,6 +416,8 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"comparisons", std::move(comparisons)},
                {"pairs", pairs_of(result)}};
   json["base"]["name"] = names.front();
+  const Json series = member(result.first->document, "trajectory");
+  if (series.is_object() && result.inputs.size() == 1) json["trajectory"] = trajectory_of(series);
   return json;
 }
 
