@@ -65,7 +65,8 @@ TEST(MatrixRow, HasTheContractsKeys) {
                                              "scale_sd",
                                              "k_eff",
                                              "first_order_variance",
-                                             "null"};
+                                             "null",
+                                             "quantities"};
   EXPECT_EQ(keys, expected);
   for (const char* key : {"scaling", "co_rotation", "counter_rotation", "leakage", "counter_over_co", "z"}) {
     EXPECT_TRUE(row["energy"][key].is_number()) << key;

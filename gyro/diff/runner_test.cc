@@ -116,7 +116,7 @@ TEST(RunDiff, CoversEveryMatrixInOrder) {
     EXPECT_EQ(comparison["matrices"][i]["type"], names[i % 7]);
   }
   EXPECT_EQ(comparison["types"].size(), 7u);
-  EXPECT_EQ(comparison["findings"].size(), 7u);
+  EXPECT_EQ(comparison["findings"].size(), 9u);
 }
 
 TEST(RunDiff, DoesNotDependOnThreads) {
@@ -356,8 +356,9 @@ TEST(RunDiff, KeepsArrays) {
   EXPECT_EQ(document_of(run_to(request, out))["comparisons"][1]["role"], "control");
   const SafetensorsFile file(out / "arrays.safetensors");
   const auto& tensors = file.header().tensors;
-  // 21 bases' σ; σ and two turns of both comparisons; six corners in the two outer layers.
-  EXPECT_EQ(tensors.size(), 21u + 2 * 21 * 3 + 2 * 14 * 6);
+  // 21 bases' σ; σ, two turns and two curves of shares of both comparisons; six corners in the two outer layers.
+  EXPECT_EQ(tensors.size(), 21u + 2 * 21 * 5 + 2 * 14 * 6);
+  EXPECT_EQ(tensors.find("1.1.W_gate.principal_u")->second.shape, (std::vector<int64_t>{32}));
   EXPECT_EQ(tensors.find("1.1.W_gate.turn_v")->second.shape, (std::vector<int64_t>{32}));
   EXPECT_EQ(tensors.find("0.1.W_gate.sigma")->second.dtype, DType::F64);
   EXPECT_EQ(tensors.find("0.2.W_K.i_orth")->second.shape, (std::vector<int64_t>{16, 16}));
@@ -376,7 +377,7 @@ TEST(RunDiff, HoldsArraysInMemoryIfAsked) {
   request.arrays = true;
   const ResultArrays written = read_arrays(out), held = run_diff(request).result->arrays,
                      found = run_to(request, out).result->arrays;
-  EXPECT_EQ(written.size(), 21u + 21 * 3 + 14 * 6);
+  EXPECT_EQ(written.size(), 21u + 21 * 5 + 14 * 6);
   for (const ResultArrays* arrays : {&held, &found}) {
     ASSERT_EQ(arrays->size(), written.size());
     for (const auto& [name, array] : written) {

@@ -53,10 +53,10 @@ struct PairOptions {
   int64_t null_draws = 1;  ///< at least, if not 0: small matrices without a closed form for α get more (null_draws_for)
   int64_t null_nf_draws = 0;
   uint64_t seed = 0;
-  int64_t leading = 0;                          ///< of post's vectors so many are kept in the base's coordinates
   int64_t corner = 0;                           ///< size of the rotation corner, 0: none
   bool update_spectrum = false, masks = false;  ///< whether these quantities are measured
   bool rescale = true;  ///< whether row and column factors are fitted out of E where that takes time
+  int64_t leading = 0;  ///< of post's vectors so many are kept in the base's coordinates
 };
 
 /// Draws of the null for a matrix whose α has no closed form: enough that its spread does not hang on the seed, 1024/n
