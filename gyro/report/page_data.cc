@@ -18,6 +18,7 @@
 #include "gyro/report/page_parts.h"
 #include "gyro/report/places.h"
 #include "gyro/report/quantities_data.h"
+#include "gyro/report/rows_data.h"
 
 namespace gyro {
 namespace {
@@ -30,82 +31,8 @@ constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Det
 constexpr int64_t kSharePoints = 64;  // of a curve of cumulative shares, which is smooth
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
 
-// What the page gets of result.json: names of docs/result.schema.json (a test holds them against it), by the object
-// that has them. What a result of an older version lacks is null there; the page's scripts may ask for nothing else.
-constexpr std::array kSiteKeys = {"layer", "type", "expert", "tensor", "slice", "fused", "d_in", "d_out", "n", "k"};
-constexpr std::array kRowKeys = {"rank",
-                                 "method",
-                                 "flags",
-                                 "alpha_mean",
-                                 "alpha_std",
-                                 "alpha_error",
-                                 "nf",
-                                 "nf_error",
-                                 "nf_robust",
-                                 "nf_robust_error",
-                                 "nf_chance",
-                                 "nf_robust_chance",
-                                 "scale",
-                                 "scale_sd",
-                                 "relative_change",
-                                 "cosine",
-                                 "polar_inner",
-                                 "q1_orthogonality",
-                                 "q2_orthogonality",
-                                 "unchanged",
-                                 "sparse_expected",
-                                 "stable_rank",
-                                 "update_rank",
-                                 "rounding_over_residual",
-                                 "zero_rows"};
-constexpr std::array kRowEnergyKeys = {"total",          "scaling",         "co_rotation", "counter_rotation",
-                                       "leakage",        "counter_over_co", "z",           "symmetric_share",
-                                       "symmetric_null", "symmetric_sd",    "symmetric_z", "rounding_ratio"};
-constexpr std::array kRowNullKeys = {"valid", "alpha_mean", "alpha_std",    "alpha_method",
-                                     "nf",    "nf_robust",  "nf_robust_sd", "sampled"};
-constexpr std::array kTypeKeys = {"type",
-                                  "layers",
-                                  "fused",
-                                  "alpha_mean",
-                                  "alpha_std",
-                                  "alpha_prime",
-                                  "nf_mean",
-                                  "nf_max",
-                                  "nf_chance",
-                                  "nf_robust_mean",
-                                  "counter_over_co",
-                                  "counter_over_co_sd",
-                                  "z",
-                                  "symmetric_share",
-                                  "symmetric_null",
-                                  "symmetric_sd",
-                                  "symmetric_z",
-                                  "rounding_ratio",
-                                  "scale_mean",
-                                  "scale_sd",
-                                  "relative_change_mean",
-                                  "unchanged",
-                                  "sparse_expected",
-                                  "update_rank",
-                                  "k_eff",
-                                  "alpha_mean_over_null",
-                                  "alpha_std_over_null",
-                                  "nf_mean_over_null",
-                                  "nf_robust_mean_over_null",
-                                  "alpha_layers",
-                                  "nf_layers",
-                                  "untouched"};
-constexpr std::array kTypeEnergyKeys = {"total", "scaling", "co_rotation", "counter_rotation", "leakage"};
-constexpr std::array kTypeNullKeys = {"alpha_mean", "alpha_std", "nf_mean", "nf_robust_mean"};
-constexpr std::array kSymmetryKeys = {"fitted", "symmetric_share", "symmetric_null", "symmetric_sd", "symmetric_z"};
-constexpr std::array kSideKeys = {"input", "input_sd", "turn", "turn_sd", "stretch", "stretch_sd"};
-constexpr std::array kVerdictKeys = {"uniform_scaling", "co_rotation"};
-constexpr std::array kMarginKeys = {"uniform_scaling"};
-constexpr std::array kFindingKeys = {"id", "verdict", "value", "null", "threshold", "z", "types", "text"};
-constexpr std::array kFamilyKeys = {"matrices", "alpha_mean", "nf", "relative_change"};
+// Names of docs/result.schema.json, as in rows_data.cc.
 constexpr std::array kSpreadKeys = {"alpha_mean", "nf", "relative_change"};
-constexpr std::array kOutsideKeys = {"groups", "vocabulary", "base_head",        "post_head",
-                                     "text",   "tensors",    "tensors_left_out", "tokens"};
 constexpr std::array kOverlapKeys = {"changed_both", "cosine", "sign_agreement", "jaccard", "jaccard_chance"};
 constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
                                    "layers", "parameters", "dtypes",   "sha256"};
@@ -186,48 +113,6 @@ std::string array_name(const Source& source, const Json& site, const char* quant
 
 bool has_array(const ReportInput& input, const std::string& name) {
   return input.arrays.header().tensors.contains(name);
-}
-
-// A list of objects as an object of lists.
-template <typename Keys>
-void add_columns(const Json& rows, const char* group, const Keys& keys, Json& columns) {
-  for (const char* key : keys) {
-    Json column = Json::array();
-    for (const Json& row : rows) column.push_back(member(group[0] == '\0' ? row : row[group], key));
-    columns[group[0] == '\0' ? key : fmt::format("{}.{}", group, key)] = std::move(column);
-  }
-}
-
-Json row_columns(const Json& rows) {
-  Json columns = Json::object();
-  add_columns(rows, "", kRowKeys, columns);
-  add_columns(rows, "energy", kRowEnergyKeys, columns);
-  add_columns(rows, "null", kRowNullKeys, columns);
-  columns.update(quantity_columns(rows));
-  return columns;
-}
-
-Json type_rows(const Json& types) {
-  Json rows = Json::array();
-  for (const Json& type : types) {
-    Json& row = rows.emplace_back(picked(type, kTypeKeys));
-    row["energy"] = picked(member(type, "energy"), kTypeEnergyKeys);
-    row["null"] = picked(member(type, "null"), kTypeNullKeys);
-    row["rescaled"] = picked(member(type, "rescaled"), kSymmetryKeys);
-    row["side"] = picked(member(type, "side"), kSideKeys);
-    const Json experts = member(type, "experts");
-    row["experts"] = experts.is_object() ? picked(experts, kFamilyKeys) : Json();
-    row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
-    row["margins"] = picked(member(type, "margins"), kMarginKeys);
-    row["quantities"] = type_quantities(type);
-  }
-  return rows;
-}
-
-Json finding_rows(const Json& findings) {
-  Json rows = Json::array();
-  for (const Json& finding : findings) rows.push_back(picked(finding, kFindingKeys));
-  return rows;
 }
 
 // What is drawn of one matrix in one comparison.
@@ -334,11 +219,6 @@ struct Sites {
   std::vector<Place> places;
   std::vector<double> norms;  // of the base's matrices
 };
-
-Json outside_of(const Json& document) {
-  const Json outside = member(document, "outside");
-  return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
-}
 
 // Where the comparisons of an input stand in the page, which has each but once; behind all of them what is left out.
 std::vector<size_t> places_in(const Result& result, const ReportInput& input) {
@@ -462,7 +342,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     curves.push_back(bin_means(base, edges));
   }
   FloatBlock sigma;
-  Json columns = Json::object(), rows = Json::array(), norms = Json::array(), family = Json::array();
+  Json rows = Json::array(), norms = Json::array(), family = Json::array();
   for (const Place& place : sites.places) {
     std::vector<std::vector<float>> members;
     for (const size_t i : place) members.push_back(curves[i]);
@@ -472,7 +352,6 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     norms.push_back(sites.norms[place.front()]);
     family.push_back(place.size() > 1 ? Json(place.size()) : Json());
   }
-  add_columns(rows, "", kSiteKeys, columns);
   const std::vector<std::string> names = names_of(result);
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     comparisons.push_back(comparison_json(result.comparisons[i], sites, detail, threads));
@@ -481,7 +360,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   Json json = {{"gyro", picked(member(result.first->document, "gyro"), kProgramKeys)},
                {"options", picked(member(result.first->document, "options"), kOptionKeys)},
                {"base", picked(result.base(), kModelKeys)},
-               {"sites", std::move(columns)},
+               {"sites", site_columns(rows)},
                {"family", std::move(family)},
                {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
