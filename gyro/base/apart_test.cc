@@ -1,9 +1,12 @@
 #include "gyro/base/apart.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -56,14 +59,79 @@ TEST(Apart, ProcessOutlivesWhateverBecomesOfTheWork) {
 #endif
 }
 
-TEST(Apart, EndsWorkThatTakesTooMuch) {
-  const auto for_ever = []() -> std::string {
-    while (true) usleep(1000);
-  };
+[[noreturn]] void sleep_for_ever() {
+  while (true) usleep(1000);
+}
+
+ApartLimits within(std::chrono::milliseconds time) {
   ApartLimits limits;
-  limits.time = std::chrono::milliseconds(100);
-  EXPECT_EQ(end_of(for_ever, limits), End::Late);
-  limits = {};
+  limits.time = time;
+  return limits;
+}
+
+// Memory that child processes share with this one: how many of them have begun.
+class Attempts {
+ public:
+  Attempts()
+      : count_(mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {}
+  Attempts(const Attempts&) = delete;
+  Attempts& operator=(const Attempts&) = delete;
+  ~Attempts() { munmap(count_, sizeof(std::atomic<int>)); }
+  std::atomic<int>& count() const { return *static_cast<std::atomic<int>*>(count_); }
+
+ private:
+  void* count_;
+};
+
+// Of a processor, by the children that have ended.
+std::chrono::milliseconds used_by_children() {
+  rusage use{};
+  getrusage(RUSAGE_CHILDREN, &use);
+  return std::chrono::seconds(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+         std::chrono::milliseconds((use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1000);
+}
+
+TEST(Apart, EndsWorkThatSpinsWhenItsProcessorTimeIsUsed) {
+  const std::chrono::milliseconds before = used_by_children(), time{300};
+  const auto began = std::chrono::steady_clock::now();
+  const auto spin = []() -> std::string {
+    for (std::atomic<unsigned> turns = 0;;) ++turns;
+  };
+  EXPECT_EQ(end_of(spin, within(time)), End::Late);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, time);
+  EXPECT_LT(used_by_children() - before, 4 * time) << "it was not left to the clock, which gives six times as much";
+}
+
+TEST(Apart, WorkThatWaitsHasTwiceItsTimeByTheClock) {
+  const auto work = [] {
+    usleep(700'000);
+    return std::string();
+  };
+  EXPECT_EQ(end_of(work, within(std::chrono::milliseconds(500))), End::Done);
+}
+
+TEST(Apart, WorkThatHangsIsBegunAgainTwice) {
+  const Attempts attempts;
+  const auto hang_till = [&](int last) {
+    return [&attempts, last]() -> std::string {
+      if (const int attempt = ++attempts.count(); attempt >= last) return std::to_string(attempt);
+      sleep_for_ever();
+    };
+  };
+  const ApartLimits limits = within(std::chrono::milliseconds(150));
+  for (const int last : {2, 3}) {
+    attempts.count() = 0;
+    const Apart found = run_apart(hang_till(last), limits);
+    EXPECT_EQ(found.end, End::Done);
+    EXPECT_EQ(found.text, std::to_string(last));
+  }
+  attempts.count() = 0;
+  EXPECT_EQ(end_of(hang_till(4), limits), End::Late);
+  EXPECT_EQ(attempts.count(), 3);
+}
+
+TEST(Apart, EndsWorkThatGivesTooMuch) {
+  ApartLimits limits;
   limits.output = 1000;
   EXPECT_EQ(end_of([] { return std::string(1000, 'x'); }, limits), End::Done);
   EXPECT_EQ(end_of([] { return std::string(1001, 'x'); }, limits), End::Output);
@@ -73,10 +141,7 @@ TEST(Apart, EndsWithTheRunThatItIsFor) {
   const std::function<bool()> stop = [] { return true; };
   Team team(stop);
   const TeamMember member(&team);
-  EXPECT_THROW(run_apart([]() -> std::string {
-                 while (true) usleep(1000);
-               }),
-               Stopped);
+  EXPECT_THROW(run_apart([]() -> std::string { sleep_for_ever(); }), Stopped);
 }
 
 #ifndef GYRO_SANITIZED  // whose allocators' locks a child finds as other threads had them

@@ -42,7 +42,8 @@ class ChatTemplate {
 
   /// The text that the model is to continue. Throws Error naming the template's subject: what the template itself
   /// raises (roles that do not take turns), what the engine cannot do, a template that recurses, loops or grows
-  /// without end. It is rendered apart (base/apart.h), in a child process: ten seconds and 512 MB are the most.
+  /// without end. It is rendered apart (base/apart.h), in a child process: ten seconds of a processor and 512 MB are
+  /// the most.
   std::string render(std::span<const ChatMessage> messages, const ChatContext& context) const;
   /// Those of many conversations, in their order, at less cost than one by one.
   std::vector<std::string> render_all(std::span<const std::vector<ChatMessage>> conversations,
