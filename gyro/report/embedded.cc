@@ -29,7 +29,7 @@ GYRO_EMBED(plotly_js, GYRO_PLOTLY "/plotly.min.js")
   X(format)                                                                                                    \
   X(theme) X(state) X(figures_where) X(traces) X(figure) X(image) X(print) X(tidy) X(tex) X(batch) X(values) X(panels) X(table) \
   X(summary) X(tables) X(figures_overview) X(figures_scaling) X(figures_rotation) X(figures_residual) X(families) \
-      X(figures_spectra) X(figures_change) X(figures_posts) X(tables_quantities) X(experts) X(outside) X(evaluation) X(evaluation_words) X(figures_evaluation) X(evaluation_tables) \
+      X(figures_spectra) X(figures_change) X(figures_posts) X(figures_trajectory) X(tables_quantities) X(experts) X(outside) X(evaluation) X(evaluation_words) X(figures_evaluation) X(evaluation_tables) \
       X(examples) X(probes) X(figures_attention) X(figures_cka) X(figures_drift) X(probe_tables) X(claims) X(made) X(cite) X(main)
 // clang-format on
 #define GYRO_EMBED_SCRIPT(NAME) GYRO_EMBED(NAME, GYRO_PAGE "/" #NAME ".js")

@@ -32,6 +32,22 @@ void check_posts(const Json& posts, size_t count) {
   }
 }
 
+void check_trajectory(const Json& trajectory) {
+  const Json& steps = trajectory.at("steps");
+  check(steps.is_array() && !steps.empty());
+  for (const Json& step : steps) check(step.is_string());
+  check(trajectory.at("lines").is_array());
+  for (const Json& line : trajectory.at("lines")) {
+    check(type_from_name(line.at("type").get<std::string>()).has_value() && line.at("figure").is_string());
+    const Json& values = line.at("values");
+    check(values.is_array() && values.size() == steps.size());
+    for (const Json& value : values) check(value.is_number() || value.is_null());
+    check(line.at("at_base").is_number() || line.at("at_base").is_null());
+    const Json& at = line.at("half_way");
+    check(at.is_null() || (at.is_number_unsigned() && at.get<size_t>() < steps.size()));
+  }
+}
+
 // The parts that the page is built upon; what else is missing shows as a dash.
 void check_document(const Json& document) {
   check((document.at("schema") == "gyro.diff/2" || document.at("schema") == "gyro.diff/1") &&
@@ -50,6 +66,7 @@ void check_document(const Json& document) {
       for (const char* key : {"layer", "type", "d_in", "d_out"}) check(rows[i][key] == sites[i][key]);
     }
   }
+  if (document.contains("trajectory")) check_trajectory(document.at("trajectory"));
   if (document.contains("posts")) check_posts(document.at("posts"), comparisons.size());
 }
 

@@ -15,10 +15,10 @@
 #include "gyro/base/parallel.h"
 #include "gyro/diff/result.h"
 #include "gyro/report/curves.h"
+#include "gyro/report/page_keys.h"
 #include "gyro/report/page_parts.h"
 #include "gyro/report/places.h"
 #include "gyro/report/quantities_data.h"
-#include "gyro/report/rows_data.h"
 
 namespace gyro {
 namespace {
@@ -30,15 +30,6 @@ constexpr std::array kDetails = {Detail{512, 512, 25}, Detail{256, 512, 25}, Det
                                  Detail{128, 128, 25}, Detail{96, 96, 16},   Detail{64, 64, 12},   Detail{32, 32, 8}};
 constexpr int64_t kSharePoints = 64;  // of a curve of cumulative shares, which is smooth
 constexpr std::array kCorners = {"sim_u", "sim_v", "i_orth", "delta_q1", "delta_q2"};
-
-// Names of docs/result.schema.json, as in rows_data.cc.
-constexpr std::array kSpreadKeys = {"alpha_mean", "nf", "relative_change"};
-constexpr std::array kOverlapKeys = {"changed_both", "cosine", "sign_agreement", "jaccard", "jaccard_chance"};
-constexpr std::array kModelKeys = {"id",     "path",       "revision", "architecture", "model_type",
-                                   "layers", "parameters", "dtypes",   "sha256"};
-constexpr std::array kProgramKeys = {"version", "build", "device"};
-constexpr std::array kRunKeys = {"command", "date", "seconds", "commit"};
-constexpr std::array kOptionKeys = {"layers", "types", "experts", "null_draws", "null_nf_draws", "seed"};
 
 // One comparison of the page: which input it is from, and its number there.
 struct Source {
@@ -113,6 +104,48 @@ std::string array_name(const Source& source, const Json& site, const char* quant
 
 bool has_array(const ReportInput& input, const std::string& name) {
   return input.arrays.header().tensors.contains(name);
+}
+
+// A list of objects as an object of lists.
+template <typename Keys>
+void add_columns(const Json& rows, const char* group, const Keys& keys, Json& columns) {
+  for (const char* key : keys) {
+    Json column = Json::array();
+    for (const Json& row : rows) column.push_back(member(group[0] == '\0' ? row : row[group], key));
+    columns[group[0] == '\0' ? key : fmt::format("{}.{}", group, key)] = std::move(column);
+  }
+}
+
+Json row_columns(const Json& rows) {
+  Json columns = Json::object();
+  add_columns(rows, "", kRowKeys, columns);
+  add_columns(rows, "energy", kRowEnergyKeys, columns);
+  add_columns(rows, "null", kRowNullKeys, columns);
+  columns.update(quantity_columns(rows));
+  return columns;
+}
+
+Json type_rows(const Json& types) {
+  Json rows = Json::array();
+  for (const Json& type : types) {
+    Json& row = rows.emplace_back(picked(type, kTypeKeys));
+    row["energy"] = picked(member(type, "energy"), kTypeEnergyKeys);
+    row["null"] = picked(member(type, "null"), kTypeNullKeys);
+    row["rescaled"] = picked(member(type, "rescaled"), kSymmetryKeys);
+    row["side"] = picked(member(type, "side"), kSideKeys);
+    const Json experts = member(type, "experts");
+    row["experts"] = experts.is_object() ? picked(experts, kFamilyKeys) : Json();
+    row["verdicts"] = picked(member(type, "verdicts"), kVerdictKeys);
+    row["margins"] = picked(member(type, "margins"), kMarginKeys);
+    row["quantities"] = type_quantities(type);
+  }
+  return rows;
+}
+
+Json finding_rows(const Json& findings) {
+  Json rows = Json::array();
+  for (const Json& finding : findings) rows.push_back(picked(finding, kFindingKeys));
+  return rows;
 }
 
 // What is drawn of one matrix in one comparison.
@@ -219,6 +252,17 @@ struct Sites {
   std::vector<Place> places;
   std::vector<double> norms;  // of the base's matrices
 };
+
+Json outside_of(const Json& document) {
+  const Json outside = member(document, "outside");
+  return outside.is_object() ? picked(outside, kOutsideKeys) : Json();
+}
+
+Json trajectory_of(const Json& series) {
+  Json lines = Json::array();
+  for (const Json& line : series["lines"]) lines.push_back(picked(line, kTrajectoryKeys));
+  return {{"steps", series["steps"]}, {"lines", std::move(lines)}};
+}
 
 // Where the comparisons of an input stand in the page, which has each but once; behind all of them what is left out.
 std::vector<size_t> places_in(const Result& result, const ReportInput& input) {
@@ -342,7 +386,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     curves.push_back(bin_means(base, edges));
   }
   FloatBlock sigma;
-  Json rows = Json::array(), norms = Json::array(), family = Json::array();
+  Json columns = Json::object(), rows = Json::array(), norms = Json::array(), family = Json::array();
   for (const Place& place : sites.places) {
     std::vector<std::vector<float>> members;
     for (const size_t i : place) members.push_back(curves[i]);
@@ -352,6 +396,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
     norms.push_back(sites.norms[place.front()]);
     family.push_back(place.size() > 1 ? Json(place.size()) : Json());
   }
+  add_columns(rows, "", kSiteKeys, columns);
   const std::vector<std::string> names = names_of(result);
   for (size_t i = 0; i < result.comparisons.size(); ++i) {
     comparisons.push_back(comparison_json(result.comparisons[i], sites, detail, threads));
@@ -360,7 +405,7 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
   Json json = {{"gyro", picked(member(result.first->document, "gyro"), kProgramKeys)},
                {"options", picked(member(result.first->document, "options"), kOptionKeys)},
                {"base", picked(result.base(), kModelKeys)},
-               {"sites", site_columns(rows)},
+               {"sites", std::move(columns)},
                {"family", std::move(family)},
                {"norms", std::move(norms)},
                {"curve_bins", std::move(bins)},
@@ -371,6 +416,8 @@ Json result_json(const Result& result, const Detail& detail, int threads) {
                {"comparisons", std::move(comparisons)},
                {"pairs", pairs_of(result)}};
   json["base"]["name"] = names.front();
+  const Json series = member(result.first->document, "trajectory");
+  if (series.is_object() && result.inputs.size() == 1) json["trajectory"] = trajectory_of(series);
   return json;
 }
 

@@ -309,6 +309,29 @@ TEST_F(ReportTest, DrawsTheSharesOnLeadingDirections) {
   EXPECT_EQ(at, drawn.size());
 }
 
+// A series' figures come as they are; what is none is no result.
+TEST_F(ReportTest, SeriesHaveTheirTrajectory) {
+  compare("pico-qwen2", dir / "two", {"instruct", "base"});
+  Json document = Json::parse(read_text(dir / "two" / "result.json"));
+  const Json line = {{"type", "W_Q"}, {"figure", "scale"}, {"at_base", 1}, {"values", {0.5, nullptr}}, {"half_way", 0}};
+  document["trajectory"] = {{"steps", {"one", "two"}}, {"lines", {line}}};
+  write_text(dir / "two" / "result.json", document.dump());
+  std::vector<ReportInput> list;
+  list.push_back(read_report_input(dir / "two"));
+  EXPECT_EQ(data_of(render_report(list, {}))["results"][0]["trajectory"], document["trajectory"]);
+  EXPECT_FALSE(data_of(render_report(inputs(), {}))["results"][0].contains("trajectory"));
+  const auto refuse = [&](const char* key, const Json& value) {
+    Json strange = document;
+    strange["trajectory"]["lines"][0][key] = value;
+    write_text(dir / "two" / "result.json", strange.dump());
+    EXPECT_TRUE(contains(error_of([&] { read_report_input(dir / "two"); }), "is not a result of gyro diff")) << key;
+  };
+  refuse("half_way", 2);
+  refuse("values", {1});
+  refuse("type", "W_X");
+  refuse("at_base", "x");
+}
+
 // Each two posts, whatever stands between them and whatever the page leaves out.
 TEST_F(ReportTest, PostsAreInPairs) {
   compare("pico-qwen2", dir / "two", {"instruct", "base"});

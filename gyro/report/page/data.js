@@ -204,6 +204,7 @@ function openResult(raw) {
     families: sites.some((site) => site.family),
     matrices: sites.reduce((sum, site) => sum + countOf(site), 0),
     leftOut: raw.left_out,
+    trajectory: raw.trajectory ?? null,
     baseSigma: curveOf((site) => sigma().subarray(site.curve.at, site.curve.at + site.curve.points)),
   };
   result.comparisons = raw.comparisons.map((comparison, i) => openComparison(comparison, i, result));

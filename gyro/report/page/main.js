@@ -34,7 +34,7 @@ const kSections = [
     title: "Where it changed",
     parts: (result) =>
         [...makeFigures(result, [kChangeFigure].concat(hasPrincipal(result) ? [kPrincipalFigure] : [])),
-         quantitiesTable(result)]
+         ...trajectorySection(result), quantitiesTable(result)]
   },
   {
     id: "scaling",
@@ -56,8 +56,8 @@ const kSections = [
     id: "amount",
     title: "Size and place of the change",
     parts: (result) =>
-        [...makeFigures(result, [kSizeFigure]), ...postsSection(result), ...outsideSection(result),
-         typesTable(result), matricesSection(result)]
+        [...makeFigures(result, [kSizeFigure]), ...postsSection(result), ...outsideSection(result), typesTable(result),
+         matricesSection(result)]
   },
   ...kAskedSections,
   {
