@@ -9,7 +9,7 @@
 namespace gyro {
 namespace {
 
-// Names of docs/result.schema.json, as in page_data.cc.
+// Names of docs/result.schema.json, as in page_keys.h.
 constexpr const char* kQuantities = "quantities";
 constexpr std::array kAgainst = {"value", "null", "z"};
 constexpr std::array kLevels = {"q01", "q10", "q50"};
