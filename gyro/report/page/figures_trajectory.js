@@ -50,14 +50,12 @@ const kTrajectoryFigure = {
     return [{key: "trajectory", label: "Figure", options: Object.entries(kTrajectoryFigures).filter(known)}];
   },
   panels(context) {
-    const {steps} = context.result.trajectory, names = ["base", ...steps.map((name) => plotText(shorten(name, 14)))];
-    const every = Math.ceil(names.length / (context.narrow ? 4 : 7)),
-          shown = names.map((_, i) => i).filter((i) => i % every === 0);
-    const x =
-        {tickvals: shown, ticktext: shown.map((i) => names[i]), tickangle: -45, range: [-0.3, names.length - 0.7]};
+    const count = context.result.trajectory.steps.length + 1, every = Math.ceil(count / (context.narrow ? 5 : 9));
+    const shown = [...Array(count).keys()].filter((i) => i % every === 0);
+    const x = {tickvals: shown, ticktext: shown.map((i) => (i ? String(i) : "base")), range: [-0.3, count - 0.7]};
     const panels = shownTypes(context).map((type) => ({title: typePlot(type), x, y: {nticks: 5}}));
     return panelLayout(
-        context, [{title: null, panels}], {minWidth: context.narrow ? 130 : 170, maxColumns: 4, gap: 52, bottom: 96});
+        context, [{title: null, panels}], {minWidth: context.narrow ? 130 : 170, maxColumns: 4, gap: 52});
   },
   build(context, {axes}) {
     const {steps} = context.result.trajectory;
@@ -80,7 +78,8 @@ const kTrajectoryFigure = {
         ...halfWayTrace(line, type, axes[t], steps)
       ];
     });
-    return {data};
+    const names = steps.map((name, i) => `${i + 1} ${shorten(name, 24)}`);
+    return {data, note: `Checkpoints: ${names.slice(0, 12).join(", ")}${names.length > 12 ? ", …" : ""}.`};
   },
   tidy: {
     heads: ["type", "figure", "step", "value", "half_way"],
