@@ -77,6 +77,10 @@ void complete_request(DiffArguments& arguments) {
   request.types = parse_types(arguments.types);
   request.experts = parse_experts(arguments.experts);
   request.measures = measures_of(arguments.measures);
+  const bool asks_posts = std::count(request.measures.begin(), request.measures.end(), Measure::Interference) > 0;
+  if (request.posts.size() < 2 && (request.trajectory || asks_posts))
+    throw CLI::ValidationError(request.trajectory ? "--trajectory" : "--measure interference",
+                               "needs two POSTs or more");
   request.out = arguments.out;
   complete_controls(request);
   take_names(request);

@@ -58,7 +58,9 @@ std::vector<Table> where_tables(const DiffResult& result, const std::vector<stri
   for (size_t i = 0; i < names.size(); ++i) {
     const Comparison& comparison = result.comparisons[i];
     if (!has_where_table(comparison)) continue;
-    tables.push_back(where_table(comparison));
+    Table table = where_table(comparison);
+    if (table.rows.empty()) continue;
+    tables.push_back(std::move(table));
     tables.back().title = where_title(comparison, names[i]);
   }
   if (result.trajectory) tables.push_back(trajectory_table(result));

@@ -1,6 +1,7 @@
 #include "gyro/diff/between.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "gyro/base/clones.h"
@@ -54,6 +55,33 @@ GYRO_CLONES void add_pair(const double* a, const double* b, size_t count, PairLa
   }
 }
 
+// By the exponent of the base's entries: how many they are, and of each post how many it changed and its share of ‖Δ‖².
+// Where places are coarse a small change is not stored, so that two unrelated posts change the same small weights.
+struct Strata {
+  std::vector<double> count = std::vector<double>(linalg::kExponents);
+  std::vector<std::vector<double>> changed, square;
+
+  explicit Strata(size_t posts) : changed(posts, count), square(posts, count) {}
+
+  void count_bases(const double* base, size_t size) {
+    for (size_t i = 0; i < size; ++i) ++count[bin(base[i])];
+  }
+  void add(size_t post, const double* base, const double* change, size_t size) {
+    for (size_t i = 0; i < size; ++i) {
+      const size_t at = bin(base[i]);
+      changed[post][at] += change[i] != 0 ? 1 : 0;
+      square[post][at] += change[i] * change[i];
+    }
+  }
+  /// Σ x y / n over the strata.
+  double by_chance(const std::vector<double>& x, const std::vector<double>& y) const {
+    double sum = 0;
+    for (size_t e = 0; e < count.size(); ++e) sum += count[e] > 0 ? x[e] * y[e] / count[e] : 0;
+    return sum;
+  }
+  static size_t bin(double value) { return std::bit_cast<uint64_t>(value) >> 52 & 0x7ff; }
+};
+
 int64_t whole(const LaneSums& lanes) {
   return static_cast<int64_t>(total(lanes));
 }
@@ -67,9 +95,6 @@ ChangeOverlap overlap_of(const ChangeLanes& a, const ChangeLanes& b, const PairL
                     .norm_a = std::sqrt(total(a.square)),
                     .norm_b = std::sqrt(total(b.square)),
                     .product = total(pair.product)};
-  const auto count = static_cast<double>(values);
-  out.product_sd = out.norm_a * out.norm_b / std::sqrt(count);
-  out.both_expected = static_cast<double>(out.changed_a) * static_cast<double>(out.changed_b) / count;
   return out;
 }
 
@@ -165,6 +190,7 @@ std::vector<ChangeOverlap> overlaps_of(const Weight& base, const std::vector<Wei
   std::vector<std::vector<double>> to(posts.size(), std::vector<double>(room));
   std::vector<ChangeLanes> changes(posts.size());
   std::vector<PairLanes> pairs(pairs_of(posts.size()));
+  Strata strata(posts.size());
   for (int64_t row = 0; row < base.rows; row += panel) {
     const int64_t end = std::min(row + panel, base.rows);
     const auto count = static_cast<size_t>((end - row) * cols), padded = (count + kLanes - 1) / kLanes * kLanes;
@@ -174,7 +200,9 @@ std::vector<ChangeOverlap> overlaps_of(const Weight& base, const std::vector<Wei
       widen(posts[t], row, end, 0, cols, to[t].data(), cols);
       std::fill(to[t].begin() + static_cast<std::ptrdiff_t>(count), to[t].end(), 0.0);
       take_change(from.data(), to[t].data(), padded, changes[t]);
+      strata.add(t, from.data(), to[t].data(), count);
     }
+    strata.count_bases(from.data(), count);
     auto pair = pairs.begin();
     for (size_t a = 0; a < posts.size(); ++a) {
       for (size_t b = a + 1; b < posts.size(); ++b) add_pair(to[a].data(), to[b].data(), padded, *pair++);
@@ -182,8 +210,12 @@ std::vector<ChangeOverlap> overlaps_of(const Weight& base, const std::vector<Wei
   }
   std::vector<ChangeOverlap> out;
   for (size_t a = 0; a < posts.size(); ++a) {
-    for (size_t b = a + 1; b < posts.size(); ++b)
-      out.push_back(overlap_of(changes[a], changes[b], pairs[out.size()], base.rows * cols));
+    for (size_t b = a + 1; b < posts.size(); ++b) {
+      ChangeOverlap overlap = overlap_of(changes[a], changes[b], pairs[out.size()], base.rows * cols);
+      overlap.both_expected = strata.by_chance(strata.changed[a], strata.changed[b]);
+      overlap.product_sd = std::sqrt(strata.by_chance(strata.square[a], strata.square[b]));
+      out.push_back(overlap);
+    }
   }
   return out;
 }

@@ -29,8 +29,9 @@ TEST(Between, TwiceTheChangeIsTheSameChange) {
   const Matrix change = gaussian(70, 45, 2);
   for (int64_t i = 0; i < 70 * 45; ++i) {
     const double delta = i % 3 == 0 ? 0 : std::ldexp(std::round(change.data()[i] * 1024), -12);
-    const double value = std::ldexp(std::round(base.data()[i] * 1024), -10);
-    base.data()[i] = value;  // sums that are exact
+    // Of one exponent, with sums that are exact.
+    const double value = 1 + std::ldexp(std::round(std::fmod(std::abs(base.data()[i]), 0.5) * 1024), -10);
+    base.data()[i] = value;
     a.data()[i] = value + delta;
     b.data()[i] = value + 2 * delta;
   }
@@ -46,8 +47,32 @@ TEST(Between, TwiceTheChangeIsTheSameChange) {
   EXPECT_NEAR(overlap(base, a, sum_of(base, -1, sum_of(a, -1, base))).cosine().value, -1, 1e-14);
 }
 
+// Unrelated changes below the places of what is stored change the same small weights.
+TEST(Between, RoundedNoiseIsAsChance) {
+  const auto stored = [](const Matrix& m) {
+    Matrix out = m.clone();
+    for (int64_t i = 0; i < m.rows() * m.cols(); ++i) {
+      const double place = std::exp2(std::floor(std::log2(std::abs(m.data()[i]))) - 7);  // BF16's
+      out.data()[i] = std::round(m.data()[i] / place) * place;
+    }
+    return out;
+  };
+  const Matrix base = stored(gaussian(200, 150, 1));
+  const auto noisy = [&](uint64_t seed) { return stored(sum_of(base, 1e-3, gaussian(200, 150, seed))); };
+  double far = 0;
+  for (uint64_t seed = 10; seed < 30; seed += 2) {
+    const ChangeOverlap one = overlap(base, noisy(seed), noisy(seed + 1));
+    const double p = static_cast<double>(one.changed_a) / (200 * 150);
+    EXPECT_GT(one.jaccard(), 1.5 * p / (2 - p));  // what places alike for all would have
+    EXPECT_NEAR(one.jaccard() / one.jaccard_chance(), 1, 0.1);
+    far = std::max(far, std::abs(one.cosine().z()));
+  }
+  EXPECT_LT(far, 3.5);
+}
+
 TEST(Between, ChangesInOtherPlacesHaveNothingInCommon) {
-  const Matrix base = gaussian(30, 50, 1);
+  Matrix base = gaussian(30, 50, 1);
+  for (int64_t i = 0; i < 30 * 50; ++i) base.data()[i] = 1 + std::fmod(std::abs(base.data()[i]), 1);  // of one exponent
   Matrix a = base.clone(), b = base.clone();
   for (int64_t i = 0; i < 30 * 50; ++i) (i % 2 == 0 ? a : b).data()[i] += 1;
   const ChangeOverlap one = overlap(base, a, b);

@@ -13,14 +13,21 @@ struct Item {
 };
 using Items = std::vector<Item>;
 
-// Σ w x / Σ w of value and null over those that have the value; no null where one of them has none.
+// How much is known of a figure: with a null's deviation, with a null, alone, not at all.
+int known(const Against& figure) {
+  return std::isnan(figure.value) ? 0 : std::isnan(figure.null) ? 1 : std::isnan(figure.sd) ? 2 : 3;
+}
+
+// Σ w x / Σ w of value and null over those of which most is known.
 template <typename Figure, typename Weight>
 Against weighted(const Items& items, Figure figure, Weight weight) {
+  int most = 0;
+  for (const Item& item : items) most = std::max(most, known(figure(item.quantities)));
   double weights = 0, value = 0, null = 0, variance = 0;
   for (const Item& item : items) {
     const Against& one = figure(item.quantities);
     const double w = weight(item);
-    if (std::isnan(one.value) || !(w > 0)) continue;
+    if (most == 0 || known(one) < most || !(w > 0)) continue;
     weights += w;
     value += w * one.value;
     null += w * one.null;

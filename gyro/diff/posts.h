@@ -18,16 +18,18 @@ struct ChangeOverlap {
   int64_t changed_a = 0, changed_b = 0, changed_both = 0;  ///< entries that are not the base's
   int64_t same_sign = 0;                                   ///< of those that both changed, in the same direction
   double norm_a = 0, norm_b = 0, product = 0;              ///< ‖Δ_a‖, ‖Δ_b‖, ⟨Δ_a, Δ_b⟩
-  double product_sd = 0;     ///< of the product of unrelated changes: ‖Δ_a‖‖Δ_b‖/√values in each matrix
-  double both_expected = 0;  ///< entries that both would change by chance: changed_a changed_b / values in each matrix
+  /// By chance, where the base's entries of one exponent change alike: the product's deviation √(Σ_e ‖Δ_a‖_e² ‖Δ_b‖_e²
+  /// / n_e), and how many entries both change, Σ_e changed_a,e changed_b,e / n_e. Of one exponent ‖Δ_a‖‖Δ_b‖/√n and
+  /// pqn.
+  double product_sd = 0, both_expected = 0;
 
   void add(const ChangeOverlap& other);
-  /// ⟨Δ_a, Δ_b⟩/(‖Δ_a‖‖Δ_b‖); of unrelated changes 0, with the deviation 1/√values in one matrix.
+  /// ⟨Δ_a, Δ_b⟩/(‖Δ_a‖‖Δ_b‖); of unrelated changes 0, with the deviation 1/√values where all entries change alike.
   Against cosine() const;
   /// Share of the entries that both changed in which they have the same sign; by coins ½ ± ½/√count.
   Against sign_agreement() const;
   /// Entries that both changed over those that either did, and the same of places that were drawn: pq/(p + q − pq) for
-  /// shares p and q of one matrix.
+  /// shares p and q, in each stratum of the base's exponents.
   double jaccard() const;
   double jaccard_chance() const;
 };

@@ -72,15 +72,19 @@ void fill_rank(PairInput& in, const Change& change, PairMeasure& out) {
   const std::vector<double> squares = linalg::diagonal(residual.gram);
   const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
   if (in.base.m > in.base.n) in.short_energy = energies_on(residual.gram, in.base_by_gram.short_vectors);
-  if (in.options.update_spectrum)
-    out.quantities.update_spectrum =
-        update_spectrum(linalg::eigvalsh(residual.gram.clone()), in.base.m, residual.error);
   out.stable_rank = energy / linalg::largest_eigenvalue(residual.gram, 1e-8);
   const auto rows = static_cast<double>(in.base.m), columns = static_cast<double>(in.base.n);
   const double bound = 1.2 * out.rounding_norm / std::sqrt(rows * columns) * (std::sqrt(rows) + std::sqrt(columns));
   double rank = count_above(change.gram, unit_error(in.base.m) * change.norm_squared, bound);
   const double moved = std::abs(out.scale - 1), chance = std::sqrt(energy / (in.base_norm_squared * rows * columns));
-  if (moved > 4 * chance && moved * in.base_by_gram.sigma[in.base_by_gram.sigma.size() / 20] > bound)
+  const bool scaled = moved > 4 * chance;
+  if (in.options.update_spectrum) {
+    out.quantities.update_spectrum =
+        scaled ? update_spectrum(linalg::eigvalsh(residual.gram.clone()), in.base.m, residual.error)
+               : update_spectrum(linalg::eigvalsh(change.gram.clone()), in.base.m,
+                                 unit_error(in.base.m) * change.norm_squared);
+  }
+  if (scaled && moved * in.base_by_gram.sigma[in.base_by_gram.sigma.size() / 20] > bound)
     rank = std::min(rank, count_above(residual.gram, residual.error, bound));
   out.update_rank = rank / columns;
 }

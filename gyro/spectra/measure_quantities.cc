@@ -93,7 +93,7 @@ Against overlap_of(const QuantityInput& in, const Matrix& q, int64_t k, double r
   const std::vector<double>& sigma = in.base.sigma;
   const double norm = linalg::norm(q.view().block(0, 0, k, k));
   Against out{norm * norm / as_double(k), kNaN, kNaN};
-  if (k == in.base.n && rest == 0) return {out.value, 1, 0};
+  if (!(in.residual > 0) || (k == in.base.n && rest == 0)) return out;
   const double s = std::sqrt(in.residual / as_double(in.base.m * in.base.n)) / std::abs(in.scale);
   const double next = k < in.base.n ? sigma[static_cast<size_t>(k)] : 0;
   constexpr double kOfGap = 0.1, kMostLost = 0.1;
@@ -101,7 +101,7 @@ Against overlap_of(const QuantityInput& in, const Matrix& q, int64_t k, double r
   const Lost lost = first_order_loss(sigma, k, rest);
   if (!(s * s * lost.mean < kMostLost)) return out;
   out.null = 1 - s * s * lost.mean;
-  out.sd = s * s * std::sqrt(lost.variance);
+  out.sd = std::max(s * s * std::sqrt(lost.variance), 1e-12);  // what φ is right to
   return out;
 }
 

@@ -47,20 +47,29 @@ Figures figures_of(const std::vector<double>& squares, int64_t m, double error) 
           static_cast<double>(std::count_if(sigma.begin(), sigma.end(), [&](double s) { return s > edge; }))};
 }
 
-std::array<Moments, kFigures> noise_figures(int64_t m, int64_t n) {
-  static std::mutex mutex;
-  static std::map<std::pair<int64_t, int64_t>, std::array<Moments, kFigures>> known;
-  const std::lock_guard lock(mutex);
-  auto [found, is_new] = known.try_emplace({m, n});
-  if (!is_new) return found->second;
-  const int64_t draws = std::clamp<int64_t>((int64_t{1} << 22) / (n * n), 8, 64);
+std::array<Moments, kFigures> draw_figures(int64_t m, int64_t n) {
+  std::array<Moments, kFigures> out;
+  const int64_t draws = std::clamp<int64_t>((int64_t{1} << 22) / (n * n), 16, 64);
   for (int64_t i = 0; i < draws; ++i) {
     std::vector<double> squares = gaussian_singular_values(m, n, mix64(static_cast<uint64_t>(i)));
     for (double& s : squares) s *= s;
     const Figures figures = figures_of(squares, m, 0);
-    for (size_t f = 0; f < figures.size(); ++f) found->second[f].add(figures[f]);
+    for (size_t f = 0; f < figures.size(); ++f) out[f].add(figures[f]);
   }
-  return found->second;
+  return out;
+}
+
+// Those of a shape are drawn once, or by each of the threads that ask first.
+std::array<Moments, kFigures> noise_figures(int64_t m, int64_t n) {
+  static std::mutex mutex;
+  static std::map<std::pair<int64_t, int64_t>, std::array<Moments, kFigures>> known;
+  {
+    const std::lock_guard lock(mutex);
+    if (const auto found = known.find({m, n}); found != known.end()) return found->second;
+  }
+  const std::array<Moments, kFigures> drawn = draw_figures(m, n);
+  const std::lock_guard lock(mutex);
+  return known.try_emplace({m, n}, drawn).first->second;
 }
 
 }  // namespace
@@ -107,7 +116,10 @@ UpdateSpectrum update_spectrum(std::vector<double> squares, int64_t m, double er
   const Figures figures = figures_of(squares, m, error);
   const std::array<Moments, kFigures> noise = noise_figures(m, n);
   const auto beside = [&](size_t f) { return Against{figures[f], noise[f].mean(), noise[f].sample_deviation()}; };
-  return {beside(0), beside(1), beside(2), beside(3), beside(4), beside(5)};
+  UpdateSpectrum out{beside(0), beside(1), beside(2), beside(3), beside(4), beside(5)};
+  // No spike in any draw is not a null without a spread.
+  out.spikes.sd = std::hypot(out.spikes.sd, 1 / std::sqrt(static_cast<double>(noise[5].count())));
+  return out;
 }
 
 }  // namespace gyro

@@ -15,7 +15,7 @@ std::vector<double> gaussian_singular_values(int64_t m, int64_t n, uint64_t seed
 double marchenko_pastur_median(double ratio);
 
 /// From the eigenvalues of EᵀE (any order), m x n, which are right to `error`, beside the mean and the deviation of
-/// draws of gaussian_singular_values (8 to 64; taken once for a shape). NaN for E = 0.
+/// draws of gaussian_singular_values (16 to 64; taken once for a shape). NaN for E = 0.
 UpdateSpectrum update_spectrum(std::vector<double> squares, int64_t m, double error);
 
 }  // namespace gyro

@@ -183,6 +183,10 @@ NullClosedForm null_closed_form(const NullModel& model) {
   out.alpha_valid = s < 0.1 * median_spacing(model.sigma, model.k) &&
                     s * static_cast<double>(model.m) < model.sigma[static_cast<size_t>(model.k - 1)] &&
                     std::isfinite(out.alpha_mean);
+  double second = 0;  // Σ (second order / s)²
+  for (const double sigma : model.sigma)
+    second += std::pow(0.5 * s * static_cast<double>(model.m - model.n) / sigma, 2);
+  out.nss_c_valid = out.alpha_valid && second < std::sqrt(2 * n) / 3;
   for (double* value : {&out.nf, &out.nf_robust, &out.nf_robust_sd, &out.alpha_mean, &out.alpha_std}) {
     if (!std::isfinite(*value)) *value = kNaN;
   }

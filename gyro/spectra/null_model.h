@@ -32,7 +32,10 @@ struct NullClosedForm {
   bool nf_valid = false;  ///< c > 0 and nf ≤ 0.3 of chance
   double alpha_mean = 0;  ///< second order in s
   double alpha_std = 0;
-  double nss_c = 0, nss_c_sd = 0;  ///< of quantities.h, where alpha is valid: s √(n−3/2) / ‖σ_b‖, s / (√2 ‖σ_b‖)
+  /// Of quantities.h: s √(n−3/2) / ‖σ_b‖ and s / (√2 ‖σ_b‖); where α is valid and the second order, s²(m−n)/2σ_j, adds
+  /// less than a third of a deviation to the sum of squares.
+  double nss_c = 0, nss_c_sd = 0;
+  bool nss_c_valid = false;
   bool alpha_valid = false;  ///< s below a tenth of the median spacing of σ_1 ... σ_k, and s m < σ_k
 };
 NullClosedForm null_closed_form(const NullModel& model);

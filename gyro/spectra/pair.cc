@@ -149,7 +149,7 @@ void fill_rotation(const Decomposition& b, const Decomposition& p, const Rotatio
 void fill_null(const NullModel& model, const PairOptions& options, PairMeasure& out) {
   out.null_seed = options.seed;
   if (!(model.sigma.back() > 0) || !(model.scale != 0)) {
-    out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, kNaN, kNaN, false};
+    out.null = {kNaN, kNaN, kNaN, false, kNaN, kNaN, kNaN, kNaN, false, false};
     return;
   }
   out.null = null_closed_form(model);
@@ -217,6 +217,12 @@ void fill_quantities(const PairInput& in, const Decomposition& b, const Decompos
   if (out.energy.total == 0 && out.quantities.update_spectrum) out.quantities.update_spectrum.emplace();
   PrincipalCurves curves = principal_curves(quantity);
   out.quantities.principal_share = principal_shares(quantity, curves);
+  // Rounding is not spread as gaussian noise is: where it is most of E chance has another spread.
+  if (out.rounding_norm * out.rounding_norm > 0.5 * out.energy.total) {
+    PrincipalShares& shares = out.quantities.principal_share;
+    for (PrincipalShare* share : {&shares.q01, &shares.q10, &shares.q50})
+      share->u.sd = share->v.sd = share->uv.sd = kNaN;
+  }
   out.quantities.subspace_overlap = subspace_overlaps(quantity);
   out.quantities.intruders = intruders(quantity);
   if (const int64_t count = std::min(in.options.leading, out.n); count > 0) {
@@ -233,7 +239,9 @@ void fill_quantity_nulls(const NullModel& model, const Decomposition& base, bool
   for (double& s : sigma) s /= out.unit;
   out.quantities.spectrum = spectrum_shift(sigma, out.sigma, out.scale);
   Against& shift = out.quantities.spectrum.nss_c;
-  if (out.null.alpha_valid) {
+  if (!(model.residual_norm > 0)) {
+    shift.null = kNaN;
+  } else if (out.null.nss_c_valid) {
     shift.null = out.null.nss_c;
     shift.sd = out.null.nss_c_sd;
   } else if (out.sampled) {

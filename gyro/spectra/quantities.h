@@ -68,9 +68,10 @@ struct SpectrumShift {
   HeavyTail ww_alpha_base, ww_alpha_post;
 };
 
-/// Singular values of E beside those of gaussian noise of its shape: effective rank, how many values hold 90 % and 99 %
-/// of ‖E‖², the shares that the first one and the first sixteen hold, and how many lie above the bulk of noise whose
-/// median is E's, ŝ(√m + √n) (Gavish & Donoho).
+/// Singular values of E (of W_p − W_b where c is 1 within chance, which E would fill with the base) beside those of
+/// gaussian noise of its shape: effective rank, how many values hold 90 % and 99 % of ‖E‖², the shares that the first
+/// one and the first sixteen hold, and how many lie above the bulk of noise whose median is E's, ŝ(√m + √n) (Gavish &
+/// Donoho).
 struct UpdateSpectrum {
   Against erank, rank_90, rank_99, top1, top16, spikes;
 };

@@ -182,7 +182,7 @@ class OfAModel(EvaluationTest):
 
     def test_it_stands_after_the_weights(self):
         sections = self.browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
-        self.assertEqual(sections, ["summary", "scaling", "rotation", "amount", "evaluation", "made"])
+        self.assertEqual(sections, ["summary", "where", "scaling", "rotation", "amount", "evaluation", "made"])
 
     def test_lengths_are_those_of_the_samples(self):
         tokens = {}

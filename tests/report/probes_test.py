@@ -422,7 +422,7 @@ class BesideAResult(ProbesTest):
 
     def test_sections_follow_the_paper(self):
         sections = self.browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
-        self.assertEqual(sections, ["summary", "scaling", "rotation", "amount", "attention", "representations",
+        self.assertEqual(sections, ["summary", "where", "scaling", "rotation", "amount", "attention", "representations",
                                     "drifting", "made"])
         self.assertEqual(self.browser.run("return document.querySelectorAll('#result').length"), 0)  # one result, nothing beside it
 
@@ -439,7 +439,7 @@ class BesideAResult(ProbesTest):
         self.addCleanup(browser.close)
         browser.open(page)
         sections = browser.run("return [...document.querySelectorAll('section.part')].map((s) => s.id)")
-        self.assertEqual(sections[:3], ["claims", "summary", "scaling"])
+        self.assertEqual(sections[:3], ["claims", "summary", "where"])
         self.assertEqual(browser.run("return document.querySelector('#contents [data-place]').dataset.place"), "claims")
         self.assertEqual(browser.complaints(), [])
 

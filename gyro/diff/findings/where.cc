@@ -77,6 +77,26 @@ Names types_like(const Types& types, bool input, bool on) {
   return names;
 }
 
+// Matrices that have changed, and those of them whose intruders have a null.
+struct Drawn {
+  double all = 0, with = 0;
+};
+Drawn drawn_of(const Rows& rows) {
+  Drawn out;
+  for (const MatrixRow& row : rows) {
+    if (!row.quantities || row.unchanged == 1) continue;
+    ++out.all;
+    out.with += std::isnan(row.quantities->intruders.u_null) ? 0 : 1;
+  }
+  return out;
+}
+
+// Whether the verdict is the input side's: what is large goes before what is beyond chance, and then the larger z.
+bool decides(const Against& u, const Against& v) {
+  const auto rank = [](const Against& side) { return std::pair(is_large(side), std::abs(side.z())); };
+  return rank(u) >= rank(v);
+}
+
 Verdict judged(const Against& u, const Against& v) {
   if (is_large(u) || is_large(v)) {
     const bool on = (is_large(u) && relative(u) > 0) || (is_large(v) && relative(v) > 0);
@@ -122,14 +142,14 @@ std::optional<Finding> principal_update(const Rows& rows, const Types& types) {
   const std::optional<Quantities> pooled = pool_quantities(pointers(rows));
   if (!pooled) return std::nullopt;
   const PrincipalShare& share = pooled->principal_share.q10;
-  if (std::isnan(share.u.z()) || std::isnan(share.v.z())) {
+  if (std::isnan(share.u.null) || std::isnan(share.v.null)) {
     return undefined(id, kUndefined, kPrincipal, names_of(types),
                      "Where the update's energy lies is undefined, because in each matrix that changed nothing has "
                      "changed but the scale, or the base lacks directions.");
   }
-  const bool input = std::abs(relative(share.u)) >= std::abs(relative(share.v));
+  const bool input = decides(share.u, share.v);
   const Against& side = input ? share.u : share.v;
-  if (hidden_share(rows) > kHidden) {
+  if (hidden_share(rows) > kHidden || std::isnan(side.z())) {
     return make(id, Verdict::Rounding, side.value, side.null, kPrincipal, side.z(), names_of(types),
                 "On which directions the update lies is hidden by rounding: storing the post rounds away more than "
                 "half as much as the change holds.");
@@ -162,7 +182,11 @@ std::optional<Finding> intruder_dimensions(const Rows& rows, const Types& types)
                             "least ½ with one of the base.",
                             of));
   }
-  const double null = found.u_null + found.v_null, z = (count - null) / std::sqrt(null + 1);
+  // Drawn where there are any alone: as many are taken to be in each of the others. The two sides come together, and
+  // the draw varies as the count does.
+  const Drawn drawn = drawn_of(rows);
+  const double null = (found.u_null + found.v_null) * drawn.all / drawn.with,
+               z = (count - null) / std::sqrt(2 * (count + null) + 1);
   if (std::isnan(null)) {
     return undefined(id, kUndefined, kSignificance, names_of(types),
                      fmt::format("{} of the post's {} have no cosine of ½ with any of the base; whether that is more "
@@ -174,13 +198,14 @@ std::optional<Finding> intruder_dimensions(const Rows& rows, const Types& types)
     if (type.quantities && type.quantities->intruders.u + type.quantities->intruders.v > 0) names.push_back(type.type);
   }
   const bool beyond = z > kSignificance;
-  return make(id, beyond ? Verdict::Yes : Verdict::AsChance, count / looked, null / looked, kSignificance, z, names,
-              fmt::format("{}: {} of the post's {}, both sides together, {} no cosine of ½ with any of the base{}, "
-                          "where noise as large as the change makes {}, drawn once where there are any ({}).",
-                          beyond ? "Intruder dimensions" : "Intruder dimensions no more than chance makes",
-                          found.u + found.v, of, count == 1 ? "has" : "have",
-                          names.size() < types.size() ? fmt::format(", all in {}", listed(names)) : "",
-                          static_cast<int64_t>(null), z_words(z)));
+  return make(
+      id, beyond ? Verdict::Yes : Verdict::AsChance, count / looked, null / looked, kSignificance, z, names,
+      fmt::format("{}: {} of the post's {}, both sides together, {} no cosine of ½ with any of the base{}, "
+                  "where noise as large as the change makes {}, as a draw in the matrices that have some tells ({}).",
+                  beyond ? "Intruder dimensions" : "Intruder dimensions no more than chance makes", found.u + found.v,
+                  of, count == 1 ? "has" : "have",
+                  names.size() < types.size() ? fmt::format(", all in {}", listed(names)) : "", std::llround(null),
+                  z_words(z)));
 }
 
 std::optional<Finding> untouched_types(const Rows& rows, const Types& types) {

@@ -95,6 +95,17 @@ TEST(PrincipalUpdate, NamesTheTypesThatAreSo) {
   EXPECT_NEAR(f.value, (0.5 + 0.1 + 0.1) / 3, 1e-12);
 }
 
+// The verdict's numbers are those of the side that it is of.
+TEST(PrincipalUpdate, TakesTheSideThatDecides) {
+  Planted c;
+  c.set_u(0.2);
+  for (MatrixRow& row : c.rows) row.quantities->principal_share.q10.v = {0.01, 0.1, 1};  // far, and no wonder
+  const Finding f = c.find(FindingId::PrincipalUpdate).value();
+  EXPECT_EQ(f.verdict, Verdict::Yes);
+  EXPECT_DOUBLE_EQ(f.value, 0.2);
+  EXPECT_GT(f.z, 4);
+}
+
 TEST(PrincipalUpdate, IsUndefinedHiddenOrNotThere) {
   constexpr FindingId id = FindingId::PrincipalUpdate;
   Planted c;
@@ -115,16 +126,19 @@ TEST(Intruders, AreHeldAgainstTheDraw) {
   EXPECT_EQ(c.verdict(id), Verdict::No);
   EXPECT_TRUE(says(c.text(id), "each of the post's 120 leading directions"));
   Intruders& one = c.rows[1].quantities->intruders;
-  one = {10, 4, 2, 0, 0};
+  one = {10, 4, 2, 0, 0};  // too few to tell
+  EXPECT_EQ(c.verdict(id), Verdict::AsChance);
+  one = {30, 25, 20, 0, 0};
   Finding f = c.find(id).value();
   EXPECT_EQ(f.verdict, Verdict::Yes);
-  EXPECT_DOUBLE_EQ(f.value, 6.0 / 120);
-  EXPECT_DOUBLE_EQ(f.z, 6);
+  EXPECT_DOUBLE_EQ(f.value, 45.0 / 160);
+  EXPECT_DOUBLE_EQ(f.z, 45 / std::sqrt(91));
   EXPECT_EQ(f.types, std::vector{MatrixType::O});
-  EXPECT_TRUE(says(f.text, "6 of the post's 120 leading directions")) << f.text;
+  EXPECT_TRUE(says(f.text, "45 of the post's 160 leading directions")) << f.text;
   EXPECT_TRUE(says(f.text, "all in W_O, where noise as large as the change makes 0")) << f.text;
-  one = {10, 4, 2, 3, 2};
+  one = {30, 25, 20, 3, 2};  // in one of six matrices: 30 in all
   EXPECT_EQ(c.verdict(id), Verdict::AsChance);
+  EXPECT_TRUE(says(c.text(id), "makes 30")) << c.text(id);
   one = {10, 1, 0, kUndefined, kUndefined};
   EXPECT_EQ(c.verdict(id), Verdict::Undefined);
   for (MatrixRow& row : c.rows) row.quantities->intruders.of = row.quantities->intruders.u = 0;
