@@ -12,7 +12,6 @@ namespace {
 
 using linalg::Line;
 using linalg::Op;
-using linalg::product;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kIntruders = 10;
