@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts/lint")
-COMMITS = 60
+COMMITS = 40
 TIDY = '#!/bin/sh\nfor file; do case $file in *.cc) echo "$file" >>"$CALLS" ;; esac; done\n'
 
 
