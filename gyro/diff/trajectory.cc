@@ -19,12 +19,22 @@ double with_base(const Matrix& leading) {
   return norm * norm / static_cast<double>(leading.cols());
 }
 
-// A figure of a pooled type, and what it is where nothing has changed; NaN: what it is of the base is not known here.
+// A figure of a pooled type; what it is where nothing has changed, which the last checkpoint's row may tell.
 struct Figure {
   const char* name;
-  double at_base;
   double (*of)(const TypeRow&);
+  double (*at_base)(const TypeRow& last);
 };
+
+double zero(const TypeRow&) {
+  return 0;
+}
+double one(const TypeRow&) {
+  return 1;
+}
+double unknown(const TypeRow&) {
+  return kUndefined;
+}
 
 template <typename Get>
 double quantity(const TypeRow& type, Get get) {
@@ -36,36 +46,31 @@ double drift(const TypeRow& type, double SubspaceDrift::*member) {
 }
 
 constexpr Figure kFigures[] = {
-    {"relative_change", 0, [](const TypeRow& t) { return t.relative_change_mean; }},
-    {"scale", 1, [](const TypeRow& t) { return t.scale_mean; }},
-    {"alpha_mean", 1, [](const TypeRow& t) { return t.alpha_mean; }},
-    {"alpha_std", 0, [](const TypeRow& t) { return t.alpha_std; }},
-    {"nf_robust", 0, [](const TypeRow& t) { return t.nf_robust_mean; }},
-    {"principal_share_u", kUndefined,
-     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.u.value; }); }},
-    {"principal_share_v", kUndefined,
-     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.v.value; }); }},
-    {"nss_c", 0,
-     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.nss_c.value; }); }},
-    {"to_base_u", 1, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_u); }},
-    {"to_base_v", 1, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_v); }},
-    {"to_last_u", kUndefined, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_u); }},
-    {"to_last_v", kUndefined, [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_v); }},
-    {"erank", kUndefined,
-     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.erank_post; }); }},
-    {"ww_alpha", kUndefined,
-     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_post.alpha; }); }},
+    {"relative_change", [](const TypeRow& t) { return t.relative_change_mean; }, zero},
+    {"scale", [](const TypeRow& t) { return t.scale_mean; }, one},
+    {"alpha_mean", [](const TypeRow& t) { return t.alpha_mean; }, one},
+    {"alpha_std", [](const TypeRow& t) { return t.alpha_std; }, zero},
+    {"nf_robust", [](const TypeRow& t) { return t.nf_robust_mean; }, zero},
+    {"principal_share_u",
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.u.value; }); },
+     unknown},
+    {"principal_share_v",
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.principal_share.q10.v.value; }); },
+     unknown},
+    {"nss_c", [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.nss_c.value; }); },
+     zero},
+    {"to_base_u", [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_u); }, one},
+    {"to_base_v", [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_v); }, one},
+    {"to_last_u", [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_u); },
+     [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_u); }},
+    {"to_last_v", [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_last_v); },
+     [](const TypeRow& t) { return drift(t, &SubspaceDrift::to_base_v); }},
+    {"erank", [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.erank_post; }); },
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.erank_base; }); }},
+    {"ww_alpha",
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_post.alpha; }); },
+     [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_base.alpha; }); }},
 };
-
-// What only the last checkpoint's row, or any row's, tells of the base.
-double base_value(const Figure& figure, const TypeRow& last) {
-  const std::string_view name = figure.name;
-  if (name == "to_last_u") return drift(last, &SubspaceDrift::to_base_u);
-  if (name == "to_last_v") return drift(last, &SubspaceDrift::to_base_v);
-  if (name == "erank") return quantity(last, [](const Quantities& q) { return q.spectrum.erank_base; });
-  if (name == "ww_alpha") return quantity(last, [](const Quantities& q) { return q.spectrum.ww_alpha_base.alpha; });
-  return figure.at_base;
-}
 
 std::optional<int64_t> half_way(double base, const std::vector<double>& values) {
   const double way = values.back() - base;
@@ -116,7 +121,7 @@ Trajectory trajectory_of(const std::vector<Comparison>& comparisons) {
   const std::vector<TypeRow>& types = posts.back()->types;  // posts have the same ones
   for (size_t t = 0; t < types.size(); ++t) {
     for (const Figure& figure : kFigures) {
-      TrajectoryLine line{.type = types[t].type, .figure = figure.name, .at_base = base_value(figure, types[t])};
+      TrajectoryLine line{.type = types[t].type, .figure = figure.name, .at_base = figure.at_base(types[t])};
       for (const Comparison* post : posts) line.values.push_back(figure.of(post->types[t]));
       line.half_way = half_way(line.at_base, line.values);
       out.lines.push_back(std::move(line));
