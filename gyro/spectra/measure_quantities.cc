@@ -58,12 +58,13 @@ int64_t at_gap(const std::vector<double>& sigma, int64_t k) {
   return best;
 }
 
-// Mean and variance of 1 − φ in units of s² and s⁴, for a side with `rest` dimensions outside of the base's span.
+// Mean and variance of 1 − φ in units of s² and s⁴.
 struct Lost {
   double mean = 0, variance = 0;
 };
 
-Lost first_order_loss(const std::vector<double>& sigma, int64_t k, double rest) {
+// Σ over the pairs across the gap, which both sides have.
+Lost pair_loss(const std::vector<double>& sigma, int64_t k) {
   Lost lost;
   for (int64_t i = 0; i < k; ++i) {
     const double a = sigma[static_cast<size_t>(i)] * sigma[static_cast<size_t>(i)];
@@ -72,6 +73,14 @@ Lost first_order_loss(const std::vector<double>& sigma, int64_t k, double rest) 
       lost.mean += term;
       lost.variance += 2 * term * term;
     }
+  }
+  return lost;
+}
+
+Lost first_order_loss(const Lost& pairs, const std::vector<double>& sigma, int64_t k, double rest) {
+  Lost lost = pairs;
+  for (int64_t i = 0; i < k; ++i) {
+    const double a = sigma[static_cast<size_t>(i)] * sigma[static_cast<size_t>(i)];
     lost.mean += rest / a;
     lost.variance += 2 * rest / (a * a);
   }
@@ -88,16 +97,24 @@ double largest_angle(ConstMatrixView block) {
   return std::asin(std::sqrt(std::clamp(linalg::largest_eigenvalue(lost, 1e-6), 0.0, 1.0)));
 }
 
-Against overlap_of(const QuantityInput& in, const Matrix& q, int64_t k, double rest) {
+// The noise s, where it is small beside the gap behind σ_k.
+std::optional<double> noise_below_gap(const QuantityInput& in, int64_t k) {
+  constexpr double kOfGap = 0.1;
   const std::vector<double>& sigma = in.base.sigma;
-  const double norm = linalg::norm(q.view().block(0, 0, k, k));
-  Against out{norm * norm / as_double(k), kNaN, kNaN};
-  if (!(in.residual > 0) || (k == in.base.n && rest == 0)) return out;
   const double s = std::sqrt(in.residual / as_double(in.base.m * in.base.n)) / std::abs(in.scale);
   const double next = k < in.base.n ? sigma[static_cast<size_t>(k)] : 0;
-  constexpr double kOfGap = 0.1, kMostLost = 0.1;
-  if (!(s < kOfGap * (sigma[static_cast<size_t>(k - 1)] - next))) return out;
-  const Lost lost = first_order_loss(sigma, k, rest);
+  return s > 0 && s < kOfGap * (sigma[static_cast<size_t>(k - 1)] - next) ? std::optional(s) : std::nullopt;
+}
+
+// `rest`: dimensions of the side outside of the base's span.
+Against overlap_of(const QuantityInput& in, const Matrix& q, int64_t k, double rest, std::optional<double> noise,
+                   const Lost& pairs) {
+  constexpr double kMostLost = 0.1;
+  const double norm = linalg::norm(q.view().block(0, 0, k, k));
+  Against out{norm * norm / as_double(k), kNaN, kNaN};
+  if (!noise || (k == in.base.n && rest == 0)) return out;
+  const double s = *noise;
+  const Lost lost = first_order_loss(pairs, in.base.sigma, k, rest);
   if (!(s * s * lost.mean < kMostLost)) return out;
   out.null = 1 - s * s * lost.mean;
   out.sd = std::max(s * s * std::sqrt(lost.variance), 1e-12);  // what φ is right to
@@ -108,8 +125,10 @@ SubspaceOverlap subspace_overlap(const QuantityInput& in, double q) {
   SubspaceOverlap out;
   out.k = at_gap(in.base.sigma, leading(in.base.n, q));
   if (out.k > std::min(in.base.rank(), in.post.rank())) return out;
-  const Against on_long = overlap_of(in, in.q_long, out.k, as_double(in.base.m - in.base.n));
-  const Against on_short = overlap_of(in, in.q_short, out.k, 0);
+  const std::optional<double> noise = noise_below_gap(in, out.k);
+  const Lost pairs = noise ? pair_loss(in.base.sigma, out.k) : Lost{};
+  const Against on_long = overlap_of(in, in.q_long, out.k, as_double(in.base.m - in.base.n), noise, pairs);
+  const Against on_short = overlap_of(in, in.q_short, out.k, 0, noise, pairs);
   const double long_angle = largest_angle(in.q_long.view().block(0, 0, out.k, out.k));
   const double short_angle = largest_angle(in.q_short.view().block(0, 0, out.k, out.k));
   out.u = in.transposed ? on_short : on_long;
