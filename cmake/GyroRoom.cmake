@@ -17,7 +17,7 @@ if(GYRO_SANITIZE)
 endif()
 
 # gyro_room(NAME [DEPS rooms...] [LIBS targets...] [FOLDER folder] [NOT_INSTALLED]): one static library from
-# gyro/NAME/**.cc, or gyro/FOLDER/**.cc, and one test program for each *_test.cc beside the sources.
+# gyro/NAME/**.cc, or gyro/FOLDER/**.cc, and one test program for each *_test.cc beside the sources (all of them: the target NAME_tests).
 function(gyro_room NAME)
   cmake_parse_arguments(ROOM "NOT_INSTALLED" "FOLDER" "DEPS;LIBS" ${ARGN})
   if(NOT ROOM_FOLDER)
@@ -52,9 +52,11 @@ function(gyro_room NAME)
   if(NOT GYRO_TESTS)
     return()
   endif()
+  add_custom_target(${NAME}_tests)
   foreach(test ${tests})
     get_filename_component(test_name ${test} NAME_WE)
     gyro_test(${NAME}_${test_name} ${test} gyro_${NAME})
+    add_dependencies(${NAME}_tests ${NAME}_${test_name})
   endforeach()
 endfunction()
 
