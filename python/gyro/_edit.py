@@ -1,0 +1,117 @@
+"""gyro.build and gyro.init: new weights from old."""
+import json
+import os
+import tempfile
+from typing import NamedTuple
+
+from . import _core, _models
+from ._diff import _numbers, _texts
+from ._errors import InputError
+from ._run import manner
+
+
+class Built(NamedTuple):
+    """What gyro.build wrote: the folder, and how far each type's matrices are from the post's (dicts of variant, type,
+    matrices, change, moved, rounding: Frobenius norms; left: why others stay the post's)."""
+
+    folder: str
+    rows: list
+
+
+def build(operation, base, post, *, side="out", on="all", scale="auto", sibling=None, what="sigma", at=0.5, layers=None,
+          align_signs=False, dtype=None, seed=0, out=None, force=False, device="cpu", threads=None, progress=False):
+    """Builds a counterfactual model from a base and its post: `gyro build`.
+
+    operation: "replace" U_p (α′ Σ_b) V_pᵀ (eqs. 9, 14); "ablate" U_p Σ_p V_bᵀ or U_b Σ_p V_pᵀ (eqs. 10, 15); "restore"
+        (eqs. 11, 12, 16); "transplant", "interpolate", "noise"; a variant by its name ("restore-attention-out"); or
+        "paper" for all of the paper's.
+    side: whose vectors are the base's: "out" (V) or "in" (U). on: "attention", "mlp", "all".
+    scale: α′ of replace: "auto" (Table 4, from a diff), a number, or {"W_Q": 0.9}. sibling: restores from this model's
+        factors in the base's place. what: of transplant, "sigma" or "rotation". at: of interpolate, from base (0) to
+        post (1). align_signs: of ablate.
+    dtype: of the tensors, "f32", "bf16", "f16"; None keeps the post's.
+    out: a folder to write; then a Built is returned. Without one, a Model whose matrices are made each time they are
+        read, on the reader's thread (with "paper" a dict of them by name).
+    """
+    base, post = _models.open(base), _models.open(post)
+    if sibling is not None and operation != "restore" and not operation.endswith("-sibling"):
+        raise InputError("sibling", "goes with restore (eq. 12)", "sibling")
+    source = base if sibling is None else _models.open(sibling)
+    names = _core.paper_variants() if operation == "paper" else [operation]
+    run = manner(device, threads, progress)
+    variants = []
+    for name in names:
+        variant = _core.Variant()
+        variant.operation, variant.side, variant.on, variant.what = name, side, on, what
+        variant.folder = name if out is None else os.path.join(os.fspath(out), name) if len(names) > 1 else os.fspath(out)
+        variant.align_signs, variant.t, variant.seed = align_signs, at, seed
+        if name in ("replace", "replace-scaled"):
+            one = {"replace": 1.0}.get(name) if operation == "paper" else None
+            variant.scales = _scales(scale if one is None else one, base, post, run)
+        variants.append(variant)
+    layers, stored = _numbers(layers, "layers"), _models.dtype_argument(dtype)
+    if out is None:
+        made = [_models.Model(core) for core in _core.construct(source._core, post._core, variants, layers, stored)]
+        return dict(zip(names, made)) if operation == "paper" else made[0]
+    command = f"gyro.build({operation!r}, {base.id!r}, {post.id!r})"
+    rows = _core.build(source._core, post._core, variants, layers, stored, force, command, run)
+    return Built(os.fspath(out), rows)
+
+
+def _scales(scale, base, post, run):
+    if scale == "auto":
+        return _core.automatic_scales(base._core, post._core, run)
+    if isinstance(scale, dict):
+        return {name: float(value) for name, value in scale.items()}
+    if not isinstance(scale, (int, float)):
+        raise InputError("scale", f"can be 'auto', a number or a dict, not {scale!r}", "scale")
+    return {name: float(scale) for name in _core.types()}
+
+
+class Init(NamedTuple):
+    """What gyro.init made: the residual model (base − scaling · B A), the adapter as PEFT stores it ({name: array}, and
+    its config), a dict a module (first, rank, share of ‖W‖², rounding), and modules without an adapter in words.
+    `folder` is where it was written, or None. With "rescale" there is no adapter."""
+
+    model: object
+    adapter: dict
+    adapter_config: dict
+    rows: list
+    left: list
+    folder: object
+
+
+def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, diff=None, types=None, by=1.4, dtype=None,
+         out=None, force=False, device="cpu", threads=None, progress=False):
+    """Makes a starting point for fine-tuning: `gyro init`.
+
+    kind: a LoRA adapter of the largest singular components ("pissa"), a band in the middle ("middle") or the smallest
+        ("minor"); or "rescale": the matrices of `types` times `by`.
+    rank: components a matrix. alpha: lora_alpha (None: the rank). target_modules: such as ["q_proj", "W_O"]; None: all.
+    band: of middle: the first component's number (None: centred), or "auto" with `diff`, the folder of a diff of the
+        base: the band that turned most.
+    out: a folder to write, as `gyro init` does; None: in memory (by way of a temporary folder).
+    """
+    base = _models.open(base)
+    temporary = tempfile.TemporaryDirectory() if out is None else None
+    folder = os.path.join(temporary.name, "model") if out is None else os.fspath(out)
+    run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)
+    command = f"gyro.init({kind!r}, {base.id!r})"
+    if (band is not None or diff is not None) and kind != "middle":
+        raise InputError("band", "goes with middle", "band")
+    if (band == "auto") != (diff is not None):
+        raise InputError("band", "'auto' and diff go together", "band")
+    if kind == "rescale":
+        if not types:
+            raise InputError("types", "rescale needs the types to scale, such as W_O", "types")
+        _core.rescale(base._core, {name: float(by) for name in _texts(types, "types")}, stored, folder, force, command, run)
+        return Init(_models.Model(_core.open(folder, None), temporary), {}, {}, [], [], out and folder)
+    place = kind + "_init"
+    rows, left = _core.init(base._core, kind, rank, alpha, _texts(target_modules, "target_modules"),
+                            None if band == "auto" else band, os.fspath(diff) if diff is not None else "", stored,
+                            place + "/", folder, force, command, run)
+    adapter = _core.read_safetensors(os.path.join(folder, place, "adapter_model.safetensors"))
+    with open(os.path.join(folder, place, "adapter_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    return Init(_models.Model(_core.open(folder, None), temporary),
+                {name: _models.numpy_array(*parts) for name, parts in adapter.items()}, config, rows, left, out and folder)
