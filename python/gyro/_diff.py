@@ -28,10 +28,12 @@ def diff(base, post, *, control=(), types=None, layers=None, experts=None, measu
     Returns a DiffResult. Runs without the interpreter's lock; Ctrl-C raises KeyboardInterrupt within a second. Raises
     InputError naming the tensor or argument that cannot be used.
     """
-    base_model, base_name = _one(base, "base")
-    posts, controls = _named(post, "post"), _named(control, "control")
-    if not posts:
+    named = {"base": [("", base)], "post": _named(post), "control": _named(control)}
+    if not named["post"]:
         raise InputError("post", "names no model", "post")
+    config = _common_config(named["base"] + named["post"])
+    (base_model, base_name), = _opened(named["base"], "base", config)
+    posts, controls = (_opened(named[role], role, config) for role in ("post", "control"))
     asked = _core.Asked()
     asked.layers, asked.experts = _numbers(layers, "layers"), _numbers(experts, "experts")
     asked.types, asked.measures = _texts(types, "types"), _texts(measure, "measure")
@@ -296,29 +298,37 @@ _OF_COMPARISON = ("matrices", "types", "findings", "layers_of", "sigma", "svsm",
                   "turn_v", "sim_u", "sim_v", "sim_diff", "i_orth")
 
 
-def _one(model, role):
-    """An open model, and the name that results give it: none of its own, if it has a folder."""
-    opened = _models.open(model, **({"name": role} if not isinstance(model, (str, os.PathLike)) else {}))
-    return opened, ""
-
-
-def _named(models, role):
-    """[(model, name)] of one model, a list or a dict of them; a model of None is noise."""
+def _named(models):
+    """[(name, model)] of one model, a list or a dict of them."""
     if isinstance(models, dict) and not _models.is_state_dict(models):
-        given = list(models.items())
-    elif isinstance(models, (list, tuple)):
-        given = [("", model) for model in models]
-    else:
-        given = [("", models)]
+        return list(models.items())
+    given = models if isinstance(models, (list, tuple)) else [models]
+    return [("", model) for model in given]
+
+
+def _opened(named, role, config):
+    """[(model, name that results give it)]; a model of None is noise. Tensors without a config of their own have that."""
     out = []
-    for i, (name, model) in enumerate(given):
+    for i, (name, model) in enumerate(named):
         if role == "control" and isinstance(model, str) and model == "noise":
             out.append((None, ""))
-            continue
-        of_memory = name or (role if len(given) == 1 else f"{role} {i + 1}")
-        opened, _ = _one(model, of_memory)
-        out.append((opened, name))
+        elif isinstance(model, (str, os.PathLike, _models.Model)):
+            opened = _models.open(model)
+            out.append((opened, name or opened._name))
+        else:
+            own = config if _models.is_state_dict(model) else None
+            out.append((_models.open(model, config=own, name=name or (role if len(named) == 1 else f"{role} {i + 1}")), name))
     return out
+
+
+def _common_config(given):
+    """The config of the first model that has one: what tensors without one are read by."""
+    for _, model in given:
+        if isinstance(model, str) and model == "noise" or _models.is_state_dict(model):
+            continue
+        if config := _models.open(model).config:
+            return config
+    return None
 
 
 def _pairs(models):

@@ -51,7 +51,8 @@ def build(operation, base, post, *, side="out", on="all", scale="auto", sibling=
         variants.append(variant)
     layers, stored = _numbers(layers, "layers"), _models.dtype_argument(dtype)
     if out is None:
-        made = [_models.Model(core) for core in _core.construct(source._core, post._core, variants, layers, stored)]
+        cores = _core.construct(source._core, post._core, variants, layers, stored)
+        made = [_models.Model(core, f"{name} of {post.id}") for name, core in zip(names, cores)]
         return dict(zip(names, made)) if operation == "paper" else made[0]
     command = f"gyro.build({operation!r}, {base.id!r}, {post.id!r})"
     rows = _core.build(source._core, post._core, variants, layers, stored, force, command, run)
@@ -105,7 +106,7 @@ def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, dif
         if not types:
             raise InputError("types", "rescale needs the types to scale, such as W_O", "types")
         _core.rescale(base._core, {name: float(by) for name in _texts(types, "types")}, stored, folder, force, command, run)
-        return Init(_models.Model(_core.open(folder, None), temporary), {}, {}, [], [], out and folder)
+        return Init(_models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary), {}, {}, [], [], out and folder)
     place = kind + "_init"
     rows, left = _core.init(base._core, kind, rank, alpha, _texts(target_modules, "target_modules"),
                             None if band == "auto" else band, os.fspath(diff) if diff is not None else "", stored,
@@ -113,5 +114,5 @@ def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, dif
     adapter = _core.read_safetensors(os.path.join(folder, place, "adapter_model.safetensors"))
     with open(os.path.join(folder, place, "adapter_config.json"), encoding="utf-8") as file:
         config = json.load(file)
-    return Init(_models.Model(_core.open(folder, None), temporary),
+    return Init(_models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
                 {name: _models.numpy_array(*parts) for name, parts in adapter.items()}, config, rows, left, out and folder)

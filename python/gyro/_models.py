@@ -23,14 +23,15 @@ class Model:
     none, as for bfloat16), in the stored shape and bytes.
     """
 
-    def __init__(self, core, keep=None):
+    def __init__(self, core, name="", keep=None):
         self._core = core
+        self._name = name  # what results call it; empty: its id
         self._keep = keep  # what must live as long as the model, such as a temporary folder
 
     @property
     def id(self):
         """How messages and results call it."""
-        return self._core.id
+        return self._name or self._core.id
 
     @property
     def path(self):

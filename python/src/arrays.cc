@@ -37,9 +37,20 @@ struct Svd {
   double residual = 0, orthogonality = 0;
 };
 
+double sum_of_squares(const Weight& weight) {
+  std::vector<double> row(static_cast<size_t>(weight.cols));
+  double sum = 0;
+  for (int64_t r = 0; r < weight.rows; ++r) {
+    widen(weight, r, r + 1, 0, weight.cols, row.data(), weight.cols);
+    for (const double value : row) sum += value * value;
+  }
+  return sum;
+}
+
 Svd decompose(const Weight& given, const RunOptions& run) {
   Svd out;
   run_alone(run, given, [&] {
+    check_finite(given, sum_of_squares(given));
     const ResidentWeight resident(given);
     Factors factors = factorize_directly(resident.weight());
     Decomposition& svd = factors.svd;

@@ -95,6 +95,7 @@ extern "C" __attribute__((visibility("default"))) void gyro_set_num_threads(int 
 
 NB_MODULE(_core, module) {
   using namespace gyro::python;
+  nb::set_leak_warnings(false);  // what a program still holds at its end is no fault of its
   module.doc() = "What Gyro's Python package is made of; use the package.";
   nb::register_exception_translator(translate);
   module.def("version", [] { return std::string(gyro::version()); });
