@@ -5,7 +5,7 @@ from typing import NamedTuple
 from . import _core, _models
 from ._diff import _flat, _texts
 from ._errors import InputError
-from ._run import manner
+from ._run import manner, whole
 
 
 class SVD(NamedTuple):
@@ -85,10 +85,10 @@ def compare(base, post, *, directions=25, measure=(), null_draws=1, null_nf_draw
     post_dtype, post_shape, post_data = _matrix(post, "post")
     if shape != post_shape:
         raise InputError("post", f"is {post_shape[0]} x {post_shape[1]}, where base is {shape[0]} x {shape[1]}", "post")
-    if directions < 0:
-        raise InputError("directions", f"can be 0 or more, not {directions}", "directions")
-    row, arrays = _core.compare(base_dtype, base_data, post_dtype, post_data, *shape, directions,
-                                _texts(measure, "measure"), null_draws, null_nf_draws, seed, manner(device, threads))
+    numbers = (whole(null_draws, "null_draws", 0, 10000), whole(null_nf_draws, "null_nf_draws", 0, 10000),
+               whole(seed, "seed", 0, 2**64 - 1))
+    row, arrays = _core.compare(base_dtype, base_data, post_dtype, post_data, *shape,
+                                whole(directions, "directions", 0, 2**62), _texts(measure, "measure"), *numbers, manner(device, threads))
     return Pair(json.loads(row), arrays)
 
 

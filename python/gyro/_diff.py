@@ -6,7 +6,7 @@ import tempfile
 
 from . import _core, _models
 from ._errors import InputError
-from ._run import manner
+from ._run import manner, whole
 
 
 def diff(base, post, *, control=(), types=None, layers=None, experts=None, measure=(), trajectory=False, null_draws=1,
@@ -39,7 +39,9 @@ def diff(base, post, *, control=(), types=None, layers=None, experts=None, measu
     asked.types, asked.measures = _texts(types, "types"), _texts(measure, "measure")
     if len(posts) < 2 and (trajectory or "interference" in asked.measures):
         raise InputError("trajectory" if trajectory else "measure", "needs two posts or more", "post")
-    asked.trajectory, asked.null_draws, asked.null_nf_draws, asked.seed = trajectory, null_draws, null_nf_draws, seed
+    asked.trajectory, asked.seed = trajectory, whole(seed, "seed", 0, 2**64 - 1)
+    asked.null_draws = whole(null_draws, "null_draws", 0, 10000)
+    asked.null_nf_draws = whole(null_nf_draws, "null_nf_draws", 0, 10000)
     asked.command = _command(base_model, posts, controls, asked)
     result = _core.diff(base_model._core, base_name, _pairs(posts), _pairs(controls), asked,
                         manner(device, threads, progress))

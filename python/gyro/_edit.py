@@ -1,13 +1,16 @@
 """gyro.build and gyro.init: new weights from old."""
 import json
+import math
 import os
+import shutil
 import tempfile
+import weakref
 from typing import NamedTuple
 
 from . import _core, _models
 from ._diff import _numbers, _texts
 from ._errors import InputError
-from ._run import manner
+from ._run import manner, whole
 
 
 class Built(NamedTuple):
@@ -37,6 +40,8 @@ def build(operation, base, post, *, side="out", on="all", scale="auto", sibling=
     if sibling is not None and operation != "restore" and not operation.endswith("-sibling"):
         raise InputError("sibling", "goes with restore (eq. 12)", "sibling")
     source = base if sibling is None else _models.open(sibling)
+    if not -1 <= at <= 2:
+        raise InputError("at", f"can be from -1 to 2, not {at!r}", "at")
     names = _core.paper_variants() if operation == "paper" else [operation]
     run = manner(device, threads, progress)
     variants = []
@@ -69,6 +74,14 @@ def _scales(scale, base, post, run):
     return {name: float(scale) for name in _core.types()}
 
 
+class _Temporary:
+    """A folder that goes when nobody has this any more."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="gyro-")
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 class Init(NamedTuple):
     """What gyro.init made: the residual model (base − scaling · B A), the adapter as PEFT stores it ({name: array}, and
     its config), a dict a module (first, rank, share of ‖W‖², rounding), and modules without an adapter in words.
@@ -94,10 +107,13 @@ def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, dif
     out: a folder to write, as `gyro init` does; None: in memory (by way of a temporary folder).
     """
     base = _models.open(base)
-    temporary = tempfile.TemporaryDirectory() if out is None else None
-    folder = os.path.join(temporary.name, "model") if out is None else os.fspath(out)
+    temporary = _Temporary() if out is None else None
+    folder = os.path.join(temporary.path, "model") if out is None else os.fspath(out)
+    rank = whole(rank, "rank", 1, 1 << 20)
     run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)
     command = f"gyro.init({kind!r}, {base.id!r})"
+    if alpha is not None and not 0 < alpha < math.inf or not math.isfinite(by):
+        raise InputError("alpha" if math.isfinite(by) else "by", "should be a finite number, alpha above 0", "alpha")
     if (band is not None or diff is not None) and kind != "middle":
         raise InputError("band", "goes with middle", "band")
     if (band == "auto") != (diff is not None):
@@ -109,7 +125,7 @@ def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, dif
         return Init(_models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary), {}, {}, [], [], out and folder)
     place = kind + "_init"
     rows, left = _core.init(base._core, kind, rank, alpha, _texts(target_modules, "target_modules"),
-                            None if band == "auto" else band, os.fspath(diff) if diff is not None else "", stored,
+                            None if band in (None, "auto") else whole(band, "band", 0, 10**9), os.fspath(diff) if diff is not None else "", stored,
                             place + "/", folder, force, command, run)
     adapter = _core.read_safetensors(os.path.join(folder, place, "adapter_model.safetensors"))
     with open(os.path.join(folder, place, "adapter_config.json"), encoding="utf-8") as file:

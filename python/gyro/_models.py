@@ -165,8 +165,8 @@ def open(model, *, base=None, config=None, name=None):
 
 
 def is_state_dict(value):
-    """Whether it is a dict of tensors, not of models."""
-    return isinstance(value, Mapping) and all(_is_tensor(tensor) for tensor in value.values())
+    """Whether it is meant as a dict of tensors, not of models."""
+    return isinstance(value, Mapping) and (not value or any(_is_tensor(tensor) for tensor in value.values()))
 
 
 def _is_tensor(value):

@@ -2,6 +2,7 @@
 import logging
 
 from . import _core
+from ._errors import InputError
 
 logger = logging.getLogger("gyro")
 
@@ -23,13 +24,19 @@ def _warn(text):
     logger.warning("%s", text)
 
 
+def whole(value, field, low, high):
+    """An argument that is a whole number within bounds. Raises InputError naming it."""
+    try:
+        number = value.__index__()
+    except AttributeError:
+        number = None
+    if number is None or isinstance(value, bool) or not low <= number <= high:
+        raise InputError(field, f"can be a whole number from {low} to {high}, not {value!r}", field)
+    return number
+
+
 def _thread_count(threads):
-    if threads is None:
-        return 0
-    if isinstance(threads, bool) or int(threads) != threads or not 1 <= threads <= 4096:
-        from ._errors import InputError
-        raise InputError("threads", f"can be 1 to 4096, not {threads!r}", "threads")
-    return int(threads)
+    return 0 if threads is None else whole(threads, "threads", 1, 4096)
 
 
 def _progress(progress):

@@ -97,14 +97,13 @@ auto read(const Model& model, const std::string& name) {
   return bytes_for_python(std::move(lease));
 }
 
-const MatrixSite& site_of(const Model& model, const ModelMap& map, int64_t layer, const std::string& type_text,
-                          int64_t expert) {
+MatrixSite site_of(const TensorSource& source, int64_t layer, const std::string& type_text, int64_t expert) {
   const auto type = type_from_name(type_text);
   if (!type) fail_field("type", "'{}' is no type of matrix", printable(type_text, 40));
-  for (const MatrixSite& site : map.sites) {
+  for (const MatrixSite& site : map_model(source, {*type}).sites) {
     if (site.key() == MatrixKey{layer, *type, expert}) return site;
   }
-  fail_field("layer", "{} has no {}", model.source->id(), matrix_name({layer, *type, expert}));
+  fail_field("layer", "{} has no {}", source.id(), matrix_name({layer, *type, expert}));
 }
 
 // W, d_in x d_out.
@@ -112,9 +111,7 @@ ReadOnlyArray matrix(const Model& model, int64_t layer, const std::string& type,
   Matrix values;
   {
     const nb::gil_scoped_release released;
-    const ModelMap map = map_model(*model.source);
-    const MatrixSite& site = site_of(model, map, layer, type, expert);
-    const Weight weight = load_weight(*model.source, site);
+    const Weight weight = load_weight(*model.source, site_of(*model.source, layer, type, expert));
     values = Matrix(weight.cols, weight.rows);
     widen(weight, 0, weight.rows, 0, weight.cols, values.data(), weight.cols);
     model.source->check();
