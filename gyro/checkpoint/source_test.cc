@@ -4,7 +4,9 @@
 
 #include <functional>
 
+#include "gyro/base/error.h"
 #include "gyro/checkpoint/checkpoint.h"
+#include "gyro/checkpoint/memory.h"
 #include "gyro/checkpoint/overlay.h"
 #include "gyro/checkpoint/test_util.h"
 
@@ -149,6 +151,57 @@ TEST(OverlaySource, RefusesWhatWasMadeInAnotherSize) {
   write_model(dir.path());
   const OverlaySource overlay(std::make_shared<Checkpoint>(dir.path()), {{"a", held({2, 2}, {1, 2})}}, {}, "bad");
   EXPECT_EQ(error_of([&] { overlay.read("a"); }), "a: was made with 8 bytes in place of 16");
+}
+
+// Rows of values that the tensor keeps.
+MemoryTensor in_memory(const std::vector<int64_t>& shape, const Floats& values) {
+  const auto bytes = std::make_shared<const OverlaySource::Bytes>(bytes_of(values));
+  MemoryTensor out{{DType::F32, shape}, nullptr};
+  out.read = [bytes, row = out.tensor.row_bytes()](int64_t begin, int64_t end) {
+    return TensorLease{
+        std::span(*bytes).subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row), bytes,
+        false};
+  };
+  return out;
+}
+
+TEST(MemorySource, HandsOutRowsUnderUnwrappedNames) {
+  const MemorySource model("state", R"({"model_type": "llama"})",
+                           {{"_orig_mod.a", in_memory({3, 2}, {1, 2, 3, 4, 5, 6})}, {"b", in_memory({}, {7})}});
+  EXPECT_EQ(floats(model.read_rows("a", 1, 3)), (Floats{3, 4, 5, 6}));
+  EXPECT_EQ(floats(model.read("b")), (Floats{7}));
+  EXPECT_EQ(model.warnings().size(), 1U);
+  EXPECT_EQ(model.config().model_type, "llama");
+  EXPECT_EQ(model.id(), "state");
+  EXPECT_TRUE(model.folders().empty());
+  EXPECT_EQ(model.companions(), std::vector<std::string>{"config.json"});
+  EXPECT_EQ(model.companion("config.json", 100), R"({"model_type": "llama"})");
+  EXPECT_THROW(model.companion("config.json", 3), Error);
+  EXPECT_THROW(model.companion("tokenizer.json", 100), Error);
+}
+
+TEST(MemorySource, IsToldApartByContentAndLayout) {
+  const auto identity = [](const std::vector<int64_t>& shape, float first) {
+    return MemorySource("m", "", {{"a", in_memory(shape, {first, 2, 3, 4, 5, 6})}}).identity();
+  };
+  EXPECT_EQ(identity({3, 2}, 1), identity({3, 2}, 1));
+  EXPECT_NE(identity({3, 2}, 1), identity({3, 2}, 9));
+  EXPECT_NE(identity({3, 2}, 1), identity({2, 3}, 1));
+  EXPECT_EQ(MemorySource("m", "", {{"a", in_memory({0, 2}, {})}}).identity().size(), 64U);
+}
+
+TEST(MemorySource, RefusesWhatIsNotAsItWasSaid) {
+  MemoryTensor liar = in_memory({3, 2}, {1, 2, 3, 4, 5, 6});
+  liar.tensor.shape = {3, 4};
+  const MemorySource model("m", "", {{"a", liar}});
+  try {
+    model.read("a");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "a: gave 24 bytes of 3 rows in place of 48");
+  }
+  EXPECT_THROW(MemorySource("m", "[]", {}), Error);
+  EXPECT_THROW(MemorySource("m", "", {{"x", liar}, {"_orig_mod.x", liar}}), Error);
 }
 
 }  // namespace

@@ -400,7 +400,7 @@ std::vector<std::string> model_names(const std::vector<Comparison>& comparisons)
 ModelInfo describe_model(const TensorSource& checkpoint) {
   const ModelConfig& config = checkpoint.config();
   ModelInfo info{.id = checkpoint.id(),
-                 .path = checkpoint.path().string(),
+                 .path = checkpoint.folders().empty() ? std::nullopt : std::optional(checkpoint.path().string()),
                  .architecture = config.architecture,
                  .model_type = config.model_type,
                  .layers = count_layers(checkpoint),

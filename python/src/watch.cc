@@ -1,0 +1,192 @@
+#include "watch.h"
+
+#include <nanobind/stl/string.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gyro/base/error.h"
+#include "gyro/base/limits.h"
+#include "gyro/base/team.h"
+#include "gyro/device/device.h"
+
+namespace gyro::python {
+namespace {
+
+using std::chrono::milliseconds;
+constexpr milliseconds kLook{50}, kGrace{700};
+
+// What a run's progress was last, with texts of its own.
+struct Told {
+  std::string noun, item;
+  int done = 0, items = 0;
+  double share = 0;
+  bool ended = false;
+};
+
+// What the working thread and the waiting one have in common.
+struct Shared {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::atomic<bool> stop = false;
+  bool done = false;
+  std::exception_ptr error;
+  std::optional<Told> told;
+  std::vector<std::string> warnings;
+};
+
+// Threads that work, waited for or not.
+std::mutex at_work_mutex;
+std::condition_variable at_work_changed;
+int at_work = 0;
+
+RunOptions options_of(const Manner& manner, const std::shared_ptr<Shared>& shared) {
+  RunOptions options;
+  if (manner.device != "cpu" && manner.device != "cuda" && manner.device != "auto")
+    fail_field("device", "can be 'cpu', 'cuda' or 'auto', not '{}'", printable(manner.device, 40));
+  options.cuda =
+      manner.device == "cuda" ? !device::require_gpus().empty() : manner.device == "auto" && !device::gpus().empty();
+  options.threads = manner.threads > 0 || options.cuda ? manner.threads : default_threads();
+  options.memory = manner.memory;
+  options.stop = [shared] { return shared->stop.load(); };
+  if (!manner.progress.is_none()) {
+    options.progress = [shared](const ProgressState& state) {
+      const std::lock_guard lock(shared->mutex);
+      shared->told =
+          Told{std::string(state.noun), std::string(state.item), state.done, state.items, state.share, state.ended};
+    };
+  }
+  return options;
+}
+
+void work_on(const std::shared_ptr<Shared>& shared, std::function<void(const RunOptions&, const Warn&)> work,
+             const RunOptions& options) {
+  const Warn warn = [shared](const std::string& text) {
+    const std::lock_guard lock(shared->mutex);
+    shared->warnings.push_back(text);
+  };
+  std::exception_ptr error;
+  try {
+    work(options, warn);
+  } catch (const Stopped&) {  // whoever asked for it knows
+  } catch (...) {
+    error = std::current_exception();
+  }
+  work = nullptr;  // what it holds is let go of before anyone hears that it is done
+  {
+    const std::lock_guard lock(shared->mutex);
+    shared->error = error;
+    shared->done = true;
+  }
+  shared->changed.notify_all();
+  error = nullptr;
+  const std::lock_guard lock(at_work_mutex);
+  --at_work;
+  at_work_changed.notify_all();
+}
+
+void begin(const std::shared_ptr<Shared>& shared, std::function<void(const RunOptions&, const Warn&)> work,
+           const RunOptions& options) {
+  {
+    const std::lock_guard lock(at_work_mutex);
+    ++at_work;
+  }
+  try {
+    std::thread(work_on, shared, std::move(work), options).detach();
+  } catch (...) {
+    const std::lock_guard lock(at_work_mutex);
+    --at_work;
+    throw;
+  }
+}
+
+// Passes on what has been said since; raises what the callables or signals raise.
+void hear(const Manner& manner, Shared& shared) {
+  std::optional<Told> told;
+  std::vector<std::string> warnings;
+  {
+    const std::lock_guard lock(shared.mutex);
+    told = std::exchange(shared.told, std::nullopt);
+    warnings = std::exchange(shared.warnings, {});
+  }
+  const nb::gil_scoped_acquire acquired;
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  for (const std::string& text : warnings) {
+    if (!manner.warn.is_none()) manner.warn(text);
+  }
+  if (told) manner.progress(told->noun, told->done, told->items, told->share, told->item, told->ended);
+}
+
+bool wait_for_end(Shared& shared, milliseconds time) {
+  std::unique_lock lock(shared.mutex);
+  return shared.changed.wait_for(lock, time, [&] { return shared.done; });
+}
+
+}  // namespace
+
+void run_watched(const Manner& manner, std::function<void(const RunOptions&, const Warn&)> work) {
+  const auto shared = std::make_shared<Shared>();
+  const RunOptions options = options_of(manner, shared);
+  const nb::gil_scoped_release released;
+  begin(shared, std::move(work), options);
+  try {
+    bool done = false;
+    while (!done) {
+      done = wait_for_end(*shared, kLook);
+      hear(manner, *shared);
+    }
+  } catch (...) {
+    shared->stop = true;
+    wait_for_end(*shared, kGrace);
+    throw;
+  }
+  if (shared->error) std::rethrow_exception(std::exchange(shared->error, nullptr));
+}
+
+void finish_left_work() {
+  const nb::gil_scoped_release released;
+  std::unique_lock lock(at_work_mutex);
+  at_work_changed.wait(lock, [] { return at_work == 0; });
+}
+
+std::shared_ptr<const void> shared_reference(nb::handle object) {
+  object.inc_ref();
+  return {object.ptr(), [](const void* held) {
+            if (!nb::is_alive()) return;  // the interpreter is gone, and its objects with it
+            const nb::gil_scoped_acquire acquired;
+            nb::handle(static_cast<PyObject*>(const_cast<void*>(held))).dec_ref();
+          }};
+}
+
+namespace {
+
+std::atomic<int> chosen_threads = 0;
+
+int usual_threads() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS")) {
+    if (const int threads = std::atoi(text); threads > 0) return threads;
+  }
+  return available_processors();
+}
+
+}  // namespace
+
+int default_threads() {
+  const int chosen = chosen_threads;
+  return chosen > 0 ? chosen : usual_threads();
+}
+
+void set_default_threads(int threads) {
+  chosen_threads = threads;
+}
+
+}  // namespace gyro::python

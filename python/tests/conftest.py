@@ -1,0 +1,23 @@
+"""What the tests have in common: the shipped models."""
+
+import os
+import pathlib
+
+import pytest
+
+MODELS = pathlib.Path(os.environ.get("GYRO_MODELS", pathlib.Path(__file__).resolve().parents[2] / "models"))
+
+
+@pytest.fixture
+def base():
+    return str(MODELS / "pico-qwen2" / "base")
+
+
+@pytest.fixture
+def post():
+    return str(MODELS / "pico-qwen2" / "instruct")
+
+
+@pytest.fixture
+def moe():
+    return str(MODELS / "pico-qwen3moe" / "base"), str(MODELS / "pico-qwen3moe" / "instruct")
