@@ -23,8 +23,9 @@ class Model:
     none, as for bfloat16), in the stored shape and bytes.
     """
 
-    def __init__(self, core, name="", keep=None):
+    def __init__(self, core, name="", keep=None, given=None):
         self._core = core
+        self._given = given  # the path by which another process opens the same; None: it has to be written first
         self._name = name  # what results call it; empty: its id
         self._keep = keep  # what must live as long as the model, such as a temporary folder
 
@@ -156,7 +157,7 @@ def open(model, *, base=None, config=None, name=None):
         opened = _core.open(os.fspath(model), None if base is None else open(base)._core)
         for warning in opened.warnings:
             logger.warning("%s", warning)
-        return Model(opened)
+        return Model(opened, given=os.fspath(model) if base is None else None)
     if hasattr(model, "state_dict") and callable(model.state_dict):
         return _of_module(model, config, name)
     if isinstance(model, Mapping):
