@@ -183,17 +183,21 @@ def _config_text(config):
 
 
 def _of_module(module, config, name):
-    """A torch module: its state, but for heads that are the embeddings, which a checkpoint does not have either."""
-    state = dict(module.state_dict())
     own = getattr(module, "config", None)
     if config is None and hasattr(own, "to_json_string"):
         config = own
-    if getattr(own, "tie_word_embeddings", False):
+    return _of_tensors(module_state(module), config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+
+
+def module_state(module):
+    """A torch module's state, but for heads that are the embeddings, which a checkpoint does not have either."""
+    state = dict(module.state_dict())
+    if getattr(getattr(module, "config", None), "tie_word_embeddings", False):
         embeddings = [tensor for key, tensor in state.items() if key.endswith("embed_tokens.weight") or key.endswith("wte.weight")]
         for key in [key for key in state if key.endswith("lm_head.weight")]:
             if any(state[key].data_ptr() == tensor.data_ptr() for tensor in embeddings):
                 del state[key]
-    return _of_tensors(state, config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+    return state
 
 
 def _of_tensors(tensors, config, name):
