@@ -155,6 +155,20 @@ TEST(Mirrored, IsFlaggedWhereDeterminantsDifferInSign) {
   EXPECT_FALSE(has_flag(compare(base, mirrored), "mirrored_direction"));
 }
 
+// The same of related ones, where a few steps of Lanczos serve: the smallest singular value has changed its sign.
+TEST(Mirrored, IsFlaggedOfRelatedMatricesToo) {
+  const int64_t n = 64;
+  for (const uint64_t seed : {1, 2, 3, 4, 5, 6}) {
+    const Matrix base = gaussian(n, n, seed), noise = gaussian(n, n, seed + 100);
+    const linalg::Svd svd = linalg::svd(base.clone());
+    const Matrix last = times(svd.u.view().block(0, n - 1, n, 1), transposed(svd.v.view().block(0, n - 1, n, 1)));
+    const Matrix flipped = combined(1, base, -2 * svd.values.back(), last);
+    const PairOptions options{1, 0, 0, 25};
+    const bool near = has_flag(compare(base, combined(1, base, 1e-3, noise), options), "mirrored_direction");
+    EXPECT_NE(near, has_flag(compare(base, combined(1, flipped, 1e-3, noise), options), "mirrored_direction")) << seed;
+  }
+}
+
 TEST(RankDeficient, HasNoLeakageEither) {
   std::vector<double> sigma = linear_spectrum(10, 2, 1);
   sigma[9] = 0;

@@ -64,8 +64,13 @@ void extend(Lanczos& l, ConstMatrixView m) {
   l.basis.push_back(std::move(next));
 }
 
-// (T^-½ e_1) of the steps' tridiagonal matrix of column j: the coefficients of H^-½ e_j in the basis.
-std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j) {
+// An eigenvalue of H = MᵀM below this share of the largest is one of zero, by which nothing is divided: what rounding
+// leaves of it depends on the machine. A direction whose part of a column is below kPart is missed by nobody.
+constexpr double kVanishing = 1e-12, kPart = 1e-6;
+
+// (T^-½ e_1) of the steps' tridiagonal matrix of column j: the coefficients of H^-½ e_j in the basis. `complete`
+// becomes false where a direction that vanishes is left out of it.
+std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j, bool& complete) {
   const auto k = static_cast<int64_t>(l.diagonal[j].size());
   Matrix t = Matrix::zeros(k, k, Space::Host);
   for (int64_t i = 0; i < k; ++i) {
@@ -74,10 +79,13 @@ std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j) {
   }
   const linalg::Eigh e = linalg::eigh(std::move(t));
   std::vector<double> out(static_cast<size_t>(k));
-  const double floor = std::max(e.values[0], 0.0) * 1e-15;
+  const double floor = std::max(e.values[0], 0.0) * kVanishing;
   for (int64_t p = 0; p < k; ++p) {
     const double value = e.values[static_cast<size_t>(p)];
-    if (value <= floor) continue;
+    if (value <= floor) {
+      complete &= std::abs(e.vectors(0, p)) <= kPart;
+      continue;
+    }
     for (int64_t i = 0; i < k; ++i) out[static_cast<size_t>(i)] += e.vectors(i, p) * e.vectors(0, p) / std::sqrt(value);
   }
   return out;
@@ -85,7 +93,7 @@ std::vector<double> inverse_root_coefficients(const Lanczos& l, size_t j) {
 
 // H^-½ E for the first `size` columns E of the identity, H = MᵀM, by Lanczos: a few steps where M is near a multiple of
 // an orthogonal matrix, as it is for related models. Nothing if F32 accuracy is not reached soon.
-std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
+std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size, bool& complete) {
   constexpr int kSteps = 40, kCheckEvery = 4;
   constexpr double kAccuracy = 1e-9;
   Lanczos l;
@@ -98,9 +106,10 @@ std::optional<Matrix> inverse_root_by_lanczos(ConstMatrixView m, int64_t size) {
     extend(l, m);
     if (step % kCheckEvery != 0) continue;
     double change = 0;
+    complete = true;
     std::vector<std::vector<double>> coefficients;
     for (size_t j = 0; j < previous.size(); ++j) {
-      coefficients.push_back(inverse_root_coefficients(l, j));
+      coefficients.push_back(inverse_root_coefficients(l, j, complete));
       previous[j].resize(coefficients[j].size());
       for (size_t i = 0; i < previous[j].size(); ++i)
         change = std::max(change, std::abs(coefficients[j][i] - previous[j][i]));
@@ -125,12 +134,13 @@ Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size, bool& complete) {
   const linalg::Eigh e = linalg::eigh(std::move(gram));
   const Matrix top = Matrix::copy_of(e.vectors.view().block(0, 0, size, m.cols), Space::Host);
   Matrix weighted(m.cols, size, Space::Host);  // Λ^-½ Vᵀ E
-  const double floor = std::max(e.values[0], 0.0) * 1e-15;
-  complete = e.values.back() > floor;
+  const double floor = std::max(e.values[0], 0.0) * kVanishing;
+  complete = true;
   for (int64_t j = 0; j < size; ++j) {
     for (int64_t i = 0; i < m.cols; ++i) {
       const double value = e.values[static_cast<size_t>(i)];
       weighted(i, j) = value > floor ? top(j, i) / std::sqrt(value) : 0.0;
+      complete &= value > floor || std::abs(top(j, i)) <= kPart;
     }
   }
   return product(Op::None, Op::None, e.vectors, Matrix::copy_of(weighted, m.space));
@@ -138,7 +148,7 @@ Matrix inverse_root_by_eigh(ConstMatrixView m, int64_t size, bool& complete) {
 
 // The first `size` columns of polar(M) = M (MᵀM)^-½.
 Matrix polar_columns(ConstMatrixView m, int64_t size, bool& complete) {
-  std::optional<Matrix> root = inverse_root_by_lanczos(m, size);
+  std::optional<Matrix> root = inverse_root_by_lanczos(m, size, complete);
   if (!root) root = inverse_root_by_eigh(m, size, complete);
   return product(Op::None, Op::None, m, *root);
 }

@@ -9,6 +9,7 @@
 weights from old, `gyro.evaluate` and `gyro.probe` run them, `gyro.grade` decides whether an answer is right;
 `gyro.callbacks` follows a training run.
 """
+
 import atexit
 
 from . import _core, _run
@@ -22,9 +23,32 @@ from ._models import Model, open
 
 __version__ = _core.version()
 __all__ = [
-    "Built", "Comparison", "Decision", "DeviceError", "DiffResult", "FileError", "Grade", "GyroError", "Init", "InputError",
-    "InternalError", "Model", "NotFoundError", "OutOfMemoryError", "Pair", "SVD", "build", "compare", "diff", "evaluate",
-    "grade", "init", "load", "open", "probe", "svd",
+    "Built",
+    "Comparison",
+    "Decision",
+    "DeviceError",
+    "DiffResult",
+    "FileError",
+    "Grade",
+    "GyroError",
+    "Init",
+    "InputError",
+    "InternalError",
+    "Model",
+    "NotFoundError",
+    "OutOfMemoryError",
+    "Pair",
+    "SVD",
+    "build",
+    "compare",
+    "diff",
+    "evaluate",
+    "grade",
+    "init",
+    "load",
+    "open",
+    "probe",
+    "svd",
 ]
 
 _run.register_threads()

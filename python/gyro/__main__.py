@@ -1,4 +1,5 @@
 """The command line: `gyro`, or `python -m gyro`."""
+
 import sys
 
 from . import _core

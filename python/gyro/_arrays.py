@@ -1,25 +1,33 @@
 """gyro.svd and gyro.compare: the same on arrays."""
+
+from __future__ import annotations
+
 import json
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, _models
 from ._diff import _flat, _texts
 from ._errors import InputError
 from ._run import manner, whole
+from ._types import Device, Names
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
 
 
 class SVD(NamedTuple):
     """A = U diag(S) Vh, with bounds on what it is wrong by."""
 
-    U: object  #: rows x n
-    S: object  #: n, descending
-    Vh: object  #: n x cols
-    S_error: object  #: n: bound on the absolute error of each
+    U: numpy.ndarray  #: rows x n
+    S: numpy.ndarray  #: n, descending
+    Vh: numpy.ndarray  #: n x cols
+    S_error: numpy.ndarray  #: n: bound on the absolute error of each
     residual: float  #: bound on ‖A − U diag(S) Vh‖_F
     orthogonality: float  #: bound on ‖UᵀU − I‖_F + ‖V Vᵀ − I‖_F
 
 
-def svd(a, *, device="cpu", threads=None):
+def svd(a: Any, *, device: Device = "cpu", threads: int | None = None) -> SVD:
     """The reduced SVD of a two-dimensional array of floating-point numbers, in float64 whatever the array's type
     (bfloat16 and FP8 too): `n = min(rows, cols)`. Signs follow a rule (the largest entry of each vector of the short
     side is positive), so that the same array gives the same vectors."""
@@ -35,15 +43,27 @@ class Pair:
     sim_u, sim_v, sim_diff, i_orth: `directions` squared (eqs. 5, 7). An array that is not defined is None.
     """
 
-    _ARRAYS = ("base_sigma", "sigma", "turn_u", "turn_v", "principal_u", "principal_v", "sim_u", "sim_v", "sim_diff",
-               "i_orth", "delta_q1", "delta_q2")
+    _ARRAYS = (
+        "base_sigma",
+        "sigma",
+        "turn_u",
+        "turn_v",
+        "principal_u",
+        "principal_v",
+        "sim_u",
+        "sim_v",
+        "sim_diff",
+        "i_orth",
+        "delta_q1",
+        "delta_q2",
+    )
     _PLACE = ("layer", "type", "tensor", "slice", "fused", "expert")  # of a model's matrix, which this is not
 
     def __init__(self, row, arrays):
         self.data = {key: value for key, value in row.items() if key not in self._PLACE}
         self.arrays = arrays
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in Pair._ARRAYS:
             return self.arrays.get(name)
         if name != "data" and name in self.data:
@@ -54,15 +74,17 @@ class Pair:
         return [*super().__dir__(), *self.data, *self._ARRAYS]
 
     @property
-    def alpha(self):
+    def alpha(self) -> numpy.ndarray:
         """σ_p,j / σ_b,j, n; nan where the base's is zero."""
         import numpy
+
         base = self.base_sigma
         return numpy.divide(self.sigma, base, out=numpy.full_like(base, numpy.nan), where=base > 0)
 
-    def to_pandas(self):
+    def to_pandas(self) -> pandas.Series:
         """The figures as a pandas.Series."""
         import pandas
+
         return pandas.Series(_flat(self.data))
 
     def __repr__(self):
@@ -70,11 +92,24 @@ class Pair:
             return "undefined" if value is None else f"{value:.4g}"
 
         null = self.data["null"]
-        return (f"<gyro.Pair {self.d_out} x {self.d_in}: alpha {text(self.alpha_mean)} ± {text(self.alpha_std)}, "
-                f"NF {text(self.nf)} (null {text(null['nf'])}), relative change {text(self.relative_change)}>")
+        return (
+            f"<gyro.Pair {self.d_out} x {self.d_in}: alpha {text(self.alpha_mean)} ± {text(self.alpha_std)}, "
+            f"NF {text(self.nf)} (null {text(null['nf'])}), relative change {text(self.relative_change)}>"
+        )
 
 
-def compare(base, post, *, directions=25, measure=(), null_draws=1, null_nf_draws=0, seed=0, device="cpu", threads=None):
+def compare(
+    base: Any,
+    post: Any,
+    *,
+    directions: int = 25,
+    measure: Names = (),
+    null_draws: int = 1,
+    null_nf_draws: int = 0,
+    seed: int = 0,
+    device: Device = "cpu",
+    threads: int | None = None,
+) -> Pair:
     """Compares two matrices of one shape, as a checkpoint stores weights: `d_out x d_in`, so that U of the figures is
     the input side (the columns of the array) and V the output side.
 
@@ -85,16 +120,29 @@ def compare(base, post, *, directions=25, measure=(), null_draws=1, null_nf_draw
     post_dtype, post_shape, post_data = _matrix(post, "post")
     if shape != post_shape:
         raise InputError("post", f"is {post_shape[0]} x {post_shape[1]}, where base is {shape[0]} x {shape[1]}", "post")
-    numbers = (whole(null_draws, "null_draws", 0, 10000), whole(null_nf_draws, "null_nf_draws", 0, 10000),
-               whole(seed, "seed", 0, 2**64 - 1))
-    row, arrays = _core.compare(base_dtype, base_data, post_dtype, post_data, *shape,
-                                whole(directions, "directions", 0, 2**62), _texts(measure, "measure"), *numbers, manner(device, threads))
+    numbers = (
+        whole(null_draws, "null_draws", 0, 10000),
+        whole(null_nf_draws, "null_nf_draws", 0, 10000),
+        whole(seed, "seed", 0, 2**64 - 1),
+    )
+    row, arrays = _core.compare(
+        base_dtype,
+        base_data,
+        post_dtype,
+        post_data,
+        *shape,
+        whole(directions, "directions", 0, 2**62),
+        _texts(measure, "measure"),
+        *numbers,
+        manner(device, threads),
+    )
     return Pair(json.loads(row), arrays)
 
 
 def _matrix(array, name):
     if not _models._is_tensor(array):
         import numpy
+
         array = numpy.asarray(array)
     if len(array.shape) != 2:
         raise InputError(name, f"should have two dimensions, not {len(array.shape)}", name)

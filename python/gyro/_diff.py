@@ -1,16 +1,40 @@
 """gyro.diff, and what it gives."""
-import html
+
+from __future__ import annotations
+
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _models
 from ._errors import InputError
 from ._run import manner, whole
+from ._types import Device, ModelLike, ModelsLike, Names, Numbers, PathLike, Progress
+
+if TYPE_CHECKING:
+    import numpy
+    import pandas
 
 
-def diff(base, post, *, control=(), types=None, layers=None, experts=None, measure=(), trajectory=False, null_draws=1,
-         null_nf_draws=0, seed=0, device="cpu", threads=None, progress=False):
+def diff(
+    base: ModelLike,
+    post: ModelsLike,
+    *,
+    control: ModelsLike = (),
+    types: Names | None = None,
+    layers: Numbers | None = None,
+    experts: Numbers | None = None,
+    measure: Names = (),
+    trajectory: bool = False,
+    null_draws: int = 1,
+    null_nf_draws: int = 0,
+    seed: int = 0,
+    device: Device = "cpu",
+    threads: int | None = None,
+    progress: Progress = False,
+) -> DiffResult:
     """Compares a base model with its post-trained descendants: `gyro diff`.
 
     base: a model, as `gyro.open` takes it.
@@ -32,7 +56,7 @@ def diff(base, post, *, control=(), types=None, layers=None, experts=None, measu
     if not named["post"]:
         raise InputError("post", "names no model", "post")
     config = _common_config(named["base"] + named["post"])
-    (base_model, base_name), = _opened(named["base"], "base", config)
+    ((base_model, base_name),) = _opened(named["base"], "base", config)
     posts, controls = (_opened(named[role], role, config) for role in ("post", "control"))
     asked = _core.Asked()
     asked.layers, asked.experts = _numbers(layers, "layers"), _numbers(experts, "experts")
@@ -43,12 +67,13 @@ def diff(base, post, *, control=(), types=None, layers=None, experts=None, measu
     asked.null_draws = whole(null_draws, "null_draws", 0, 10000)
     asked.null_nf_draws = whole(null_nf_draws, "null_nf_draws", 0, 10000)
     asked.command = _command(base_model, posts, controls, asked)
-    result = _core.diff(base_model._core, base_name, _pairs(posts), _pairs(controls), asked,
-                        manner(device, threads, progress))
+    result = _core.diff(
+        base_model._core, base_name, _pairs(posts), _pairs(controls), asked, manner(device, threads, progress)
+    )
     return DiffResult(result)
 
 
-def load(folder):
+def load(folder: PathLike) -> DiffResult:
     """The result in a folder that `gyro diff --out` or DiffResult.save wrote."""
     return DiffResult(_core.Result.load(os.fspath(folder)))
 
@@ -67,40 +92,40 @@ class DiffResult:
         self._comparisons = None
 
     @property
-    def data(self):
+    def data(self) -> dict[str, Any]:
         """result.json's content."""
         if self._data is None:
             self._data = json.loads(self._core.text())
         return self._data
 
     @property
-    def comparisons(self):
+    def comparisons(self) -> list[Comparison]:
         """Posts, then controls."""
         if self._comparisons is None:
             self._comparisons = [Comparison(self, i) for i in range(len(self.data["comparisons"]))]
         return self._comparisons
 
     @property
-    def posts(self):
+    def posts(self) -> list[Comparison]:
         """The comparisons with posts."""
         return [comparison for comparison in self.comparisons if comparison.role == "post"]
 
     @property
-    def arrays(self):
+    def arrays(self) -> dict[str, numpy.ndarray]:
         """{name: read-only array} of arrays.safetensors: "base.0.W_Q.sigma", "0.0.W_Q.turn_u", ..."""
         return {name: self._core.array(name) for name in self._core.array_names()}
 
-    def array(self, name):
+    def array(self, name: str) -> numpy.ndarray:
         """One of them. Raises KeyError."""
         return self._core.array(name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.comparisons)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Comparison]:
         return iter(self.comparisons)
 
-    def __getitem__(self, which):
+    def __getitem__(self, which: int | str) -> Comparison:
         if isinstance(which, str):
             found = [comparison for comparison in self.comparisons if which in (comparison.id, comparison.name)]
             if len(found) != 1:
@@ -109,7 +134,7 @@ class DiffResult:
             return found[0]
         return self.comparisons[which]
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in _OF_COMPARISON:
             raise AttributeError(f"DiffResult has no {name!r}")
         posts = self.posts
@@ -120,24 +145,27 @@ class DiffResult:
     def __dir__(self):
         return [*super().__dir__(), *_OF_COMPARISON]
 
-    def to_pandas(self, table="matrices"):
+    def to_pandas(self, table: Literal["matrices", "types"] = "matrices") -> pandas.DataFrame:
         """A pandas.DataFrame, a line a matrix ("matrices") or a type ("types") of every comparison; fields within
         fields have dotted names ("null.nf")."""
         import pandas
+
         lines = []
         for comparison in self.comparisons:
-            lines += [{"comparison": comparison.name, "role": comparison.role, **_flat(row)}
-                      for row in comparison._rows(table)]
+            lines += [
+                {"comparison": comparison.name, "role": comparison.role, **_flat(row)}
+                for row in comparison._rows(table)
+            ]
         return pandas.DataFrame(lines)
 
-    def report(self, path, title=""):
+    def report(self, path: PathLike, title: str = "") -> None:
         """Writes the page, one HTML file that loads nothing, to `path`."""
         with tempfile.TemporaryDirectory() as folder:
             place = os.path.join(folder, "result")
             self._core.save(place, False, manner())
             _core.report(os.fspath(path), [place], title, manner())
 
-    def save(self, folder, force=False):
+    def save(self, folder: PathLike, force: bool = False) -> None:
         """Writes what `gyro diff --out` does: result.json, arrays.safetensors, report.html. A folder with anything but
         the same result is refused without `force`."""
         self._core.save(os.fspath(folder), force, manner())
@@ -148,8 +176,9 @@ class DiffResult:
         names = ", ".join(comparison.name for comparison in self.comparisons)
         return f"<gyro.DiffResult {self.data['base']['id']}: {names}>"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from ._html import result_html
+
         return result_html(self)
 
 
@@ -164,74 +193,80 @@ class Comparison:
         self.result, self.index = result, index
 
     @property
-    def data(self):
+    def data(self) -> dict[str, Any]:
         """Its part of result.json: post, role, matrices, types, findings, outside."""
         return self.result.data["comparisons"][self.index]
 
     @property
-    def id(self):
+    def id(self) -> str:
         return self.data["post"]["id"]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The last part of its id."""
         return self.id.rstrip("/").rpartition("/")[2] if self.data.get("noise_of") is None else self.id
 
     @property
-    def role(self):
-        """"post" or "control"."""
+    def role(self) -> str:
+        """ "post" or "control"."""
         return self.data["role"]
 
     @property
-    def matrices(self):
+    def matrices(self) -> list[dict[str, Any]]:
         """A dict a matrix, as in result.json."""
         return self.data["matrices"]
 
     @property
-    def types(self):
+    def types(self) -> dict[str, dict[str, Any]]:
         """{type: its pooled row}."""
         return {row["type"]: row for row in self.data["types"]}
 
     @property
-    def findings(self):
+    def findings(self) -> dict[str, dict[str, Any]]:
         """{id: verdict, value, null, threshold, z, types, text}."""
         return {finding["id"]: finding for finding in self.data["findings"]}
 
-    def layers_of(self, type, expert=None):
+    def layers_of(self, type: str, expert: int | None = None) -> list[int]:
         """The layers that have such a matrix, in order."""
         return [row["layer"] for row in self._of(type, expert)]
 
-    def sigma(self, layer, type, expert=None, of="post"):
+    def sigma(
+        self, layer: int, type: str, expert: int | None = None, of: Literal["post", "base"] = "post"
+    ) -> numpy.ndarray:
         """Singular values of the post's matrix, or the base's (`of="base"`): n, descending."""
         return self._array(layer, type, expert, "sigma", base=of == "base")
 
-    def svsm(self, type, expert=None):
+    def svsm(self, type: str, expert: int | None = None) -> numpy.ndarray:
         """The singular value scaling matrix, eq. 4: α_j = σ_p,j / σ_b,j, `n x layers`, a column a layer. nan where the
         base's σ is zero."""
         import numpy
+
         columns = []
         for layer in self.layers_of(type, expert):
             base, post = self.sigma(layer, type, expert, of="base"), self.sigma(layer, type, expert)
             columns.append(numpy.divide(post, base, out=numpy.full_like(post, numpy.nan), where=base > 0))
         return numpy.stack(columns, axis=1)
 
-    def alpha(self, type, expert=None):
+    def alpha(self, type: str, expert: int | None = None) -> numpy.ndarray:
         """Mean scaling factor of each layer, over the top max(1, ⌊0.9 n⌋): an array of `layers`."""
         return self.column("alpha_mean", type, expert)
 
-    def nf(self, type, expert=None):
+    def nf(self, type: str, expert: int | None = None) -> numpy.ndarray:
         """NF of each layer, eq. 7: ‖I_orth − I‖_F / n."""
         return self.column("nf", type, expert)
 
-    def null(self, type, expert=None):
+    def null(self, type: str, expert: int | None = None) -> dict[str, numpy.ndarray]:
         """What a structureless change of the same size gives, {"alpha_mean", "alpha_std", "nf", "nf_robust"}: arrays of
         `layers`."""
-        return {name: self.column("null." + name, type, expert) for name in ("alpha_mean", "alpha_std", "nf", "nf_robust")}
+        return {
+            name: self.column("null." + name, type, expert) for name in ("alpha_mean", "alpha_std", "nf", "nf_robust")
+        }
 
-    def column(self, field, type, expert=None):
+    def column(self, field: str, type: str, expert: int | None = None) -> numpy.ndarray:
         """Any figure of the rows, such as "relative_change" or "energy.z": an array of `layers`, nan where it is not
         defined."""
         import numpy
+
         values = []
         for row in self._of(type, expert):
             value = row
@@ -240,28 +275,28 @@ class Comparison:
             values.append(numpy.nan if value is None else value)
         return numpy.array(values, dtype=float)
 
-    def turn_u(self, layer, type, expert=None):
+    def turn_u(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """1 − (u_b,j·u_p,j)² of each direction of the input side: n."""
         return self._array(layer, type, expert, "turn_u")
 
-    def turn_v(self, layer, type, expert=None):
+    def turn_v(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """The same of the output side."""
         return self._array(layer, type, expert, "turn_v")
 
-    def sim_u(self, layer, type, expert=None):
+    def sim_u(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """|U_bᵀ U_p|, eq. 5, of the first min(25, n) directions. Of the first and the last layer only, and of a layer's
         experts the first; gyro.compare gives any matrix's."""
         return self._array(layer, type, expert, "sim_u")
 
-    def sim_v(self, layer, type, expert=None):
+    def sim_v(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """|V_bᵀ V_p|, as sim_u."""
         return self._array(layer, type, expert, "sim_v")
 
-    def sim_diff(self, layer, type, expert=None):
+    def sim_diff(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """|sim_U − sim_V|, as sim_u."""
         return self._array(layer, type, expert, "sim_diff")
 
-    def i_orth(self, layer, type, expert=None):
+    def i_orth(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """I_orth = Q_1ᵀ Q_2, eq. 7, as sim_u."""
         return self._array(layer, type, expert, "i_orth")
 
@@ -279,7 +314,11 @@ class Comparison:
             there = sorted({row["type"] for row in self.matrices})
             with_expert = "" if expert is None else f" of expert {expert}"
             of_experts = any(row["type"] == type and row.get("expert") is not None for row in self.matrices)
-            hint = "; it has experts: name one by expert=" if of_experts and expert is None else f"; there are {', '.join(there)}"
+            hint = (
+                "; it has experts: name one by expert="
+                if of_experts and expert is None
+                else f"; there are {', '.join(there)}"
+            )
             raise KeyError(f"no matrix of type {type}{with_expert} was compared{hint}")
         return rows
 
@@ -291,13 +330,34 @@ class Comparison:
             return self.result._core.array(name)
         except KeyError:
             pass
-        have = [n.split(".")[1] for n in self.result._core.array_names()
-                if n.startswith(f"{self.index}.") and n.endswith("." + what) and n.split(".")[2] == type]
-        raise KeyError(f"there is no {what} of {matrix}: layers that have it: {', '.join(sorted(set(have), key=int)) or 'none'}")
+        have = [
+            n.split(".")[1]
+            for n in self.result._core.array_names()
+            if n.startswith(f"{self.index}.") and n.endswith("." + what) and n.split(".")[2] == type
+        ]
+        raise KeyError(
+            f"there is no {what} of {matrix}: layers that have it: {', '.join(sorted(set(have), key=int)) or 'none'}"
+        )
 
 
-_OF_COMPARISON = ("matrices", "types", "findings", "layers_of", "sigma", "svsm", "alpha", "nf", "null", "column", "turn_u",
-                  "turn_v", "sim_u", "sim_v", "sim_diff", "i_orth")
+_OF_COMPARISON = (
+    "matrices",
+    "types",
+    "findings",
+    "layers_of",
+    "sigma",
+    "svsm",
+    "alpha",
+    "nf",
+    "null",
+    "column",
+    "turn_u",
+    "turn_v",
+    "sim_u",
+    "sim_v",
+    "sim_diff",
+    "i_orth",
+)
 
 
 def _named(models):
@@ -319,7 +379,9 @@ def _opened(named, role, config):
             out.append((opened, name or opened._name))
         else:
             own = config if _models.is_state_dict(model) else None
-            out.append((_models.open(model, config=own, name=name or (role if len(named) == 1 else f"{role} {i + 1}")), name))
+            out.append(
+                (_models.open(model, config=own, name=name or (role if len(named) == 1 else f"{role} {i + 1}")), name)
+            )
     return out
 
 
@@ -357,6 +419,7 @@ def _texts(values, field):
 
 def _command(base, posts, controls, asked):
     """The call as the result keeps it."""
+
     def text(models):
         return ", ".join(repr("noise" if model is None else model.path or model.id) for model, _ in models)
 

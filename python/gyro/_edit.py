@@ -1,16 +1,20 @@
 """gyro.build and gyro.init: new weights from old."""
+
+from __future__ import annotations
+
 import json
 import math
 import os
 import shutil
 import tempfile
 import weakref
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from . import _core, _models
 from ._diff import _numbers, _texts
 from ._errors import InputError
 from ._run import manner, whole
+from ._types import Device, DTypeName, ModelLike, Names, Numbers, PathLike, Progress
 
 
 class Built(NamedTuple):
@@ -18,11 +22,30 @@ class Built(NamedTuple):
     matrices, change, moved, rounding: Frobenius norms; left: why others stay the post's)."""
 
     folder: str
-    rows: list
+    rows: list[dict[str, Any]]
 
 
-def build(operation, base, post, *, side="out", on="all", scale="auto", sibling=None, what="sigma", at=0.5, layers=None,
-          align_signs=False, dtype=None, seed=0, out=None, force=False, device="cpu", threads=None, progress=False):
+def build(
+    operation: str,
+    base: ModelLike,
+    post: ModelLike,
+    *,
+    side: Literal["out", "in"] = "out",
+    on: Literal["attention", "mlp", "all"] = "all",
+    scale: float | dict[str, float] | Literal["auto"] = "auto",
+    sibling: ModelLike | None = None,
+    what: Literal["sigma", "rotation"] = "sigma",
+    at: float = 0.5,
+    layers: Numbers | None = None,
+    align_signs: bool = False,
+    dtype: DTypeName | None = None,
+    seed: int = 0,
+    out: PathLike | None = None,
+    force: bool = False,
+    device: Device = "cpu",
+    threads: int | None = None,
+    progress: Progress = False,
+) -> Any:
     """Builds a counterfactual model from a base and its post: `gyro build`.
 
     operation: "replace" U_p (α′ Σ_b) V_pᵀ (eqs. 9, 14); "ablate" U_p Σ_p V_bᵀ or U_b Σ_p V_pᵀ (eqs. 10, 15); "restore"
@@ -48,7 +71,9 @@ def build(operation, base, post, *, side="out", on="all", scale="auto", sibling=
     for name in names:
         variant = _core.Variant()
         variant.operation, variant.side, variant.on, variant.what = name, side, on, what
-        variant.folder = name if out is None else os.path.join(os.fspath(out), name) if len(names) > 1 else os.fspath(out)
+        variant.folder = (
+            name if out is None else os.path.join(os.fspath(out), name) if len(names) > 1 else os.fspath(out)
+        )
         variant.align_signs, variant.t, variant.seed = align_signs, at, seed
         if name in ("replace", "replace-scaled"):
             one = {"replace": 1.0}.get(name) if operation == "paper" else None
@@ -87,16 +112,32 @@ class Init(NamedTuple):
     its config), a dict a module (first, rank, share of ‖W‖², rounding), and modules without an adapter in words.
     `folder` is where it was written, or None. With "rescale" there is no adapter."""
 
-    model: object
-    adapter: dict
-    adapter_config: dict
-    rows: list
-    left: list
-    folder: object
+    model: _models.Model
+    adapter: dict[str, Any]
+    adapter_config: dict[str, Any]
+    rows: list[dict[str, Any]]
+    left: list[str]
+    folder: str | None
 
 
-def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, diff=None, types=None, by=1.4, dtype=None,
-         out=None, force=False, device="cpu", threads=None, progress=False):
+def init(
+    kind: Literal["pissa", "middle", "minor", "rescale"],
+    base: ModelLike,
+    *,
+    rank: int = 16,
+    alpha: float | None = None,
+    target_modules: Names | None = None,
+    band: int | Literal["auto"] | None = None,
+    diff: PathLike | None = None,
+    types: Names | None = None,
+    by: float = 1.4,
+    dtype: DTypeName | None = None,
+    out: PathLike | None = None,
+    force: bool = False,
+    device: Device = "cpu",
+    threads: int | None = None,
+    progress: Progress = False,
+) -> Init:
     """Makes a starting point for fine-tuning: `gyro init`.
 
     kind: a LoRA adapter of the largest singular components ("pissa"), a band in the middle ("middle") or the smallest
@@ -121,14 +162,41 @@ def init(kind, base, *, rank=16, alpha=None, target_modules=None, band=None, dif
     if kind == "rescale":
         if not types:
             raise InputError("types", "rescale needs the types to scale, such as W_O", "types")
-        _core.rescale(base._core, {name: float(by) for name in _texts(types, "types")}, stored, folder, force, command, run)
-        return Init(_models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary), {}, {}, [], [], out and folder)
+        _core.rescale(
+            base._core, {name: float(by) for name in _texts(types, "types")}, stored, folder, force, command, run
+        )
+        return Init(
+            _models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
+            {},
+            {},
+            [],
+            [],
+            None if out is None else folder,
+        )
     place = kind + "_init"
-    rows, left = _core.init(base._core, kind, rank, alpha, _texts(target_modules, "target_modules"),
-                            None if band in (None, "auto") else whole(band, "band", 0, 10**9), os.fspath(diff) if diff is not None else "", stored,
-                            place + "/", folder, force, command, run)
+    rows, left = _core.init(
+        base._core,
+        kind,
+        rank,
+        alpha,
+        _texts(target_modules, "target_modules"),
+        None if band in (None, "auto") else whole(band, "band", 0, 10**9),
+        os.fspath(diff) if diff is not None else "",
+        stored,
+        place + "/",
+        folder,
+        force,
+        command,
+        run,
+    )
     adapter = _core.read_safetensors(os.path.join(folder, place, "adapter_model.safetensors"))
     with open(os.path.join(folder, place, "adapter_config.json"), encoding="utf-8") as file:
         config = json.load(file)
-    return Init(_models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
-                {name: _models.numpy_array(*parts) for name, parts in adapter.items()}, config, rows, left, out and folder)
+    return Init(
+        _models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
+        {name: _models.numpy_array(*parts) for name, parts in adapter.items()},
+        config,
+        rows,
+        left,
+        None if out is None else folder,
+    )

@@ -1,5 +1,9 @@
 """gyro.grade: whether an answer is right."""
-from typing import NamedTuple
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 from . import _core
 
@@ -19,11 +23,18 @@ class Grade(NamedTuple):
     strict: Decision
     flexible: Decision
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.strict.verdict == "correct"
 
 
-def grade(output, gold, policy="math", *, cut=False, choices=()):
+def grade(
+    output: str,
+    gold: str,
+    policy: Literal["math", "gsm8k", "choice", "boxed"] = "math",
+    *,
+    cut: bool = False,
+    choices: Iterable[str] = (),
+) -> Grade:
     """Grades what a model wrote against the right answer: `gyro grade`.
 
     policy: "math" (equal as mathematics), "gsm8k" (a number), "choice" (a letter, or the text of one of `choices`),

@@ -1,16 +1,36 @@
 """Models as Gyro takes them: folders, names of the Hub's cache, tensors in memory, loaded transformers models."""
+
+from __future__ import annotations
+
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
 from ._errors import InputError
 from ._run import logger, manner
+from ._types import DTypeName, ModelLike, PathLike, Progress
+
+if TYPE_CHECKING:
+    import numpy
 
 _DTYPES = {
-    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2", "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint64": "U64",
-    "uint32": "U32", "uint16": "U16", "uint8": "U8", "bool": "BOOL",
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint64": "U64",
+    "uint32": "U32",
+    "uint16": "U16",
+    "uint8": "U8",
+    "bool": "BOOL",
 }
 _NAMES = {stored: name for name, stored in _DTYPES.items()}
 _ARGUMENTS = {"f64": "F64", "f32": "F32", "bf16": "BF16", "f16": "F16", "keep": None, None: None}
@@ -30,17 +50,17 @@ class Model:
         self._keep = keep  # what must live as long as the model, such as a temporary folder
 
     @property
-    def id(self):
+    def id(self) -> str:
         """How messages and results call it."""
         return self._name or self._core.id
 
     @property
-    def path(self):
+    def path(self) -> str | None:
         """Its folder as given, or None where it lies in memory."""
         return None if self._core.in_memory else self._core.path
 
     @property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """What its config.json holds; {} where there is none."""
         try:
             return json.loads(self._core.companion("config.json"))
@@ -48,64 +68,67 @@ class Model:
             return {}
 
     @property
-    def tensors(self):
+    def tensors(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """{name: (dtype, shape)}, dtypes as safetensors names them ("BF16")."""
         return self._core.tensors()
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of floating-point elements."""
         return self._core.parameters
 
     @property
-    def layers(self):
+    def layers(self) -> int:
         """Number of layers."""
         return self._core.layers()
 
     @property
-    def matrices(self):
+    def matrices(self) -> list[dict[str, Any]]:
         """The matrices that are compared, a dict each: layer, type, expert (None outside mixtures), tensor, d_in,
         d_out."""
         sites, _ = self._core.matrices()
         keys = ("layer", "type", "expert", "tensor", "d_in", "d_out")
         return [dict(zip(keys, site)) for site in sites]
 
-    def matrix(self, layer, type, expert=None):
+    def matrix(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """W of the paper, `d_in x d_out` in float64: the stored weight's transpose, FP8 scales multiplied in, a slice
         where the tensor is fused."""
         layer = layer + self.layers if layer < 0 else layer
         return self._core.matrix(layer, type, -1 if expert is None else expert)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> numpy.ndarray:
         dtype, shape = self._core.tensors()[name]
         return numpy_array(dtype, shape, self._core.read(name))
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._core.tensors()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._core.tensors())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._core.tensors())
 
     def keys(self):
         return self._core.tensors().keys()
 
-    def state_dict(self, framework="numpy"):
+    def state_dict(self, framework: Literal["numpy", "torch"] = "numpy") -> dict[str, Any]:
         """{name: array}, of NumPy or ("torch") of PyTorch, which then has copies."""
         if framework not in ("numpy", "torch"):
             raise InputError("framework", f"can be 'numpy' or 'torch', not {framework!r}", "framework")
         if framework == "numpy":
             return {name: self[name] for name in self}
         import torch
+
         out = {}
         for name, (dtype, shape) in self._core.tensors().items():
             data = torch.from_numpy(self._core.read(name).copy())
             out[name] = data.view(getattr(torch, _NAMES[dtype])).reshape(shape)
         return out
 
-    def save(self, folder, dtype=None, force=False, progress=False):
+    def save(
+        self, folder: PathLike, dtype: DTypeName | None = None, force: bool = False, progress: Progress = False
+    ) -> None:
         """Writes it as a checkpoint folder that transformers loads: safetensors, config.json, and the tokenizer's files
         where it has them. `dtype` "f32", "bf16" or "f16" stores floating-point tensors so; FP8 scales are multiplied
         in. A folder that is not empty is refused without `force`; nothing half-written stays."""
@@ -125,6 +148,7 @@ def dtype_argument(dtype):
 def numpy_array(dtype, shape, data):
     """Bytes as a NumPy array of a stored dtype and shape, without a copy."""
     import numpy
+
     name = _NAMES[dtype]
     try:
         kind = numpy.dtype(name)
@@ -132,12 +156,14 @@ def numpy_array(dtype, shape, data):
         try:
             import ml_dtypes
         except ImportError:
-            raise ImportError(f"NumPy has no {name}: install ml_dtypes, or read matrices by Model.matrix, in float64") from None
+            raise ImportError(
+                f"NumPy has no {name}: install ml_dtypes, or read matrices by Model.matrix, in float64"
+            ) from None
         kind = numpy.dtype(getattr(ml_dtypes, name))
     return data.view(kind).reshape(shape)
 
 
-def open(model, *, base=None, config=None, name=None):
+def open(model: ModelLike, *, base: ModelLike | None = None, config: Any = None, name: str | None = None) -> Model:
     """Opens a model.
 
     model: a folder with safetensors or a LoRA adapter; `owner/name` or `owner/name@revision` of a model in the Hub's
@@ -193,7 +219,9 @@ def module_state(module):
     """A torch module's state, but for heads that are the embeddings, which a checkpoint does not have either."""
     state = dict(module.state_dict())
     if getattr(getattr(module, "config", None), "tie_word_embeddings", False):
-        embeddings = [tensor for key, tensor in state.items() if key.endswith("embed_tokens.weight") or key.endswith("wte.weight")]
+        embeddings = [
+            tensor for key, tensor in state.items() if key.endswith("embed_tokens.weight") or key.endswith("wte.weight")
+        ]
         for key in [key for key in state if key.endswith("lm_head.weight")]:
             if any(state[key].data_ptr() == tensor.data_ptr() for tensor in embeddings):
                 del state[key]
@@ -222,6 +250,7 @@ def described(key, tensor):
     if type(tensor).__module__.partition(".")[0] == "torch":
         return _described_torch(key, tensor)
     import numpy
+
     array = numpy.asarray(tensor)
     dtype = _DTYPES.get(array.dtype.name)
     if dtype is None or not array.dtype.isnative:
@@ -234,6 +263,7 @@ def described(key, tensor):
 
 def _described_torch(key, tensor):
     import torch
+
     dtype = _DTYPES.get(str(tensor.dtype).removeprefix("torch."))
     if dtype is None or tensor.layout != torch.strided:
         raise InputError(key, f"is of {tensor.dtype}, {tensor.layout}, which no checkpoint has")

@@ -1,23 +1,23 @@
 """How work is watched: progress bars, warnings, threads."""
+
 import logging
 
 from . import _core
 from ._errors import InputError
 
 logger = logging.getLogger("gyro")
+_warned = False  # of the library that computes, once
 
 
 def manner(device="cpu", threads=None, progress=False):
     """What the C++ side is told of the machine and of who watches. `progress` is True for a bar (of tqdm, where it is
     installed, else no bar), or a callable that takes a dict."""
     warning = _core.library_warning()
-    if warning and not manner.warned:
-        manner.warned = True
+    global _warned
+    if warning and not _warned:
+        _warned = True
         logger.warning("%s", warning)
     return _core.Manner(device, _thread_count(threads), 0, _progress(progress), _warn)
-
-
-manner.warned = False
 
 
 def _warn(text):
@@ -45,7 +45,8 @@ def _progress(progress):
     if progress is True:
         return _bar()
     return lambda noun, done, items, share, item, ended: progress(
-        {"noun": noun, "done": done, "items": items, "share": share, "item": item, "ended": ended})
+        {"noun": noun, "done": done, "items": items, "share": share, "item": item, "ended": ended}
+    )
 
 
 def _bar():

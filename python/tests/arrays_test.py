@@ -1,4 +1,5 @@
 """gyro.svd and gyro.compare against NumPy, over types, shapes and spectra."""
+
 import ml_dtypes
 import numpy
 import pytest
@@ -45,7 +46,9 @@ def test_svd(name):
     assert departure <= orthogonality + 1e-13
     assert residual <= 1e-11 * max(1, s[0]) and orthogonality < 1e-10
     finite = numpy.isfinite(error)
-    numpy.testing.assert_array_less(numpy.abs(s - numpy.linalg.svd(exact, compute_uv=False))[finite], error[finite] + rounding)
+    numpy.testing.assert_array_less(
+        numpy.abs(s - numpy.linalg.svd(exact, compute_uv=False))[finite], error[finite] + rounding
+    )
 
 
 def test_svd_is_the_same_again():
@@ -78,19 +81,22 @@ def test_compare_with_itself_and_with_zero():
     assert same.unchanged == 1 and same.relative_change == 0 and same.nf == pytest.approx(0, abs=1e-12)
     zero = gyro.compare(base, numpy.zeros_like(base))
     assert zero.nf is None or numpy.isfinite(zero.nf)
-    assert "undefined" in repr(gyro.compare(numpy.zeros((5, 5)), base[:5, :5])) 
+    assert "undefined" in repr(gyro.compare(numpy.zeros((5, 5)), base[:5, :5]))
 
 
-@pytest.mark.parametrize("a, words", [
-    (numpy.zeros(3), "two dimensions"),
-    (numpy.zeros((0, 3)), "no elements"),
-    (numpy.zeros((2, 2), dtype=complex), "complex"),
-    (numpy.zeros((2, 2), dtype=int), "I64"),
-    (numpy.full((2, 2), numpy.nan), "4 NaN"),
-    (numpy.array([[1, numpy.inf]]), "infinite"),
-    (numpy.ones((2, 2)).astype(">f8"), ">f8"),
-    ([["a"]], "a"),
-])
+@pytest.mark.parametrize(
+    "a, words",
+    [
+        (numpy.zeros(3), "two dimensions"),
+        (numpy.zeros((0, 3)), "no elements"),
+        (numpy.zeros((2, 2), dtype=complex), "complex"),
+        (numpy.zeros((2, 2), dtype=int), "I64"),
+        (numpy.full((2, 2), numpy.nan), "4 NaN"),
+        (numpy.array([[1, numpy.inf]]), "infinite"),
+        (numpy.ones((2, 2)).astype(">f8"), ">f8"),
+        ([["a"]], "a"),
+    ],
+)
 def test_wrong_arrays_are_named(a, words):
     for what in (gyro.svd, lambda x: gyro.compare(x, x)):
         with pytest.raises(gyro.InputError, match=words):

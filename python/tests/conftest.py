@@ -1,4 +1,5 @@
 """What the tests have in common: the shipped models."""
+
 import os
 import pathlib
 

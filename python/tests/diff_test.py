@@ -1,4 +1,5 @@
 """gyro.diff and its result: the same as the command line's, and as NumPy's own SVD says."""
+
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import gyro
 @pytest.fixture(scope="module")
 def result():
     from conftest import MODELS
+
     return gyro.diff(MODELS / "pico-qwen2" / "base", MODELS / "pico-qwen2" / "instruct", null_nf_draws=1)
 
 
@@ -34,7 +36,9 @@ def test_figures_are_those_of_numpy(result, base, post, type):
         assert result.alpha(type)[layer] == pytest.approx((sp / sb)[:k].mean(), rel=1e-8)
         # Each pair's sign is free, on both sides at once, so that NF is not.
         i_orth = q1.T @ q2
-        assert result.nf(type)[layer] == pytest.approx(numpy.linalg.norm(i_orth - numpy.eye(len(sb))) / len(sb), rel=1e-6)
+        assert result.nf(type)[layer] == pytest.approx(
+            numpy.linalg.norm(i_orth - numpy.eye(len(sb))) / len(sb), rel=1e-6
+        )
         numpy.testing.assert_allclose(result.turn_u(layer, type), 1 - numpy.diag(q1) ** 2, atol=1e-6)
     for layer in (0, -1):
         sim = numpy.abs(reference(base, post, layer % 3, type)[2])[:25, :25]
@@ -53,8 +57,24 @@ def test_the_null_stands_beside(result):
 
 def test_files_are_those_of_the_command_line(result, base, post, tmp_path):
     command = tmp_path / "command"
-    subprocess.run([sys.executable, "-m", "gyro", "diff", base, post, "--control", "none", "--null-nf-draws", "1", "--out",
-                    command, "-q"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "gyro",
+            "diff",
+            base,
+            post,
+            "--control",
+            "none",
+            "--null-nf-draws",
+            "1",
+            "--out",
+            command,
+            "-q",
+        ],
+        check=True,
+    )
     mine = tmp_path / "mine"
     result.save(mine)
     assert (mine / "arrays.safetensors").read_bytes() == (command / "arrays.safetensors").read_bytes()
@@ -137,22 +157,25 @@ def test_tensors_in_memory_are_the_folder(result, base, post):
     numpy.testing.assert_array_equal(gyro.diff(base, wide).svsm("W_Q"), result.svsm("W_Q"))
 
 
-@pytest.mark.parametrize("arguments, error, words", [
-    ({"types": ["W_X"]}, ValueError, "types: 'W_X'"),
-    ({"layers": [9]}, ValueError, "layers: there is no layer 9"),
-    ({"layers": ["first"]}, ValueError, "layers"),
-    ({"layers": []}, ValueError, "layers"),
-    ({"experts": [0]}, ValueError, "experts"),
-    ({"measure": ["nothing"]}, ValueError, "measure"),
-    ({"measure": "interference"}, ValueError, "two posts"),
-    ({"trajectory": True}, ValueError, "two posts"),
-    ({"device": "tpu"}, ValueError, "device"),
-    ({"threads": 0}, ValueError, "threads"),
-    ({"threads": 1.5}, ValueError, "threads"),
-    ({"control": "nowhere"}, FileNotFoundError, "nowhere"),
-    ({"seed": -1}, ValueError, "seed"),
-    ({"null_draws": "many"}, ValueError, "null_draws"),
-])
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"types": ["W_X"]}, ValueError, "types: 'W_X'"),
+        ({"layers": [9]}, ValueError, "layers: there is no layer 9"),
+        ({"layers": ["first"]}, ValueError, "layers"),
+        ({"layers": []}, ValueError, "layers"),
+        ({"experts": [0]}, ValueError, "experts"),
+        ({"measure": ["nothing"]}, ValueError, "measure"),
+        ({"measure": "interference"}, ValueError, "two posts"),
+        ({"trajectory": True}, ValueError, "two posts"),
+        ({"device": "tpu"}, ValueError, "device"),
+        ({"threads": 0}, ValueError, "threads"),
+        ({"threads": 1.5}, ValueError, "threads"),
+        ({"control": "nowhere"}, FileNotFoundError, "nowhere"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"null_draws": "many"}, ValueError, "null_draws"),
+    ],
+)
 def test_wrong_arguments_are_named(base, post, arguments, error, words):
     with pytest.raises(error, match=words):
         gyro.diff(base, post, **arguments)

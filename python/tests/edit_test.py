@@ -1,4 +1,5 @@
 """gyro.build and gyro.init: equations by NumPy, folders as the command line writes them."""
+
 import json
 import subprocess
 import sys
@@ -29,8 +30,25 @@ def test_restore_and_replace_are_the_equations(base, post):
 
 
 def test_in_memory_is_what_the_command_writes(base, post, tmp_path):
-    subprocess.run([sys.executable, "-m", "gyro", "build", "restore", base, post, "--side", "in", "--on", "attention", "--out",
-                    tmp_path / "command", "-q"], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "gyro",
+            "build",
+            "restore",
+            base,
+            post,
+            "--side",
+            "in",
+            "--on",
+            "attention",
+            "--out",
+            tmp_path / "command",
+            "-q",
+        ],
+        check=True,
+    )
     built = gyro.build("restore-attention-in", base, post, out=tmp_path / "built")
     lazy = gyro.build("restore", base, post, side="in", on="attention")
     lazy.save(tmp_path / "saved")
@@ -46,18 +64,28 @@ def test_all_of_the_papers(base, post, tmp_path):
     assert "restore-mlp-in" in variants and "replace-scaled" in variants
     scaled = variants["replace-scaled"].matrix(0, "W_V")
     alpha = round(gyro.diff(base, post, types=["W_V"]).types["W_V"]["alpha_mean"], 1)
-    numpy.testing.assert_allclose(scaled, alpha * variants["replace"].matrix(0, "W_V"), atol=2e-2 * numpy.abs(scaled).max())
+    numpy.testing.assert_allclose(
+        scaled, alpha * variants["replace"].matrix(0, "W_V"), atol=2e-2 * numpy.abs(scaled).max()
+    )
     built = gyro.build("paper", base, post, out=tmp_path / "all")
     assert sorted(path.name for path in (tmp_path / "all").iterdir()) == sorted(variants)
     assert (tmp_path / "all" / "replace" / "gyro.json").exists() and built.rows
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ({"operation": "destroy"}, "operation"), ({"side": "up"}, "side"), ({"on": "norms"}, "on"), ({"dtype": "int8"}, "dtype"),
-    ({"layers": [5]}, "layers"), ({"operation": "replace", "scale": "much"}, "scale"),
-    ({"operation": "replace", "scale": {"W_X": 1}}, "scale"), ({"operation": "ablate", "sibling": "x"}, "sibling"),
-    ({"operation": "restore-mlp-out-fake"}, "fake"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"operation": "destroy"}, "operation"),
+        ({"side": "up"}, "side"),
+        ({"on": "norms"}, "on"),
+        ({"dtype": "int8"}, "dtype"),
+        ({"layers": [5]}, "layers"),
+        ({"operation": "replace", "scale": "much"}, "scale"),
+        ({"operation": "replace", "scale": {"W_X": 1}}, "scale"),
+        ({"operation": "ablate", "sibling": "x"}, "sibling"),
+        ({"operation": "restore-mlp-out-fake"}, "fake"),
+    ],
+)
 def test_wrong_arguments_are_named(base, post, arguments, words):
     with pytest.raises(ValueError, match=words):
         gyro.build(**{"operation": "restore", "base": base, "post": post} | arguments)
@@ -96,8 +124,13 @@ def test_init_of_other_kinds(base, post, tmp_path):
     assert [row["first"] for row in middle.rows] != [30, 30, 30]
     scaled = gyro.init("rescale", base, types=["W_O"], by=1.5, dtype="f32").model
     numpy.testing.assert_allclose(scaled.matrix(0, "W_O"), 1.5 * gyro.open(base).matrix(0, "W_O"), rtol=1e-6)
-    for arguments, words in (({"kind": "best"}, "kind"), ({"kind": "pissa", "band": 3}, "band"), ({"kind": "middle", "band": "auto"}, "band"),
-                             ({"kind": "rescale"}, "types"), ({"kind": "pissa", "rank": 0}, "rank")):
+    for arguments, words in (
+        ({"kind": "best"}, "kind"),
+        ({"kind": "pissa", "band": 3}, "band"),
+        ({"kind": "middle", "band": "auto"}, "band"),
+        ({"kind": "rescale"}, "types"),
+        ({"kind": "pissa", "rank": 0}, "rank"),
+    ):
         with pytest.raises(ValueError, match=words):
             gyro.init(base=base, **arguments)
 

@@ -1,4 +1,5 @@
 """How the package behaves as one: imports, interruption, progress, logging, threads."""
+
 import logging
 import os
 import signal
@@ -15,7 +16,9 @@ import gyro
 
 def test_importing_takes_nothing_heavy_along():
     code = "import sys, gyro; print(sorted(m for m in ('numpy', 'pandas', 'torch', 'tqdm', 'transformers', 'matplotlib') if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() == "[]"
+    )
 
 
 def test_the_command_line(base):
@@ -24,7 +27,11 @@ def test_the_command_line(base):
 
     assert gyro.__version__ in run("--version").stdout
     failed = run("diff", base, "/nowhere")
-    assert failed.returncode == 1 and failed.stderr.startswith("gyro: error: /nowhere: ") and failed.stderr.count("\n") == 1
+    assert (
+        failed.returncode == 1
+        and failed.stderr.startswith("gyro: error: /nowhere: ")
+        and failed.stderr.count("\n") == 1
+    )
     assert run("diff", base).returncode == 2
 
 
@@ -99,7 +106,10 @@ def test_threads_by_threadpoolctl_and_environment():
     assert gyro._core.default_threads() == ours[0]["num_threads"]
     code = "import gyro; print(gyro._core.default_threads())"
     environment = os.environ | {"OMP_NUM_THREADS": "3"}
-    assert subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout == "3\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout
+        == "3\n"
+    )
 
 
 def test_numpys_blas_is_left_alone(base, post):
