@@ -43,8 +43,9 @@ class Model:
     none, as for bfloat16), in the stored shape and bytes.
     """
 
-    def __init__(self, core, name="", keep=None):
+    def __init__(self, core, name="", keep=None, given=None):
         self._core = core
+        self._given = given  # the path by which another process opens the same; None: it has to be written first
         self._name = name  # what results call it; empty: its id
         self._keep = keep  # what must live as long as the model, such as a temporary folder
 
@@ -182,7 +183,7 @@ def open(model: ModelLike, *, base: ModelLike | None = None, config: Any = None,
         opened = _core.open(os.fspath(model), None if base is None else open(base)._core)
         for warning in opened.warnings:
             logger.warning("%s", warning)
-        return Model(opened)
+        return Model(opened, given=os.fspath(model) if base is None else None)
     if hasattr(model, "state_dict") and callable(model.state_dict):
         return _of_module(model, config, name)
     if isinstance(model, Mapping):
@@ -208,19 +209,23 @@ def _config_text(config):
 
 
 def _of_module(module, config, name):
-    """A torch module: its state, but for heads that are the embeddings, which a checkpoint does not have either."""
-    state = dict(module.state_dict())
     own = getattr(module, "config", None)
     if config is None and hasattr(own, "to_json_string"):
         config = own
-    if getattr(own, "tie_word_embeddings", False):
+    return _of_tensors(module_state(module), config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+
+
+def module_state(module):
+    """A torch module's state, but for heads that are the embeddings, which a checkpoint does not have either."""
+    state = dict(module.state_dict())
+    if getattr(getattr(module, "config", None), "tie_word_embeddings", False):
         embeddings = [
             tensor for key, tensor in state.items() if key.endswith("embed_tokens.weight") or key.endswith("wte.weight")
         ]
         for key in [key for key in state if key.endswith("lm_head.weight")]:
             if any(state[key].data_ptr() == tensor.data_ptr() for tensor in embeddings):
                 del state[key]
-    return _of_tensors(state, config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+    return state
 
 
 def _of_tensors(tensors, config, name):
