@@ -1,8 +1,9 @@
-# NOT RUN YET: written where there are no containers; scripts/wheel, which does the same on one machine, is what is tested.
+# NOT RUN YET: written where there are no containers; scripts/wheel, which does the same on one machine, is tested.
 #
-# A wheel for every Linux with glibc 2.28 or later, on x86-64 with AVX2 or on ARM: AlmaLinux 8's C library, and what it has too
-# old or not at all built from Debian's sources. The commit is the context; the wheel comes out in dist/:
-#   git archive HEAD | docker build -f scripts/manylinux.Dockerfile --build-arg MANYLINUX=... --build-arg DEBIAN=... --output dist -
+# A wheel for every Linux with glibc 2.28 or later, on x86-64 with AVX2 or on ARM: AlmaLinux 8's C library, and what is
+# too old in it or is not there built from Debian's sources. The commit is the context; the wheel comes out in dist/:
+#   git archive HEAD | docker build -f scripts/manylinux.Dockerfile --build-arg MANYLINUX=... --build-arg DEBIAN=... \
+#     --output dist -
 # MANYLINUX is PyPA's image manylinux_2_28 of the architecture, DEBIAN one of Debian 12, both by digest.
 ARG MANYLINUX
 ARG DEBIAN
@@ -21,19 +22,22 @@ COPY --from=sources /usr/include/nlohmann /usr/include/nlohmann
 COPY --from=sources /usr/share/cmake/nlohmann_json /usr/share/cmake/nlohmann_json
 COPY --from=sources /usr/include/CLI /usr/include/CLI
 COPY --from=sources /sources /sources
-# libcurl for HTTP alone. It looks for certificates where AlmaLinux has them; elsewhere SSL_CERT_FILE says where they are.
+# libcurl for HTTP alone. It looks for certificates where AlmaLinux has them; elsewhere SSL_CERT_FILE must say where.
 RUN for library in fmt curl utf8proc; do \
-      cmake -G Ninja -S /sources/$library -B /tmp/$library -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DBUILD_TESTING=OFF \
-        -DFMT_TEST=OFF -DFMT_DOC=OFF -DBUILD_CURL_EXE=OFF -DHTTP_ONLY=ON -DCURL_USE_LIBSSH2=OFF -DUSE_LIBIDN2=OFF && \
+      cmake -G Ninja -S /sources/$library -B /tmp/$library -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
+        -DBUILD_TESTING=OFF -DFMT_TEST=OFF -DFMT_DOC=OFF \
+        -DBUILD_CURL_EXE=OFF -DHTTP_ONLY=ON -DCURL_USE_LIBSSH2=OFF -DUSE_LIBIDN2=OFF && \
       cmake --build /tmp/$library --target install || exit 1; \
     done && printf '/usr/local/lib\n/usr/local/lib64\n' >/etc/ld.so.conf.d/local.conf && ldconfig
 COPY . /gyro
 WORKDIR /gyro
 # Not for the processor of this machine alone.
-RUN sed -i 's/set(GGML_NATIVE ON/set(GGML_NATIVE OFF/' cmake/llama/CMakeLists.txt && grep -q 'GGML_NATIVE OFF' cmake/llama/CMakeLists.txt && \
+RUN sed -i 's/set(GGML_NATIVE ON/set(GGML_NATIVE OFF/' cmake/llama/CMakeLists.txt && \
+    grep -q 'GGML_NATIVE OFF' cmake/llama/CMakeLists.txt && \
     scripts/fetch-plotly && scripts/fetch-openblas && scripts/fetch-llama
 RUN python3 -m venv /venv && \
-    /venv/bin/pip install --require-hashes -r tests/requirements.txt -r tests/requirements-python.txt -r python/requirements-wheel.txt && \
+    /venv/bin/pip install --require-hashes -r tests/requirements.txt -r tests/requirements-python.txt \
+      -r python/requirements-wheel.txt && \
     PATH=/venv/bin:$PATH CXX=c++ /venv/bin/pip wheel . --no-build-isolation --no-deps -w /wheel && \
     PATH=/venv/bin:$PATH auditwheel repair --plat manylinux_2_28_$(uname -m) -w /dist /wheel/gyro-*.whl
 
