@@ -60,12 +60,11 @@ std::vector<Measure> measures_of(const std::vector<std::string>& names) {
   return measures;
 }
 
-// A name under which a request knows an open model, and by which messages call it.
+// A path under which a request knows an open model, and by which messages call it: one that no other has, and that is
+// not the word for noise.
 std::string add_model(DiffRequest& request, const Model& model, const std::string& name) {
   std::string path = model.source->path().string();
-  for (auto at = request.opened.find(path); at != request.opened.end() && at->second != model.source;
-       at = request.opened.find(path))
-    path += " ";  // another model of that name: told apart, and read the same
+  while (request.opened.contains(path) || path == kNoise) path += " ";
   request.opened[path] = model.source;
   if (!name.empty()) request.names[path] = name;
   return path;
@@ -175,6 +174,7 @@ void add_diff(nb::module_& module) {
       .def_rw("command", &Asked::command);
   nb::class_<Result>(module, "Result", "What a comparison gave.")
       .def("text", [](const Result& result) { return result_text(*result.result); })
+      .def("names", [](const Result& result) { return model_names(result.result->comparisons); })
       .def("array_names", &array_names)
       .def("array", &array, nb::arg("name"))
       .def("save", &save, nb::arg("folder"), nb::arg("force"), nb::arg("manner"))

@@ -86,15 +86,19 @@ const SourceTensor& tensor_of(const Model& model, const std::string& name) {
   return *tensor;
 }
 
+// Nobody watches, but a signal ends it: a construction is made when it is read.
+Manner unwatched() {
+  return {.progress = nb::none(), .warn = nb::none()};
+}
+
 auto read(const Model& model, const std::string& name) {
   tensor_of(model, name);
-  TensorLease lease;
-  {
-    const nb::gil_scoped_release released;
-    lease = model.source->read(name);
-    model.source->check();
-  }
-  return bytes_for_python(std::move(lease));
+  return bytes_for_python(
+      watched<TensorLease>(unwatched(), [source = model.source, name](const RunOptions&, const Warn&) {
+        TensorLease lease = source->read(name);
+        source->check();
+        return lease;
+      }));
 }
 
 MatrixSite site_of(const TensorSource& source, int64_t layer, const std::string& type_text, int64_t expert) {
@@ -108,14 +112,13 @@ MatrixSite site_of(const TensorSource& source, int64_t layer, const std::string&
 
 // W, d_in x d_out.
 ReadOnlyArray matrix(const Model& model, int64_t layer, const std::string& type, int64_t expert) {
-  Matrix values;
-  {
-    const nb::gil_scoped_release released;
-    const Weight weight = load_weight(*model.source, site_of(*model.source, layer, type, expert));
-    values = Matrix(weight.cols, weight.rows);
-    widen(weight, 0, weight.rows, 0, weight.cols, values.data(), weight.cols);
-    model.source->check();
-  }
+  auto values = watched<Matrix>(unwatched(), [=, source = model.source](const RunOptions&, const Warn&) {
+    const Weight weight = load_weight(*source, site_of(*source, layer, type, expert));
+    Matrix out(weight.cols, weight.rows);
+    widen(weight, 0, weight.rows, 0, weight.cols, out.data(), weight.cols);
+    source->check();
+    return out;
+  });
   return array_for_python(std::move(values), false);
 }
 
@@ -200,6 +203,10 @@ ReadOnlyArray array_for_python(Matrix matrix, bool transposed) {
   return {held->data(), 2, shape.data(), owner, strides.data(), nb::dtype<double>()};
 }
 
+nb::object text_for_python(const std::string& text) {
+  return nb::steal(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
+}
+
 DType dtype_of(const std::string& subject, const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (!dtype) fail(subject, "is of the dtype {}, which no checkpoint has", printable(name, 40));
@@ -227,10 +234,15 @@ void add_models(nb::module_& module) {
       .def(nb::init<std::string, int, size_t, nb::object, nb::object>(), nb::arg("device"), nb::arg("threads"),
            nb::arg("memory"), nb::arg("progress").none(), nb::arg("warn").none());
   nb::class_<Model>(module, "Model", "A model's tensors, wherever they are.")
-      .def_prop_ro("id", [](const Model& model) { return model.source->id(); })
-      .def_prop_ro("path", [](const Model& model) { return model.source->path().string(); })
+      .def_prop_ro("id", [](const Model& model) { return text_for_python(model.source->id()); })
+      .def_prop_ro("path", [](const Model& model) { return text_for_python(model.source->path().string()); })
       .def_prop_ro("in_memory", [](const Model& model) { return model.source->folders().empty(); })
-      .def_prop_ro("warnings", [](const Model& model) { return model.source->all_warnings(); })
+      .def_prop_ro("warnings",
+                   [](const Model& model) {
+                     nb::list texts;
+                     for (const std::string& text : model.source->all_warnings()) texts.append(text_for_python(text));
+                     return texts;
+                   })
       .def_prop_ro("companions", [](const Model& model) { return model.source->companions(); })
       .def_prop_ro("parameters", [](const Model& model) { return model.source->parameters(); })
       .def("layers", [](const Model& model) { return count_layers(*model.source); })
@@ -243,8 +255,12 @@ void add_models(nb::module_& module) {
       .def("save", &save, nb::arg("folder"), nb::arg("dtype").none(), nb::arg("force"), nb::arg("manner"));
   module.def(
       "open",
-      [](const std::string& path, const Model* base) { return Model{open_model(path, base ? base->source : nullptr)}; },
-      nb::arg("path"), nb::arg("base").none(), nb::call_guard<nb::gil_scoped_release>());
+      [](const nb::bytes& path, const Model* base) {
+        const std::string name(path.c_str(), path.size());
+        const nb::gil_scoped_release released;
+        return Model{open_model(name, base ? base->source : nullptr)};
+      },
+      nb::arg("path"), nb::arg("base").none());
   module.def("hold", &hold, nb::arg("id"), nb::arg("config"), nb::arg("tensors"));
   module.def("read_safetensors", &read_safetensors, nb::arg("path"));
 }

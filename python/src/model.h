@@ -37,6 +37,9 @@ ReadOnlyArray array_for_python(std::vector<double> values);
 /// other order without a copy.
 ReadOnlyArray array_for_python(Matrix matrix, bool transposed);
 
+/// Text that may be a path of any bytes, as os.fsdecode has it.
+nb::object text_for_python(const std::string& text);
+
 /// The dtype of that safetensors name. Throws Error naming `subject`.
 DType dtype_of(const std::string& subject, const std::string& name);
 /// A weight over bytes that `data` keeps. Throws Error naming it where they are not as many as dtype and shape say, or

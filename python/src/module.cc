@@ -42,7 +42,8 @@ const char* kind_name(ErrorKind kind) {
 
 // Has gyro._errors make the exception of a kind, and sets it.
 void raise(const char* kind, const std::string& subject, const std::string& problem, const std::string& field) {
-  const nb::object made = nb::module_::import_("gyro._errors").attr("made")(kind, subject, problem, field);
+  const nb::object made = nb::module_::import_("gyro._errors")
+                              .attr("made")(kind, text_for_python(subject), text_for_python(problem), field);
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
 }
 
@@ -101,7 +102,15 @@ NB_MODULE(_core, module) {
   module.def("version", [] { return std::string(gyro::version()); });
   module.def("library", [] { return std::string(gyro::linalg::library()); });
   module.def("library_warning", [] { return gyro::linalg::library_warning(); });
-  module.def("run_command", &gyro::run_command, nb::arg("arguments"), nb::call_guard<nb::gil_scoped_release>());
+  module.def(
+      "run_command",
+      [](const std::vector<nb::bytes>& arguments) {
+        std::vector<std::string> words;
+        for (const nb::bytes& argument : arguments) words.emplace_back(argument.c_str(), argument.size());
+        const nb::gil_scoped_release released;
+        return gyro::run_command(words);
+      },
+      nb::arg("arguments"));
   module.def("finish_left_work", &finish_left_work);
   module.def("default_threads", &default_threads);
   module.def("grade", &grade, nb::arg("policy"), nb::arg("gold"), nb::arg("output"), nb::arg("cut"),

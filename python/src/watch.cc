@@ -1,10 +1,13 @@
 #include "watch.h"
 
 #include <nanobind/stl/string.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -24,6 +27,7 @@ namespace {
 
 using std::chrono::milliseconds;
 constexpr milliseconds kLook{50}, kGrace{700};
+constexpr int kInterrupted = 130, kMostThreads = 4096;
 
 // What a run's progress was last, with texts of its own.
 struct Told {
@@ -44,10 +48,17 @@ struct Shared {
   std::vector<std::string> warnings;
 };
 
-// Threads that work, waited for or not.
-std::mutex at_work_mutex;
-std::condition_variable at_work_changed;
-int at_work = 0;
+// Threads that work, waited for or not, of the process that began them: a child of fork has none of them.
+std::atomic<int> at_work = 0;
+std::atomic<pid_t> worker = 0;
+// The interpreter is about to end: work is to end, and threads that wait for it may not take the lock any more.
+std::atomic<bool> closing = false;
+const std::thread::id main_thread = std::this_thread::get_id();  // which loads this
+
+// For ever, on a thread that the end of the process ends.
+void park_if_closing() {
+  while (closing && std::this_thread::get_id() != main_thread) std::this_thread::sleep_for(std::chrono::hours(1));
+}
 
 RunOptions options_of(const Manner& manner, const std::shared_ptr<Shared>& shared) {
   RunOptions options;
@@ -57,7 +68,7 @@ RunOptions options_of(const Manner& manner, const std::shared_ptr<Shared>& share
       manner.device == "cuda" ? !device::require_gpus().empty() : manner.device == "auto" && !device::gpus().empty();
   options.threads = manner.threads > 0 || options.cuda ? manner.threads : default_threads();
   options.memory = manner.memory;
-  options.stop = [shared] { return shared->stop.load(); };
+  options.stop = [shared] { return shared->stop || closing; };
   if (!manner.progress.is_none()) {
     options.progress = [shared](const ProgressState& state) {
       const std::lock_guard lock(shared->mutex);
@@ -89,21 +100,16 @@ void work_on(const std::shared_ptr<Shared>& shared, std::function<void(const Run
   }
   shared->changed.notify_all();
   error = nullptr;
-  const std::lock_guard lock(at_work_mutex);
   --at_work;
-  at_work_changed.notify_all();
 }
 
 void begin(const std::shared_ptr<Shared>& shared, std::function<void(const RunOptions&, const Warn&)> work,
            const RunOptions& options) {
-  {
-    const std::lock_guard lock(at_work_mutex);
-    ++at_work;
-  }
+  if (worker.exchange(getpid()) != getpid()) at_work = 0;
+  ++at_work;
   try {
     std::thread(work_on, shared, std::move(work), options).detach();
   } catch (...) {
-    const std::lock_guard lock(at_work_mutex);
     --at_work;
     throw;
   }
@@ -118,6 +124,7 @@ void hear(const Manner& manner, Shared& shared) {
     told = std::exchange(shared.told, std::nullopt);
     warnings = std::exchange(shared.warnings, {});
   }
+  park_if_closing();
   const nb::gil_scoped_acquire acquired;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
   for (const std::string& text : warnings) {
@@ -147,15 +154,25 @@ void run_watched(const Manner& manner, std::function<void(const RunOptions&, con
   } catch (...) {
     shared->stop = true;
     wait_for_end(*shared, kGrace);
+    park_if_closing();
     throw;
   }
+  park_if_closing();
   if (shared->error) std::rethrow_exception(std::exchange(shared->error, nullptr));
 }
 
 void finish_left_work() {
-  const nb::gil_scoped_release released;
-  std::unique_lock lock(at_work_mutex);
-  at_work_changed.wait(lock, [] { return at_work == 0; });
+  if (worker != getpid()) return;
+  closing = true;
+  while (at_work > 0) {
+    {
+      const nb::gil_scoped_release released;
+      std::this_thread::sleep_for(kLook);
+    }
+    if (PyErr_CheckSignals() == 0) continue;
+    std::fflush(nullptr);
+    _exit(kInterrupted);  // Ctrl-C again, and nothing else can end what LAPACK is at
+  }
 }
 
 std::shared_ptr<const void> shared_reference(nb::handle object) {
@@ -173,7 +190,7 @@ std::atomic<int> chosen_threads = 0;
 
 int usual_threads() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
-    if (const int threads = std::atoi(text); threads > 0) return threads;
+    if (const int threads = std::atoi(text); threads > 0) return std::min(threads, kMostThreads);
   }
   return available_processors();
 }

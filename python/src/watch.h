@@ -39,7 +39,9 @@ Result watched(const Manner& manner, std::function<Result(const RunOptions&, con
   return std::move(*result);
 }
 
-/// Waits for work that was left to end, without the interpreter's lock: before the interpreter ends.
+/// Tells all work to stop and waits for its end, without the interpreter's lock: before the interpreter ends. A signal
+/// that raises ends the process. From then on threads other than the one that loaded this do not come back from
+/// waiting.
 void finish_left_work();
 
 /// A reference to an object that any thread may let go of.
