@@ -1,14 +1,16 @@
 """Follows a training run: how far its weights are from where it began, by gyro.diff.
 
-tracker = gyro.callbacks.SpectralTracker()           # transformers.Trainer
-tracker.attach(trainer)
-trainer.train()
+    tracker = gyro.callbacks.SpectralTracker()           # transformers.Trainer
+    tracker.attach(trainer)
+    trainer.train()
 
-tracker = gyro.callbacks.track(model)                # any loop
-for step, batch in enumerate(batches, 1):
-    ...
-    tracker.step(model, step)
-tracker.to_pandas()
+    tracker = gyro.callbacks.track(model)                # any loop
+    for step, batch in enumerate(batches, 1):
+        ...
+        tracker.step(model, step)
+    tracker.to_pandas()
+
+Tracker says what is measured.
 """
 
 from __future__ import annotations
