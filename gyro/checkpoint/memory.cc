@@ -18,18 +18,18 @@ constexpr int64_t kSampledRows = 16;
 
 }  // namespace
 
-MemorySource::MemorySource(std::string id, std::string config, MemoryTensors tensors)
+MemorySource::MemorySource(std::string id, std::string config, const MemoryTensors& tensors)
     : TensorSource(std::move(id)), config_text_(std::move(config)) {
   if (!config_text_.empty()) config_ = parse_config(path_.string() + "/" + kConfigName, config_text_);
   std::set<std::string, std::less<>> stored;
   for (const auto& [name, held] : tensors) stored.insert(name);
   const UnwrappedNames unwrapped = unwrap_names(path_.string(), stored);
   if (!unwrapped.warning.empty()) warnings_.push_back(unwrapped.warning);
-  for (auto& [name, held] : tensors) {
+  for (const auto& [name, held] : tensors) {
     const auto own = unwrapped.names.find(name);
     const std::string& as_model = own == unwrapped.names.end() ? name : own->second;
     tensors_[as_model] = held.tensor;
-    held_[as_model] = std::move(held);
+    held_[as_model] = held;
   }
 }
 

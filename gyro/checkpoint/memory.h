@@ -24,7 +24,7 @@ class MemorySource : public TensorSource {
  public:
   /// `id` is how messages and results call it; `config` is the text of a config.json, or empty: then the tensors tell
   /// what they can. Throws Error for a config that is none.
-  MemorySource(std::string id, std::string config, MemoryTensors tensors);
+  MemorySource(std::string id, std::string config, const MemoryTensors& tensors);
 
   /// Throws Error naming the tensor whose bytes are not as many as they should be.
   TensorLease read_rows(std::string_view name, int64_t begin, int64_t end) const override;

@@ -55,9 +55,7 @@ def diff(
     named = {"base": [("", base)], "post": _named(post), "control": _named(control)}
     if not named["post"]:
         raise InputError("post", "names no model", "post")
-    config = _common_config(named["base"] + named["post"])
-    ((base_model, base_name),) = _opened(named["base"], "base", config)
-    posts, controls = (_opened(named[role], role, config) for role in ("post", "control"))
+    ((base_model, base_name),), posts, controls = _opened(named)
     asked = _core.Asked()
     asked.layers, asked.experts = _numbers(layers, "layers"), _numbers(experts, "experts")
     asked.types, asked.measures = _texts(types, "types"), _texts(measure, "measure")
@@ -368,31 +366,27 @@ def _named(models):
     return [("", model) for model in given]
 
 
-def _opened(named, role, config):
-    """[(model, name that results give it)]; a model of None is noise. Tensors without a config of their own have that."""
-    out = []
-    for i, (name, model) in enumerate(named):
-        if role == "control" and isinstance(model, str) and model == "noise":
-            out.append((None, ""))
-        elif isinstance(model, (str, os.PathLike, _models.Model)):
-            opened = _models.open(model)
-            out.append((opened, name or opened._name))
-        else:
-            own = config if _models.is_state_dict(model) else None
-            out.append(
-                (_models.open(model, config=own, name=name or (role if len(named) == 1 else f"{role} {i + 1}")), name)
-            )
-    return out
-
-
-def _common_config(given):
-    """The config of the first model that has one: what tensors without one are read by."""
-    for _, model in given:
-        if isinstance(model, str) and model == "noise" or _models.is_state_dict(model):
-            continue
-        if config := _models.open(model).config:
-            return config
-    return None
+def _opened(named):
+    """[[(model, name that results give it)]] of the roles; a model of None is noise. Adapters whose base is not found adapt
+    the base; tensors without a config are read by the first that another model has, which are opened before them."""
+    opened = {role: [None] * len(given) for role, given in named.items()}
+    for role, given in named.items():
+        base = opened["base"][0]
+        for i, (name, model) in enumerate(given):
+            if isinstance(model, str) and model == "noise" and role == "control":
+                opened[role][i] = (None, "")
+            elif not _models.is_state_dict(model):
+                called = name or (role if len(given) == 1 else f"{role} {i + 1}")
+                model = _models.open(model, base=base and base[0], name=called)
+                opened[role][i] = (model, name or model._name)
+    there = [entry[0] for entries in opened.values() for entry in entries if entry and entry[0] is not None]
+    config = next((model.config for model in there if model.config), None)
+    for role, given in named.items():
+        for i, (name, model) in enumerate(given):
+            if opened[role][i] is None:
+                called = name or (role if len(given) == 1 else f"{role} {i + 1}")
+                opened[role][i] = (_models.open(model, config=config, name=called), name)
+    return opened.values()
 
 
 def _pairs(models):

@@ -59,10 +59,11 @@ def build(
     out: a folder to write; then a Built is returned. Without one, a Model whose matrices are made each time they are
         read, on the reader's thread (with "paper" a dict of them by name).
     """
-    base, post = _models.open(base), _models.open(post)
+    base = _models.open(base)
+    post = _models.open(post, base=base)
     if sibling is not None and operation != "restore" and not operation.endswith("-sibling"):
         raise InputError("sibling", "goes with restore (eq. 12)", "sibling")
-    source = base if sibling is None else _models.open(sibling)
+    source = base if sibling is None else _models.open(sibling, base=base)
     if not -1 <= at <= 2:
         raise InputError("at", f"can be from -1 to 2, not {at!r}", "at")
     names = _core.paper_variants() if operation == "paper" else [operation]

@@ -69,7 +69,7 @@ MemoryTensor memory_tensor(const GivenTensor& given) {
 Model hold(const std::string& id, const std::string& config, const std::vector<GivenTensor>& tensors) {
   MemoryTensors held;
   for (const GivenTensor& given : tensors) held[std::get<0>(given)] = memory_tensor(given);
-  return {std::make_shared<MemorySource>(id, config, std::move(held))};
+  return {std::make_shared<MemorySource>(id, config, held)};
 }
 
 using Shape = std::vector<int64_t>;

@@ -224,3 +224,18 @@ def test_missing_arrays_say_what_there_is(result):
         result.nothing
     assert {"alpha", "svsm", "nf"} <= set(dir(result))
     assert not result.array("0.0.W_Q.sigma").flags.writeable
+
+
+def test_adapters_adapt_the_base_that_is_given(base, post, tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "gyro", "lora", base, post, "--rank", "8", "--out", tmp_path / "lora", "-q"], check=True
+    )
+    config = tmp_path / "lora" / "adapter_config.json"
+    fields = json.loads(config.read_text())
+    config.write_text(json.dumps(fields | {"base_model_name_or_path": "nobody/has-this"}))
+    result = gyro.diff(base, tmp_path / "lora", types=["W_up"])
+    full = gyro.diff(base, post, types=["W_up"])
+    change, of_full = (r.column("relative_change", "W_up") for r in (result, full))
+    assert (0 < change).all() and (change < of_full).all()
+    with pytest.raises(gyro.GyroError):
+        gyro.open(tmp_path / "lora")

@@ -13,7 +13,7 @@ echo "$(basename "$0") $*" >>"$CALLS"
 case "$(basename "$0") $*" in *"$FAILS"*) echo "the compiler's complaint"; exit 1 ;; esac
 """
 STUBS = ("bin/cmake", "bin/ctest", "bin/clang-format", "bin/clang-tidy", "scripts/setup", "scripts/test",
-         "scripts/try-plain", "scripts/check-includes", "scripts/api-docs", "scripts/lint", "build/release/bin/gyro", "build/tsan/tests/base_parallel_test",
+         "scripts/wheel", "scripts/try-plain", "scripts/check-includes", "scripts/api-docs", "scripts/lint", "build/release/bin/gyro", "build/tsan/tests/base_parallel_test",
          "build/tsan/tests/base_team_test", "build/tsan/tests/linalg_shared_test",
          "build/tsan/tests/diff_runner_test", "build/fuzz/bin/fuzz_config")
 
