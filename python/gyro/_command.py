@@ -334,18 +334,22 @@ def _positional(path):
 
 def _paths(given, place, tokenizer, speakers):
     """{role: where another process finds the model}: what lies in memory, or is to be made, is written to `place`."""
-    paths = {}
-    config = None
+    paths: dict[str, str] = {}
     for role, model in given.items():
         path = _path(model)
         if path is None:
-            config = config or _diff._common_config(
-                [("", other) for other in given.values() if _path(other) is None or os.path.isdir(_path(other))]
-            )
             path = os.path.join(place, role.replace(" ", "-"))
-            _write(model, role, path, config, tokenizer if role in speakers else None, role in speakers)
+            _write(
+                model, role, path, _config(given.values()), tokenizer if role in speakers else None, role in speakers
+            )
         paths[role] = path
     return paths
+
+
+def _config(models):
+    """That of the first that has one: tensors without one are read by it, as gyro.diff reads them."""
+    folders = (m for m in models if not _models.is_state_dict(m) and (_path(m) is None or os.path.isdir(_path(m))))
+    return next((config for config in (_models.open(model).config for model in folders) if config), None)
 
 
 def _path(model):
