@@ -1,4 +1,7 @@
 """gyro.evaluate and gyro.probe: `gyro eval` and `gyro probe`, each in a process of its own."""
+
+from __future__ import annotations
+
 import codecs
 import fcntl
 import json
@@ -12,23 +15,55 @@ import subprocess
 import sys
 import tempfile
 import termios
+import tty
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _diff, _models
 from ._errors import DeviceError, FileError, InputError, InternalError, NotFoundError, OutOfMemoryError
 from ._run import _thread_count, logger
+from ._types import ModelLike, Names, PathLike
+
+if TYPE_CHECKING:
+    import pandas
 
 # The child imports what its parent does, and does not outlive it (PR_SET_PDEATHSIG).
-_CHILD = ("import sys; sys.path[:] = sys.argv.pop(1).split(':'); import ctypes; ctypes.CDLL(None).prctl(1, 15); "
-          "from gyro.__main__ import main; main()")
+_CHILD = (
+    "import sys; sys.path[:] = sys.argv.pop(1).split(':'); import ctypes; ctypes.CDLL(None).prctl(1, 15); "
+    "from gyro.__main__ import main; main()"
+)
 _GRACE = 0.8  # seconds; the command takes 0.7 at most
 _INPUTS = ("base", "post", "sibling", "task", "data", "examples", "question", "result")  # options that name files
-_TOKENIZER = re.compile(r"tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|"
-                        r"chat_template.*|generation_config\.json")
+_TOKENIZER = re.compile(
+    r"tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|"
+    r"chat_template.*|generation_config\.json"
+)
 
 
-def evaluate(model=None, *, base=None, post=None, tasks, data=None, variants=(), sibling=None, limit=None, temp=None,
-             top_p=None, max_tokens=None, repeats=None, seed=None, dtype=None, device=None, threads=None, endpoint=None,
-             out=None, force=False, tokenizer=None, progress=False, **options):
+def evaluate(
+    model: ModelLike | None = None,
+    *,
+    base: ModelLike | None = None,
+    post: ModelLike | None = None,
+    tasks: Names,
+    data: PathLike | None = None,
+    variants: Names = (),
+    sibling: ModelLike | None = None,
+    limit: int | None = None,
+    temp: float | None = None,
+    top_p: float | None = None,
+    max_tokens: int | None = None,
+    repeats: int | None = None,
+    seed: int | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    endpoint: str | None = None,
+    out: PathLike | None = None,
+    force: bool = False,
+    tokenizer: Any = None,
+    progress: bool = False,
+    **options: Any,
+) -> Evaluation:
     """Asks a model, or a post and its constructions, the questions of tasks and grades the answers: `gyro eval`
     (docs/evaluation.md). What is not given is as there: the paper's.
 
@@ -49,22 +84,51 @@ def evaluate(model=None, *, base=None, post=None, tasks, data=None, variants=(),
             words += _options(endpoint=endpoint, model=model, base=base, post=post, sibling=sibling)
         else:
             given = {"model": model, "base": base, "post": post, "sibling": sibling}
-            paths = _paths({role: value for role, value in given.items() if value is not None}, place, tokenizer,
-                           ("model", "post"))
+            paths = _paths(
+                {role: value for role, value in given.items() if value is not None}, place, tokenizer, ("model", "post")
+            )
             words += [_positional(paths.pop("model"))] if "model" in paths else []
             words += _options(**paths)
             threads = _thread_count(threads) or _core.default_threads()
-        words += _options(task=tasks, data=data, variants=variants, limit=limit, temp=temp, top_p=top_p,
-                          max_tokens=max_tokens, repeats=repeats, seed=seed, dtype=dtype, device=device, threads=threads,
-                          force=force, **options)
+        words += _options(
+            task=tasks,
+            data=data,
+            variants=variants,
+            limit=limit,
+            temp=temp,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            repeats=repeats,
+            seed=seed,
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            force=force,
+            **options,
+        )
         folder = _run(words, out, place, progress)
-        data = _document(folder, "eval", place)
+        document = _document(folder, "eval", place)
         with open(os.path.join(folder, "samples.jsonl"), encoding="utf-8") as file:
-            return Evaluation(data, [json.loads(line) for line in file])
+            return Evaluation(document, [json.loads(line) for line in file])
 
 
-def probe(kind, *models, base=None, sibling=None, questions=None, variants=(), count=None, seed=None, device=None,
-          threads=None, out=None, force=False, tokenizer=None, progress=False, **options):
+def probe(
+    kind: Literal["attention", "cka", "drift", "rotation"],
+    *models: ModelLike,
+    base: ModelLike | None = None,
+    sibling: ModelLike | None = None,
+    questions: Names | None = None,
+    variants: Names = (),
+    count: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    out: PathLike | None = None,
+    force: bool = False,
+    tokenizer: Any = None,
+    progress: bool = False,
+    **options: Any,
+) -> Probe:
     """Looks at what a model and its constructions compute: `gyro probe KIND` (docs/probe.md).
 
     kind, and its models in the command's order, each as gyro.open takes it:
@@ -80,8 +144,17 @@ def probe(kind, *models, base=None, sibling=None, questions=None, variants=(), c
         given |= {role: value for role, value in (("base", base), ("sibling", sibling)) if value is not None}
         paths = _paths(given, place, tokenizer, _speakers(kind, len(models)))
         words = ["probe", kind, *(_positional(paths.pop(f"model {i + 1}")) for i in range(len(models)))]
-        words += _options(**paths, question=questions, variants=variants, count=count, seed=seed, device=device,
-                          threads=_thread_count(threads) or _core.default_threads(), force=force, **options)
+        words += _options(
+            **paths,
+            question=questions,
+            variants=variants,
+            count=count,
+            seed=seed,
+            device=device,
+            threads=_thread_count(threads) or _core.default_threads(),
+            force=force,
+            **options,
+        )
         return Probe(kind, _document(_run(words, out, place, progress), kind, place))
 
 
@@ -94,59 +167,73 @@ def _speakers(kind, models):
 class Evaluation:
     """What `gyro eval` found. `data` is eval.json's content, `samples` the answers (samples.jsonl's lines)."""
 
-    def __init__(self, data, samples):
+    def __init__(self, data: dict[str, Any], samples: list[dict[str, Any]]):
         self.data, self.samples = data, samples
 
     @property
-    def variants(self):
+    def variants(self) -> list[str]:
         """Their names, the original first."""
         return [variant["name"] for variant in self.data["variants"]]
 
     @property
-    def tasks(self):
+    def tasks(self) -> list[str]:
         """Their names."""
         return [task["name"] for task in self.data["tasks"]]
 
     @property
-    def scores(self):
+    def scores(self) -> list[dict[str, Any]]:
         """A dict a task and variant: accuracy (strict, 95 % interval low to high), accuracy_flexible, collapsed (no
         answer in the form that was asked for), truncated (share), tokens, and where there are several variants the
         difference to the first and its p, adjusted for their number; None where there is none."""
         return [_score(cell) for cell in self.data["cells"]]
 
-    def accuracy(self, variant="original", task=None):
+    def accuracy(self, variant: str = "original", task: str | None = None) -> float:
         """Strict. Raises KeyError."""
         found = [cell for cell in self.data["cells"] if cell["variant"] == variant and task in (None, cell["task"])]
         if len(found) != 1:
-            raise KeyError(f"{'no' if not found else 'more than one'} cell of {variant!r} and task {task!r}: there are "
-                           f"{', '.join(self.variants)}; {', '.join(self.tasks)}")
+            raise KeyError(
+                f"{'no' if not found else 'more than one'} cell of {variant!r} and task {task!r}: there are "
+                f"{', '.join(self.variants)}; {', '.join(self.tasks)}"
+            )
         return found[0]["accuracy"]["mean"]
 
-    def to_pandas(self, table="scores"):
+    def to_pandas(self, table: Literal["scores", "samples"] = "scores") -> pandas.DataFrame:
         """A pandas.DataFrame of `scores`, or of `samples`."""
         import pandas
+
         if table not in ("scores", "samples"):
             raise InputError("table", f"can be 'scores' or 'samples', not {table!r}", "table")
         return pandas.DataFrame(self.scores if table == "scores" else self.samples)
 
     def __repr__(self):
-        cells = ", ".join(f"{cell['variant']} on {cell['task']} {_percent(cell['accuracy']['mean'])}"
-                          for cell in self.data["cells"][:4])
+        cells = ", ".join(
+            f"{cell['variant']} on {cell['task']} {_percent(cell['accuracy']['mean'])}"
+            for cell in self.data["cells"][:4]
+        )
         more = len(self.data["cells"]) - 4
         return f"<gyro.Evaluation {cells}{f' and {more} more' if more > 0 else ''}>"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from ._html import evaluation_html
+
         return evaluation_html(self)
 
 
 def _score(cell):
     against = cell["against_first"] or {}
     return {
-        "task": cell["task"], "variant": cell["variant"], "questions": cell["questions"], "repeats": cell["repeats"],
-        "accuracy": cell["accuracy"]["mean"], "low": cell["accuracy"]["low"], "high": cell["accuracy"]["high"],
-        "accuracy_flexible": cell["accuracy_flexible"]["mean"], "collapsed": cell["collapsed"],
-        "truncated": cell["truncated"], "tokens": cell["tokens"], "difference": against.get("difference"),
+        "task": cell["task"],
+        "variant": cell["variant"],
+        "questions": cell["questions"],
+        "repeats": cell["repeats"],
+        "accuracy": cell["accuracy"]["mean"],
+        "low": cell["accuracy"]["low"],
+        "high": cell["accuracy"]["high"],
+        "accuracy_flexible": cell["accuracy_flexible"]["mean"],
+        "collapsed": cell["collapsed"],
+        "truncated": cell["truncated"],
+        "tokens": cell["tokens"],
+        "difference": against.get("difference"),
         "p_adjusted": against.get("p_adjusted"),
     }
 
@@ -154,42 +241,50 @@ def _score(cell):
 class Probe:
     """What a probe found. `data` is its document's content (docs/probe.md)."""
 
-    def __init__(self, kind, data):
+    def __init__(self, kind: str, data: dict[str, Any]):
         self.kind, self.data = kind, data
 
     @property
-    def sentences(self):
+    def sentences(self) -> list[str]:
         """It in words."""
-        return list(self.data.get("sentences", self.data.get("words", ())) if self.kind != "rotation" else
-                    [sentence for pair in self.data["pairs"] for sentence in pair["sentences"]])
+        if self.kind == "rotation":
+            return [sentence for pair in self.data["pairs"] for sentence in pair["sentences"]]
+        return list(self.data["words" if self.kind == "attention" else "sentences"])
 
     @property
-    def table(self):
+    def table(self) -> list[dict[str, Any]]:
         """The document's table as a list of flat dicts. "attention": a line a comparison and block; "cka": a subject;
         "drift": a block; "rotation": a pair and matrix."""
         return _KINDS[self.kind](self.data)
 
-    def to_pandas(self):
+    def to_pandas(self) -> pandas.DataFrame:
         """`table` as a pandas.DataFrame; fields within fields have dotted names."""
         import pandas
+
         return pandas.DataFrame(self.table)
 
     def __repr__(self):
         return f"<gyro.Probe {self.kind}: {' '.join(self.sentences)}>"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from ._html import probe_html
+
         return probe_html(self)
 
 
 def _attention_table(data):
-    return [{"subject": comparison["subject"], "reference": comparison["reference"], **_diff._flat(block)}
-            for comparison in data["comparisons"] for block in comparison["blocks"]]
+    return [
+        {"subject": comparison["subject"], "reference": comparison["reference"], **_diff._flat(block)}
+        for comparison in data["comparisons"]
+        for block in comparison["blocks"]
+    ]
 
 
 def _cka_table(data):
-    return [_diff._flat({key: subject[key] for key in ("name", "kind", "diagonal", "distance")})
-            for subject in data["subjects"]]
+    return [
+        _diff._flat({key: subject[key] for key in ("name", "kind", "diagonal", "distance")})
+        for subject in data["subjects"]
+    ]
 
 
 def _drift_table(data):
@@ -239,17 +334,22 @@ def _positional(path):
 
 def _paths(given, place, tokenizer, speakers):
     """{role: where another process finds the model}: what lies in memory, or is to be made, is written to `place`."""
-    paths = {}
-    config = None
+    paths: dict[str, str] = {}
     for role, model in given.items():
         path = _path(model)
         if path is None:
-            config = config or _diff._common_config([("", other) for other in given.values() if _path(other) is None or
-                                                     os.path.isdir(_path(other))])
             path = os.path.join(place, role.replace(" ", "-"))
-            _write(model, role, path, config, tokenizer if role in speakers else None, role in speakers)
+            _write(
+                model, role, path, _config(given.values()), tokenizer if role in speakers else None, role in speakers
+            )
         paths[role] = path
     return paths
+
+
+def _config(models):
+    """That of the first that has one: tensors without one are read by it, as gyro.diff reads them."""
+    folders = (m for m in models if not _models.is_state_dict(m) and (_path(m) is None or os.path.isdir(_path(m))))
+    return next((config for config in (_models.open(model).config for model in folders) if config), None)
 
 
 def _path(model):
@@ -285,7 +385,12 @@ def _copy_tokenizer(source, path):
 def _run(words, out, place, progress):
     """Runs the command and gives the folder where its documents lie. Raises what its error line says."""
     folder = os.path.join(place, "out") if out is None else os.fspath(out)
-    command = [sys.executable, "-c", _CHILD, ":".join([*map(str, sys.path), os.path.dirname(os.path.dirname(__file__))])]
+    command = [
+        sys.executable,
+        "-c",
+        _CHILD,
+        ":".join([*map(str, sys.path), os.path.dirname(os.path.dirname(__file__))]),
+    ]
     command += [*words, f"--out={folder}"]
     if any("\0" in word for word in command):
         raise InputError("gyro", "an argument has a zero byte in it")
@@ -304,11 +409,13 @@ def _watch(command, show):
     """The exit code and the lines of stderr, which a terminal sees too, if `show`; else what they say is logged."""
     ours, theirs = pty.openpty() if show else os.pipe()
     try:
-        if show:  # a terminal as wide as the real one
+        if show:  # a terminal that changes nothing, as wide as the real one
+            tty.setraw(theirs)
             fcntl.ioctl(theirs, termios.TIOCSWINSZ, fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, bytes(8)))
         # A session of its own: Ctrl-C of a terminal reaches it once, from here.
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
-                                   start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
+        )
     except BaseException:
         os.close(ours)
         raise
@@ -336,11 +443,16 @@ def _lines(file, show):
             sys.stderr.flush()
         *whole, rest = (rest + some).split(b"\n")
         for line in whole if some else [rest]:
-            text = line.decode(errors="replace").rpartition("\r")[2].removeprefix("\033[K").rstrip()
+            text = (
+                line.decode(errors="replace").rstrip().rpartition("\r")[2].removeprefix("\033[K")
+            )  # of a bar the last
             if not show and text and not text.startswith("gyro: error: "):
                 warning = text.startswith("gyro: warning: ")
-                logger.log(logging.WARNING if warning else logging.INFO, "%s",
-                           text.removeprefix("gyro: ").removeprefix("warning: "))
+                logger.log(
+                    logging.WARNING if warning else logging.INFO,
+                    "%s",
+                    text.removeprefix("gyro: ").removeprefix("warning: "),
+                )
             yield text
         if not some:
             return
@@ -379,13 +491,16 @@ def _parts(text, words):
     """(subject, problem) of a line; a subject that was given is known where it has a colon in it, too."""
     for value in sorted(_values(words), key=len, reverse=True):
         if value and text.startswith(value + ": "):
-            return value, text[len(value) + 2:]
+            return value, text[len(value) + 2 :]
     subject, _, problem = text.partition(": ")
     return (subject, problem) if problem else (f"gyro {words[0]}", text)
 
 
 def _values(words, *names):
     """What was given for options (all, and models, without names), and of NAME=PATH the path too."""
-    given = [word.partition("=")[2] if word.startswith("--") else word for word in words[1:]
-             if not names or word.partition("=")[0][2:] in names]
+    given = [
+        word.partition("=")[2] if word.startswith("--") else word
+        for word in words[1:]
+        if not names or word.partition("=")[0][2:] in names
+    ]
     return given + [value.partition("=")[2] for value in given if "=" in value]

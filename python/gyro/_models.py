@@ -273,7 +273,8 @@ def _described_torch(key, tensor):
     shape = tuple(tensor.shape)
 
     def flat(part):
-        part = part.contiguous().reshape(-1)
+        part = part.contiguous()
+        part = part.as_strided((part.numel(),), (1,))  # whatever is said of the stride of a dimension of one
         return (part.view(torch.uint8) if part.dtype != torch.bool else part.to(torch.uint8)).cpu()
 
     if tensor.device.type == "cpu" and tensor.is_contiguous():

@@ -9,22 +9,33 @@
         ...
         tracker.step(model, step)
     tracker.to_pandas()
+
+Tracker says what is measured.
 """
+
+from __future__ import annotations
+
 import time
 import weakref
+from typing import TYPE_CHECKING, Any
 
 from . import _models
 from ._diff import _numbers, _texts, diff
 from ._errors import GyroError, InputError
 from ._run import logger, whole
+from ._types import Device, ModelLike, Names, Numbers
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["SpectralTracker", "Tracker", "track"]
 
+_FIGURES = {"alpha": "alpha_mean", "nf": "nf_mean", "relative_change": "relative_change_mean"}  # fields of a type's row
 _WHOLE = ("W_QKV", "W_gate_up")  # fused tensors, whose parts are compared
 _SHARDED = "is a part of its tensor, the rest of which other processes hold: weights have to be whole to be compared"
 
 
-def track(model, base=None, **options):
+def track(model: Any, base: ModelLike | None = None, **options: Any) -> Tracker:
     """A Tracker of a run that begins from `model`'s weights as they are now (or from `base`, which is not copied); its
     other arguments are Tracker's."""
     tracker = Tracker(base, **options)
@@ -52,18 +63,34 @@ class Tracker:
     there is a warning (logging), and the run goes on.
     """
 
-    def __init__(self, base=None, *, every=100, at_most=0.05, types=None, layers=None, experts=None, device="cpu",
-                 threads=None):
+    def __init__(
+        self,
+        base: ModelLike | None = None,
+        *,
+        every: int = 100,
+        at_most: float | None = 0.05,
+        types: Names | None = None,
+        layers: Numbers | None = None,
+        experts: Numbers | None = None,
+        device: Device = "cpu",
+        threads: int | None = None,
+    ):
         self.every = whole(every, "every", 1, 2**62)
-        if at_most is not None and not 0 < at_most <= 1:
+        if not (at_most is None or isinstance(at_most, (int, float)) and 0 < at_most <= 1):
             raise InputError("at_most", f"can be a share above 0 and up to 1, or None, not {at_most!r}", "at_most")
         self.at_most = at_most
-        self._given, self._base = base, None
-        self._types, self._layers, self._experts = _texts(types, "types"), _numbers(layers, "layers"), _numbers(experts, "experts")
+        self._given = base
+        self._base: _models.Model | None = None
+        self._types, self._layers, self._experts = (
+            _texts(types, "types"),
+            _numbers(layers, "layers"),
+            _numbers(experts, "experts"),
+        )
         self._manner = {"device": device, "threads": threads}
-        self.history, self.seconds = [], 0.0  # all that this took, the first copy too
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0  # all that this took, the first copy too
 
-    def begin(self, model):
+    def begin(self, model: Any) -> None:
         """Takes the beginning from a model: a module, or a dict of tensors."""
         self._began = time.monotonic()
         self.history, self._warned = [], False
@@ -72,31 +99,47 @@ class Tracker:
         self._config = config or {"model_type": "llama"}  # what it was taken for, and has been said
         matrices = opened.matrices
         layers = _counted(self._layers, opened.layers)
-        experts = _counted(self._experts, 1 + max((m["expert"] for m in matrices if m["expert"] is not None), default=-1))
-        asked = [m for m in matrices if (m["type"] in self._types if self._types else m["type"] not in _WHOLE)
-                 and m["layer"] in (layers or [m["layer"]]) and m["expert"] in (experts or [m["expert"]]) + [None]]
+        experts = _counted(
+            self._experts, 1 + max((m["expert"] for m in matrices if m["expert"] is not None), default=-1)
+        )
+        asked = [
+            m
+            for m in matrices
+            if (m["type"] in self._types if self._types else m["type"] not in _WHOLE)
+            and m["layer"] in (layers or [m["layer"]])
+            and m["expert"] in (experts or [m["expert"]]) + [None]
+        ]
         if not asked:
             raise InputError("types", "no matrix of these types, layers and experts is in the model", "types")
-        self._asked = {"types": sorted({m["type"] for m in asked}), "layers": layers or None, "experts": experts or None}
+        self._asked = {
+            "types": sorted({m["type"] for m in asked}),
+            "layers": layers or None,
+            "experts": experts or None,
+        }
         if self._given is not None:
             self._names, self._base = sorted(state), _models.open(self._given)
         else:
             vectors = {name for name, tensor in state.items() if len(tensor.shape) < 2}  # which are small
             copied = {m["tensor"] for m in asked} | vectors
             self._names = sorted({m["tensor"] for m in matrices} | vectors)
-            self._base = _models.open({name: (_copied if name in copied else _nothing)(state[name]) for name in self._names},
-                                      config=self._config, name="the beginning")
+            self._base = _models.open(
+                {name: (_copied if name in copied else _nothing)(state[name]) for name in self._names},
+                config=self._config,
+                name="the beginning",
+            )
         self.seconds = time.monotonic() - self._began
 
-    def step(self, model, step):
+    def step(self, model: Any, step: int) -> dict[str, float] | None:
         """Called after every step, with its number; compares where it is due. Returns the figures, or None."""
         if self._base is None:
-            raise InputError("model", "is not begun with: call begin(model) before the first step, or use track(model)", "model")
+            raise InputError(
+                "model", "is not begun with: call begin(model) before the first step, or use track(model)", "model"
+            )
         if step % self.every or not self._affordable():
             return None
         return self.compare(model, step)
 
-    def compare(self, model, step):
+    def compare(self, model: Any, step: int) -> dict[str, float] | None:
         """Compares, due or not. Returns the figures, or None where it cannot be done."""
         began = time.monotonic()
         try:
@@ -107,12 +150,13 @@ class Tracker:
         took = time.monotonic() - began
         self.seconds += took
         self.history.append({"step": step, "seconds": took, **figures})
-        logger.info("step %s: %s", step, "; ".join(_words(figures, name) for name in ("alpha", "nf", "relative_change")))
+        logger.info("step %s: %s", step, "; ".join(_words(figures, name) for name in _FIGURES))
         return figures
 
-    def to_pandas(self):
+    def to_pandas(self) -> pandas.DataFrame:
         """`history` as a pandas.DataFrame, a line a comparison, indexed by step."""
         import pandas
+
         frame = pandas.DataFrame(self.history, columns=None if self.history else ["step", "seconds"])
         return frame.set_index("step")
 
@@ -122,7 +166,11 @@ class Tracker:
         if self.seconds + self.history[-1]["seconds"] <= self.at_most * (time.monotonic() - self._began):
             return True
         if not self._warned:
-            logger.info("comparisons are left out: every %d steps they take more than %.3g of the time", self.every, self.at_most)
+            logger.info(
+                "comparisons are left out: every %d steps they take more than %.3g of the time",
+                self.every,
+                self.at_most,
+            )
             self._warned = True
         return False
 
@@ -134,10 +182,13 @@ class Tracker:
         types = diff(self._base, post, null_draws=0, **self._asked, **self._manner).types
         figures = {}
         for kind, row in types.items():
-            share = row["quantities"]["principal_share"]["q10"]
-            values = {"alpha": row["alpha_mean"], "nf": row["nf_mean"], "relative_change": row["relative_change_mean"],
-                      "principal_in": share["u"]["value"], "principal_in_null": share["u"]["null"],
-                      "principal_out": share["v"]["value"], "principal_out_null": share["v"]["null"]}
+            values = {name: row[field] for name, field in _FIGURES.items()}
+            share = (
+                row["quantities"]["principal_share"]["q10"] if "quantities" in row else {}
+            )  # not of what is unchanged
+            for name, side in (("principal_in", "u"), ("principal_out", "v")):
+                if side in share:
+                    values |= {name: share[side]["value"], name + "_null": share[side]["null"]}
             figures |= {f"{kind}/{name}": value for name, value in values.items() if value is not None}
         return figures
 
@@ -151,11 +202,11 @@ class _ForTrainer(Tracker):
     adapter beside its base. A run that is resumed begins where it was resumed: name a base.
     """
 
-    def __init__(self, base=None, **options):
+    def __init__(self, base: ModelLike | None = None, **options: Any):
         super().__init__(base, **options)
         self._trainer = lambda: None
 
-    def attach(self, trainer):
+    def attach(self, trainer: Any) -> _ForTrainer:
         """Adds it to a trainer's callbacks. Returns itself."""
         self._trainer = weakref.ref(trainer)
         if self not in trainer.callback_handler.callbacks:
@@ -166,9 +217,14 @@ class _ForTrainer(Tracker):
         if not state.is_world_process_zero:
             return
         if self._trainer() is None:
-            logger.warning("figures go to history and logging only: SpectralTracker.attach(trainer) leads to the trainer's loggers")
+            logger.warning(
+                "figures go to history and logging only: SpectralTracker.attach(trainer) leads to the trainer's loggers"
+            )
         if state.global_step > 0 and self._given is None:
-            logger.warning("the run is resumed at step %d: it is compared with its weights there, not with a base", state.global_step)
+            logger.warning(
+                "the run is resumed at step %d: it is compared with its weights there, not with a base",
+                state.global_step,
+            )
         self.begin(model)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
@@ -226,6 +282,7 @@ def _words(figures, name):
 def _nothing(tensor):
     """Of a tensor's shape, in no memory: a model has all its matrices, whether they are compared or not."""
     import numpy
+
     return numpy.broadcast_to(numpy.zeros((), dtype=numpy.float32), tuple(tensor.shape))
 
 
@@ -233,4 +290,5 @@ def _copied(tensor):
     if type(tensor).__module__.partition(".")[0] == "torch":
         return tensor.detach().to("cpu", copy=True)
     import numpy
+
     return numpy.array(tensor)
