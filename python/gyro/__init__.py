@@ -12,7 +12,7 @@ weights from old, `gyro.evaluate` and `gyro.probe` run them, `gyro.grade` decide
 
 import atexit
 
-from . import _core, _run
+from . import _core, _run, callbacks
 from ._arrays import SVD, Pair, compare, svd
 from ._command import evaluate, probe
 from ._diff import Comparison, DiffResult, diff, load
@@ -40,6 +40,7 @@ __all__ = [
     "Pair",
     "SVD",
     "build",
+    "callbacks",
     "compare",
     "diff",
     "evaluate",
