@@ -143,7 +143,10 @@ def _matrix(array, name):
     if not _models._is_tensor(array):
         import numpy
 
-        array = numpy.asarray(array)
+        try:
+            array = numpy.asarray(array, dtype=numpy.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(name, f"is no array of numbers: {error}", name) from None
     if len(array.shape) != 2:
         raise InputError(name, f"should have two dimensions, not {len(array.shape)}", name)
     dtype, shape, data = _models.described(name, array)

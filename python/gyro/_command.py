@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import fcntl
 import json
 import logging
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import tty
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -408,27 +410,44 @@ def _run(words, out, place, progress):
 def _watch(command, show):
     """The exit code and the lines of stderr, which a terminal sees too, if `show`; else what they say is logged."""
     ours, theirs = pty.openpty() if show else os.pipe()
+    process = None
     try:
-        if show:  # a terminal that changes nothing, as wide as the real one
-            tty.setraw(theirs)
-            fcntl.ioctl(theirs, termios.TIOCSWINSZ, fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, bytes(8)))
-        # A session of its own: Ctrl-C of a terminal reaches it once, from here.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
-        )
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(theirs)
-    try:
+        try:
+            if show:  # a terminal that changes nothing, as wide as the real one
+                tty.setraw(theirs)
+                fcntl.ioctl(theirs, termios.TIOCSWINSZ, fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, bytes(8)))
+            with _interrupts_held_back():  # else one could come when there is a child and nobody knows it
+                # A session of its own: Ctrl-C of a terminal reaches it once, from here.
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
+                )
+        finally:
+            os.close(theirs)
         lines = list(_lines(ours, show))
         return process.wait(), lines
     except BaseException:
-        _end(process)
+        if process is not None:
+            _end(process)
         raise
     finally:
         os.close(ours)
+
+
+@contextlib.contextmanager
+def _interrupts_held_back():
+    """Ctrl-C comes after this, not within."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _lines(file, show):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _models
@@ -59,9 +59,11 @@ def diff(
     asked = _core.Asked()
     asked.layers, asked.experts = _numbers(layers, "layers"), _numbers(experts, "experts")
     asked.types, asked.measures = _texts(types, "types"), _texts(measure, "measure")
+    if types is not None and not asked.types:
+        raise InputError("types", "names none: None means all", "types")
     if len(posts) < 2 and (trajectory or "interference" in asked.measures):
         raise InputError("trajectory" if trajectory else "measure", "needs two posts or more", "post")
-    asked.trajectory, asked.seed = trajectory, whole(seed, "seed", 0, 2**64 - 1)
+    asked.trajectory, asked.seed = bool(trajectory), whole(seed, "seed", 0, 2**64 - 1)
     asked.null_draws = whole(null_draws, "null_draws", 0, 10000)
     asked.null_nf_draws = whole(null_nf_draws, "null_nf_draws", 0, 10000)
     asked.command = _command(base_model, posts, controls, asked)
@@ -201,8 +203,8 @@ class Comparison:
 
     @property
     def name(self) -> str:
-        """The last part of its id."""
-        return self.id.rstrip("/").rpartition("/")[2] if self.data.get("noise_of") is None else self.id
+        """The last part of its id, with those before it where another comparison has the same."""
+        return self.result._core.names()[self.index]
 
     @property
     def role(self) -> str:
@@ -232,6 +234,8 @@ class Comparison:
         self, layer: int, type: str, expert: int | None = None, of: Literal["post", "base"] = "post"
     ) -> numpy.ndarray:
         """Singular values of the post's matrix, or the base's (`of="base"`): n, descending."""
+        if of not in ("post", "base"):
+            raise InputError("of", f"can be 'post' or 'base', not {of!r}", "of")
         return self._array(layer, type, expert, "sigma", base=of == "base")
 
     def svsm(self, type: str, expert: int | None = None) -> numpy.ndarray:
@@ -269,7 +273,11 @@ class Comparison:
         for row in self._of(type, expert):
             value = row
             for part in field.split("."):
-                value = None if value is None else value[part]
+                if isinstance(value, dict) and part not in value:
+                    raise KeyError(f"rows have no {field}")
+                value = value[part] if isinstance(value, dict) else value
+            if isinstance(value, (dict, list, str)):
+                raise KeyError(f"{field} is no figure")
             values.append(numpy.nan if value is None else value)
         return numpy.array(values, dtype=float)
 
@@ -328,11 +336,9 @@ class Comparison:
             return self.result._core.array(name)
         except KeyError:
             pass
-        have = [
-            n.split(".")[1]
-            for n in self.result._core.array_names()
-            if n.startswith(f"{self.index}.") and n.endswith("." + what) and n.split(".")[2] == type
-        ]
+        ending = type + ("" if expert is None else f".{expert}") + "." + what
+        parts = (name.split(".", 2) for name in self.result._core.array_names())
+        have = [place[1] for place in parts if place[0] == str(self.index) and place[2] == ending]
         raise KeyError(
             f"there is no {what} of {matrix}: layers that have it: {', '.join(sorted(set(have), key=int)) or 'none'}"
         )
@@ -360,8 +366,8 @@ _OF_COMPARISON = (
 
 def _named(models):
     """[(name, model)] of one model, a list or a dict of them."""
-    if isinstance(models, dict) and not _models.is_state_dict(models):
-        return list(models.items())
+    if isinstance(models, Mapping) and not _models.is_state_dict(models):
+        return [(_models._text(name, "post"), model) for name, model in models.items()]
     given = models if isinstance(models, (list, tuple)) else [models]
     return [("", model) for model in given]
 
@@ -377,7 +383,7 @@ def _opened(named):
                 opened[role][i] = (None, "")
             elif not _models.is_state_dict(model):
                 called = name or (role if len(given) == 1 else f"{role} {i + 1}")
-                model = _models.open(model, base=base and base[0], name=called)
+                model = _models.quietly_opened(model, base=base and base[0], name=called)
                 opened[role][i] = (model, name or model._name)
     there = [entry[0] for entries in opened.values() for entry in entries if entry and entry[0] is not None]
     config = next((model.config for model in there if model.config), None)
@@ -385,7 +391,7 @@ def _opened(named):
         for i, (name, model) in enumerate(given):
             if opened[role][i] is None:
                 called = name or (role if len(given) == 1 else f"{role} {i + 1}")
-                opened[role][i] = (_models.open(model, config=config, name=called), name)
+                opened[role][i] = (_models.quietly_opened(model, config=config, name=called), name)
     return opened.values()
 
 
@@ -394,21 +400,23 @@ def _pairs(models):
 
 
 def _numbers(values, field):
+    """Whole numbers, one or several; None: no choice."""
     if values is None:
         return []
-    values = [values] if isinstance(values, int) else list(values)
-    if not values or not all(isinstance(value, int) or hasattr(value, "__index__") for value in values):
-        raise InputError(field, f"should be whole numbers, not {values!r}", field)
-    return [int(value) for value in values]
+    values = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
+    if not values:
+        raise InputError(field, "names none: None means all", field)
+    return [whole(value, field, -(2**31), 2**31) for value in values]
 
 
 def _texts(values, field):
+    """Names, one or several; None: no choice."""
     if values is None:
         return []
     values = [values] if isinstance(values, str) else list(values)
     if not all(isinstance(value, str) for value in values):
         raise InputError(field, f"should be names, not {values!r}", field)
-    return values
+    return [_models._text(value, field) for value in values]
 
 
 def _command(base, posts, controls, asked):

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from . import _core, _models
 from ._diff import _numbers, _texts
 from ._errors import InputError
+from ._models import _text
 from ._run import manner, whole
 from ._types import Device, DTypeName, ModelLike, Names, Numbers, PathLike, Progress
 
@@ -61,10 +62,18 @@ def build(
     """
     base = _models.open(base)
     post = _models.open(post, base=base)
+    _text(operation, "operation")
     if sibling is not None and operation != "restore" and not operation.endswith("-sibling"):
         raise InputError("sibling", "goes with restore (eq. 12)", "sibling")
+    if sibling is None and operation.endswith("-sibling"):
+        raise InputError("sibling", f"is needed for {operation} (eq. 12)", "sibling")
+    if align_signs and operation != "paper" and not operation.startswith("ablate"):
+        raise InputError("align_signs", "goes with ablate", "align_signs")
+    if (side != "out" or on != "all") and "-" in operation:
+        raise InputError("side" if side != "out" else "on", f"is in the name {operation} already", "side")
+    seed = whole(seed, "seed", 0, 2**64 - 1)
     source = base if sibling is None else _models.open(sibling, base=base)
-    if not -1 <= at <= 2:
+    if not -1 <= _finite(at, "at") <= 2:
         raise InputError("at", f"can be from -1 to 2, not {at!r}", "at")
     names = _core.paper_variants() if operation == "paper" else [operation]
     run = manner(device, threads, progress)
@@ -83,7 +92,7 @@ def build(
     layers, stored = _numbers(layers, "layers"), _models.dtype_argument(dtype)
     if out is None:
         cores = _core.construct(source._core, post._core, variants, layers, stored)
-        made = [_models.Model(core, f"{name} of {post.id}") for name, core in zip(names, cores)]
+        made = [_models.Model(core, f"{name} of {_last(post)}") for name, core in zip(names, cores)]
         return dict(zip(names, made)) if operation == "paper" else made[0]
     command = f"gyro.build({operation!r}, {base.id!r}, {post.id!r})"
     rows = _core.build(source._core, post._core, variants, layers, stored, force, command, run)
@@ -94,10 +103,31 @@ def _scales(scale, base, post, run):
     if scale == "auto":
         return _core.automatic_scales(base._core, post._core, run)
     if isinstance(scale, dict):
-        return {name: float(value) for name, value in scale.items()}
-    if not isinstance(scale, (int, float)):
-        raise InputError("scale", f"can be 'auto', a number or a dict, not {scale!r}", "scale")
-    return {name: float(scale) for name in _core.types()}
+        return {_text(name, "scale"): _finite(value, "scale") for name, value in scale.items()}
+    return {name: _finite(scale, "scale") for name in _core.types()}
+
+
+def _finite(value, field):
+    """A finite number. Raises InputError naming the argument."""
+    try:
+        number = math.nan if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(field, f"should be a finite number, not {value!r}", field)
+    return number
+
+
+def _last(model):
+    """The last part of a model's id: what is made of it has a name of its own, not a place."""
+    return model.id.rstrip("/").rpartition("/")[2]
+
+
+def _made(folder, kind, base, temporary):
+    """What was written, as a model; a temporary folder stays as long as it."""
+    if temporary is None:
+        return _models.open(folder)
+    return _models.Model(_core.open(os.fsencode(folder), None), f"{kind} of {_last(base)}", temporary)
 
 
 class _Temporary:
@@ -154,8 +184,9 @@ def init(
     rank = whole(rank, "rank", 1, 1 << 20)
     run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)
     command = f"gyro.init({kind!r}, {base.id!r})"
-    if alpha is not None and not 0 < alpha < math.inf or not math.isfinite(by):
-        raise InputError("alpha" if math.isfinite(by) else "by", "should be a finite number, alpha above 0", "alpha")
+    if alpha is not None and _finite(alpha, "alpha") <= 0:
+        raise InputError("alpha", f"should be above 0, not {alpha!r}", "alpha")
+    by = _finite(by, "by")
     if (band is not None or diff is not None) and kind != "middle":
         raise InputError("band", "goes with middle", "band")
     if (band == "auto") != (diff is not None):
@@ -164,10 +195,10 @@ def init(
         if not types:
             raise InputError("types", "rescale needs the types to scale, such as W_O", "types")
         _core.rescale(
-            base._core, {name: float(by) for name in _texts(types, "types")}, stored, folder, force, command, run
+            base._core, {name: by for name in _texts(types, "types")}, stored, folder, force, command, run
         )
         return Init(
-            _models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
+            _made(folder, kind, base, temporary),
             {},
             {},
             [],
@@ -194,7 +225,7 @@ def init(
     with open(os.path.join(folder, place, "adapter_config.json"), encoding="utf-8") as file:
         config = json.load(file)
     return Init(
-        _models.Model(_core.open(folder, None), f"{kind} of {base.id}", temporary),
+        _made(folder, kind, base, temporary),
         {name: _models.numpy_array(*parts) for name, parts in adapter.items()},
         config,
         rows,

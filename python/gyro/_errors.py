@@ -1,5 +1,7 @@
 """What Gyro raises. Each error is also the built-in one that a Python program would expect."""
 
+import errno
+
 _ADVICE = {
     "force": "choose another folder or pass force=True",
     "dtype": "choose another, such as dtype='bf16'",
@@ -14,6 +16,9 @@ class GyroError(Exception):
     def __init__(self, subject, problem, field=None):
         self.subject, self.problem, self.field = subject, problem, field or None
         super().__init__(subject, problem, self.field)
+        if isinstance(self, OSError):
+            self.errno = errno.ENOENT if isinstance(self, FileNotFoundError) else errno.EIO
+            self.filename, self.strerror = subject, problem
 
     def __str__(self):
         advice = _ADVICE.get(self.field) if self.field != self.subject else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from . import _core
+from ._models import _text
 
 
 class Decision(NamedTuple):
@@ -40,5 +41,6 @@ def grade(
     policy: "math" (equal as mathematics), "gsm8k" (a number), "choice" (a letter, or the text of one of `choices`),
     "boxed" (the same text). cut: the output reached its limit of tokens.
     """
-    strict, flexible = _core.grade(policy, gold, output, cut, list(choices))
+    output, gold, policy = (_text(*given) for given in ((output, "output"), (gold, "gold"), (policy, "policy")))
+    strict, flexible = _core.grade(policy, gold, output, cut, [_text(choice, "choices") for choice in choices])
     return Grade(Decision(**strict), Decision(**flexible))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core
 from ._errors import InputError
-from ._run import logger, manner
+from ._run import logger, manner, whole
 from ._types import DTypeName, ModelLike, PathLike, Progress
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class Model:
 
     @property
     def path(self) -> str | None:
-        """Its folder as given, or None where it lies in memory."""
-        return None if self._core.in_memory else self._core.path
+        """Its folder as given, or None where it lies in memory or is made when it is read."""
+        return None if self._core.in_memory or self._name else self._core.path
 
     @property
     def config(self) -> dict[str, Any]:
@@ -93,8 +93,9 @@ class Model:
     def matrix(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """W of the paper, `d_in x d_out` in float64: the stored weight's transpose, FP8 scales multiplied in, a slice
         where the tensor is fused."""
-        layer = layer + self.layers if layer < 0 else layer
-        return self._core.matrix(layer, type, -1 if expert is None else expert)
+        layers = self.layers
+        layer = whole(layer, "layer", -layers, layers - 1) % layers
+        return self._core.matrix(layer, type, -1 if expert is None else whole(expert, "expert", 0, 2**31))
 
     def __getitem__(self, name: str) -> numpy.ndarray:
         dtype, shape = self._core.tensors()[name]
@@ -122,8 +123,9 @@ class Model:
 
         out = {}
         for name, (dtype, shape) in self._core.tensors().items():
+            kind = getattr(torch, _NAMES[dtype])
             data = torch.from_numpy(self._core.read(name).copy())
-            out[name] = data.view(getattr(torch, _NAMES[dtype])).reshape(shape)
+            out[name] = data.view(kind).reshape(shape) if len(data) else torch.empty(shape, dtype=kind)
         return out
 
     def save(
@@ -179,10 +181,18 @@ def open(model: ModelLike, *, base: ModelLike | None = None, config: Any = None,
     """
     if isinstance(model, Model):
         return model
+    opened = quietly_opened(model, base=base, config=config, name=name)
+    for warning in opened._core.warnings:
+        logger.warning("%s", warning)
+    return opened
+
+
+def quietly_opened(model, base=None, config=None, name=None):
+    """The same for a comparison, which passes on itself what is odd about its models."""
+    if isinstance(model, Model):
+        return model
     if isinstance(model, (str, os.PathLike)):
-        opened = _core.open(os.fspath(model), None if base is None else open(base)._core)
-        for warning in opened.warnings:
-            logger.warning("%s", warning)
+        opened = _core.open(os.fsencode(model), None if base is None else quietly_opened(base)._core)
         return Model(opened, given=os.fspath(model) if base is None else None)
     if hasattr(model, "state_dict") and callable(model.state_dict):
         return _of_module(model, config, name)
@@ -200,12 +210,26 @@ def _is_tensor(value):
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
+def _text(value, field):
+    """A name, which has to be text that UTF-8 can write."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeError):
+        raise InputError(field, f"has what is no name: {value!r}", field) from None
+    return value
+
+
 def _config_text(config):
     if config is None:
         return ""
     if hasattr(config, "to_json_string"):
         return config.to_json_string(use_diff=False)
-    return json.dumps(dict(config))
+    if not isinstance(config, Mapping):
+        raise InputError("config", f"should be a dict, as config.json has it, not {type(config).__name__}", "config")
+    try:
+        return json.dumps(dict(config), default=lambda value: value.item())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError("config", f"cannot be written as JSON: {error}", "config") from None
 
 
 def _of_module(module, config, name):
@@ -231,17 +255,13 @@ def module_state(module):
 def _of_tensors(tensors, config, name):
     given = []
     for key, tensor in tensors.items():
-        if not isinstance(key, str):
-            raise InputError("model", f"has a key that is no name of a tensor: {key!r}", "model")
+        _text(key, "model")
         if not _is_tensor(tensor):
             raise InputError(key, f"is no tensor but {type(tensor).__name__}")
         given.append((key, *described(key, tensor)))
     if not given:
         raise InputError(name, "has no tensors")
-    opened = Model(_core.hold(name, _config_text(config), given))
-    for warning in opened._core.warnings:
-        logger.warning("%s: %s", name, warning)
-    return opened
+    return Model(_core.hold(_text(name, "name"), _config_text(config), given))
 
 
 def described(key, tensor):
@@ -267,7 +287,7 @@ def _described_torch(key, tensor):
     dtype = _DTYPES.get(str(tensor.dtype).removeprefix("torch."))
     if dtype is None or tensor.layout != torch.strided:
         raise InputError(key, f"is of {tensor.dtype}, {tensor.layout}, which no checkpoint has")
-    tensor = tensor.detach()
+    tensor = tensor.detach().resolve_conj().resolve_neg()
     if tensor.device.type == "meta":
         raise InputError(key, "has no values: it is on the device meta")
     shape = tuple(tensor.shape)
