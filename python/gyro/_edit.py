@@ -194,9 +194,7 @@ def init(
     if kind == "rescale":
         if not types:
             raise InputError("types", "rescale needs the types to scale, such as W_O", "types")
-        _core.rescale(
-            base._core, {name: by for name in _texts(types, "types")}, stored, folder, force, command, run
-        )
+        _core.rescale(base._core, {name: by for name in _texts(types, "types")}, stored, folder, force, command, run)
         return Init(
             _made(folder, kind, base, temporary),
             {},

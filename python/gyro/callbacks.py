@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _models
 from ._diff import _numbers, _texts, diff
-from ._errors import GyroError, InputError
+from ._errors import InputError
 from ._run import logger, whole
 from ._types import Device, ModelLike, Names, Numbers
 
@@ -127,6 +127,8 @@ class Tracker:
                 config=self._config,
                 name="the beginning",
             )
+        first = {"types": asked[0]["type"], "layers": asked[0]["layer"], "experts": self._asked["experts"]}
+        self._compared(state, first)  # what would fail each time fails now
         self.seconds = time.monotonic() - self._began
 
     def step(self, model: Any, step: int) -> dict[str, float] | None:
@@ -144,8 +146,8 @@ class Tracker:
         began = time.monotonic()
         try:
             figures = self._figures(model)
-        except GyroError as error:
-            logger.warning("step %s is not compared: %s", step, error)
+        except Exception as error:  # whatever it is, it is no reason to end a training run
+            logger.warning("step %s is not compared: %s: %s", step, type(error).__name__, error)
             return None
         took = time.monotonic() - began
         self.seconds += took
@@ -178,8 +180,7 @@ class Tracker:
         state, _ = _state(model)
         if missing := next((name for name in self._names if name not in state), None):
             raise InputError(missing, "is not in the model any more")
-        post = _models.open({name: state[name] for name in self._names}, config=self._config, name="the run")
-        types = diff(self._base, post, null_draws=0, **self._asked, **self._manner).types
+        types = self._compared(state, self._asked).types
         figures = {}
         for kind, row in types.items():
             values = {name: row[field] for name, field in _FIGURES.items()}
@@ -191,6 +192,11 @@ class Tracker:
                     values |= {name: share[side]["value"], name + "_null": share[side]["null"]}
             figures |= {f"{kind}/{name}": value for name, value in values.items() if value is not None}
         return figures
+
+    def _compared(self, state, asked):
+        tensors = {name: state[name] for name in self._names}
+        post = _models.quietly_opened(tensors, config=self._config, name="the run")
+        return diff(self._base, post, null_draws=0, **asked, **self._manner)
 
 
 class _ForTrainer(Tracker):

@@ -26,7 +26,7 @@ namespace gyro::python {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr milliseconds kLook{50}, kGrace{700};
+constexpr milliseconds kLook{50}, kGrace{700}, kLookAtEnd{5};
 constexpr int kInterrupted = 130, kMostThreads = 4096;
 
 // What a run's progress was last, with texts of its own.
@@ -53,12 +53,55 @@ std::atomic<int> at_work = 0;
 std::atomic<pid_t> worker = 0;
 // The interpreter is about to end: work is to end, and threads that wait for it may not take the lock any more.
 std::atomic<bool> closing = false;
-const std::thread::id main_thread = std::this_thread::get_id();  // which loads this
+std::atomic<std::thread::id> ending;  // the thread that ends it
 
-// For ever, on a thread that the end of the process ends.
-void park_if_closing() {
-  while (closing && std::this_thread::get_id() != main_thread) std::this_thread::sleep_for(std::chrono::hours(1));
+// Threads that are about to have the interpreter's lock, and will not be kept from it.
+std::atomic<int> taking = 0;
+
+void park() {
+  while (true) std::this_thread::sleep_for(std::chrono::hours(1));  // until the process ends
 }
+bool may_not_return() {
+  return closing && std::this_thread::get_id() != ending.load();
+}
+
+// Before the interpreter's lock is taken: where that would be too late, never returns.
+void begin_taking() {
+  ++taking;
+  if (!may_not_return()) return;
+  --taking;
+  park();
+}
+
+// While it lives the calling thread, which has the interpreter's lock, does without; and one that has not, has it.
+class Released {
+ public:
+  Released() : state_(PyEval_SaveThread()) {}
+  ~Released() {
+    begin_taking();
+    PyEval_RestoreThread(state_);
+    --taking;
+  }
+  Released(const Released&) = delete;
+  Released& operator=(const Released&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+class Acquired {
+ public:
+  Acquired() {
+    begin_taking();
+    state_ = PyGILState_Ensure();
+    --taking;
+  }
+  ~Acquired() { PyGILState_Release(state_); }
+  Acquired(const Acquired&) = delete;
+  Acquired& operator=(const Acquired&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
 
 RunOptions options_of(const Manner& manner, const std::shared_ptr<Shared>& shared) {
   RunOptions options;
@@ -107,6 +150,10 @@ void begin(const std::shared_ptr<Shared>& shared, std::function<void(const RunOp
            const RunOptions& options) {
   if (worker.exchange(getpid()) != getpid()) at_work = 0;
   ++at_work;
+  if (may_not_return()) {
+    --at_work;
+    park();
+  }
   try {
     std::thread(work_on, shared, std::move(work), options).detach();
   } catch (...) {
@@ -124,8 +171,7 @@ void hear(const Manner& manner, Shared& shared) {
     told = std::exchange(shared.told, std::nullopt);
     warnings = std::exchange(shared.warnings, {});
   }
-  park_if_closing();
-  const nb::gil_scoped_acquire acquired;
+  const Acquired acquired;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
   for (const std::string& text : warnings) {
     if (!manner.warn.is_none()) manner.warn(text);
@@ -143,7 +189,7 @@ bool wait_for_end(Shared& shared, milliseconds time) {
 void run_watched(const Manner& manner, std::function<void(const RunOptions&, const Warn&)> work) {
   const auto shared = std::make_shared<Shared>();
   const RunOptions options = options_of(manner, shared);
-  const nb::gil_scoped_release released;
+  const Released released;
   begin(shared, std::move(work), options);
   try {
     bool done = false;
@@ -154,20 +200,19 @@ void run_watched(const Manner& manner, std::function<void(const RunOptions&, con
   } catch (...) {
     shared->stop = true;
     wait_for_end(*shared, kGrace);
-    park_if_closing();
     throw;
   }
-  park_if_closing();
   if (shared->error) std::rethrow_exception(std::exchange(shared->error, nullptr));
 }
 
 void finish_left_work() {
   if (worker != getpid()) return;
+  ending = std::this_thread::get_id();
   closing = true;
-  while (at_work > 0) {
+  while (at_work > 0 || taking > 0) {
     {
       const nb::gil_scoped_release released;
-      std::this_thread::sleep_for(kLook);
+      std::this_thread::sleep_for(kLookAtEnd);
     }
     if (PyErr_CheckSignals() == 0) continue;
     std::fflush(nullptr);

@@ -251,3 +251,37 @@ except AttributeError as error:
         "SpectralTracker needs transformers; gyro.callbacks.track follows any loop\n"
         "module 'gyro.callbacks' has no attribute 'Nothing'\n"
     )
+
+
+def test_a_run_is_not_ended_by_whatever_goes_wrong(base, caplog):
+    from gyro import callbacks
+
+    class Failing(dict):
+        broken = False
+
+        def items(self):
+            if self.broken:
+                raise RuntimeError("of the device")
+            return super().items()
+
+        def __iter__(self):
+            if self.broken:
+                raise RuntimeError("of the device")
+            return super().__iter__()
+
+        keys = __iter__
+
+    state = Failing(gyro.open(base).state_dict())
+    tracker = callbacks.track(state, every=1, at_most=None, types=["W_Q"])
+    state.broken = True
+    assert tracker.compare(state, 1) is None and tracker.history == []
+    assert "of the device" in caplog.text
+
+
+def test_what_would_always_fail_fails_at_the_beginning(base, moe):
+    from gyro import callbacks
+
+    state = gyro.open(base).state_dict()
+    for options in ({"device": "cudaa"}, {"threads": 0}, {"base": moe[0]}):
+        with pytest.raises(gyro.InputError):
+            callbacks.track(state, **options)
