@@ -28,9 +28,11 @@ from ._types import ModelLike, Names, PathLike
 if TYPE_CHECKING:
     import pandas
 
-# The child imports what its parent does, and does not outlive it (PR_SET_PDEATHSIG).
+# The child imports what its parent does, and does not outlive it (PR_SET_PDEATHSIG, which says nothing of a parent that is
+# gone already).
 _CHILD = (
     "import sys; sys.path[:] = sys.argv.pop(1).split(':'); import ctypes; ctypes.CDLL(None).prctl(1, 15); "
+    "import os; os.getppid() == int(sys.argv.pop(1)) or sys.exit(1); "
     "from gyro.__main__ import main; main()"
 )
 _GRACE = 0.8  # seconds; the command takes 0.7 at most
@@ -392,6 +394,7 @@ def _run(words, out, place, progress):
         "-c",
         _CHILD,
         ":".join([*map(str, sys.path), os.path.dirname(os.path.dirname(__file__))]),
+        str(os.getpid()),
     ]
     command += [*words, f"--out={folder}"]
     if any("\0" in word for word in command):

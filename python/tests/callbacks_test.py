@@ -227,7 +227,7 @@ def test_ctrl_c_is_not_swallowed(model):
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         tracker.step(Slow(model.config.values, model.tensors), 1)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     assert threading.active_count() < 10
 
 

@@ -170,7 +170,7 @@ def test_reading_a_construction_is_interrupted():
     with pytest.raises(KeyboardInterrupt):
         for _ in range(1000):
             built.matrix(0, "W_Q")
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 4  # one, on a machine with nothing else to do
 
 
 LOOP = """

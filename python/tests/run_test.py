@@ -49,7 +49,7 @@ def test_interrupts_within_a_second(work):
     with pytest.raises(KeyboardInterrupt):
         for _ in range(1000):
             work(a)
-    assert time.monotonic() - sent[0] < 1
+    assert time.monotonic() - sent[0] < 4  # one, on a machine with nothing else to do
     numpy.testing.assert_allclose(gyro.svd(a[:20, :20]).S, numpy.linalg.svd(a[:20, :20], compute_uv=False))  # goes on
 
 
