@@ -42,8 +42,7 @@ PolarFactor common_rotation(ConstMatrixView q1, ConstMatrixView q2);
 /// index, column = post's (i_orth, delta: both post's).
 struct RotationCorner {
   int64_t size = 0;
-  bool polar_complete =
-      true;  ///< false: Q_1 + Q_2 vanishes in a direction that these columns have, which ΔQ leaves out
+  bool polar_complete = true;  ///< false: Q_1 + Q_2 vanishes in a direction of these columns, which ΔQ leaves out
   std::vector<float> sim_u, sim_v, sim_diff, i_orth, delta_q1, delta_q2;
 };
 /// From Q_1 = U_bᵀU_p and Q_2 = V_bᵀV_p (n x n each). Costs some products with n x size matrices, or for models far
