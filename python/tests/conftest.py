@@ -2,8 +2,12 @@
 
 import os
 import pathlib
+import signal
 
 import pytest
+
+# Tests send it; what a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MODELS = pathlib.Path(os.environ.get("GYRO_MODELS", pathlib.Path(__file__).resolve().parents[2] / "models"))
 
