@@ -141,6 +141,7 @@ Decomposition decompose_direct(const TallWeight& a) {
   d.n = a.n;
   Matrix dense = to_dense(a);
   d.norm = linalg::norm(dense);
+  check_finite(*a.weight, d.norm);
   linalg::Svd svd = linalg::svd(std::move(dense));
   d.sigma = std::move(svd.values);
   d.short_vectors = std::move(svd.v);

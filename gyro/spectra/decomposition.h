@@ -79,7 +79,7 @@ class LongSideProbe {
 /// Measures long_side with one pass over A.
 void measure_long_side(const TallWeight& a, Decomposition& d);
 
-/// By a direct SVD (linalg::svd) of all of A.
+/// By a direct SVD (linalg::svd) of all of A. Throws Error naming the tensor for NaN and Inf.
 Decomposition decompose_direct(const TallWeight& a);
 
 }  // namespace gyro
