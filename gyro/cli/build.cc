@@ -14,6 +14,7 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/subjects.h"
+#include "gyro/diff/plan.h"
 #include "gyro/edit/copy.h"
 #include "gyro/edit/variants.h"
 
@@ -130,11 +131,7 @@ int run(BuildArguments& arguments) {
   request.leave_deficient = true;
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
-  for (const int64_t layer : parse_layers(arguments.layers)) {
-    const int64_t layers = count_layers(*arguments.model), index = layer < 0 ? layer + layers : layer;
-    if (index < 0 || index >= layers) fail("--layers", "there is no layer {}: the model has {}", layer, layers);
-    request.layers.insert(index);
-  }
+  request.layers = chosen_numbers(parse_layers(arguments.layers), count_layers(*arguments.model), "layers", "layer");
   std::vector<std::filesystem::path> inputs = {arguments.base, arguments.post};
   if (!arguments.sibling.empty()) inputs.emplace_back(arguments.sibling);
   if (arguments.operation != "paper") {

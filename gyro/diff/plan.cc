@@ -32,23 +32,12 @@ constexpr int64_t kRescaledLayers = 8;
 constexpr size_t kZeroRows = 16;  // of a model, whose places are told
 constexpr int64_t kCorner = 25;   // dimensions shown of the rotation matrices, as in the paper's Figure 3a
 
-// Of `count` layers or experts those that are asked for, negative ones counted from the end.
-std::set<int64_t> chosen(const std::vector<int64_t>& numbers, int64_t count, const char* field, const char* one) {
-  std::set<int64_t> wanted;
-  for (const int64_t number : numbers) {
-    const int64_t index = number < 0 ? number + count : number;
-    if (index < 0 || index >= count) fail_field(field, "there is no {} {}: the model has {}", one, number, count);
-    wanted.insert(index);
-  }
-  return wanted;
-}
-
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
-  const std::set<int64_t> wanted = chosen(request.layers, count_layers(*plan.base), "layers", "layer");
+  const std::set<int64_t> wanted = chosen_numbers(request.layers, count_layers(*plan.base), "layers", "layer");
   int64_t count = 0;
   for (const MatrixSite& site : plan.map.sites) count = std::max(count, site.expert + 1);
   if (count == 0 && !request.experts.empty()) fail_field("experts", "the model has no experts");
-  const std::set<int64_t> experts = chosen(request.experts, count, "experts", "expert");
+  const std::set<int64_t> experts = chosen_numbers(request.experts, count, "experts", "expert");
   std::vector<MatrixSite> sites;
   for (const MatrixSite& site : plan.map.sites) {
     const bool type_wanted =
@@ -227,34 +216,6 @@ DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
   return head;
 }
 
-template <typename T>
-ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
-  const auto bytes = std::as_bytes(std::span(values));
-  return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
-}
-
-void add_arrays(const std::string& prefix, const PairMeasure& m, UnitResult& result) {
-  const auto add = [&](const char* name, const std::vector<double>& v) {
-    if (!v.empty()) result.arrays[prefix + name] = array_of(DType::F64, {m.n}, v);
-  };
-  add("sigma", m.sigma);
-  add("turn_u", m.turn_u);
-  add("turn_v", m.turn_v);
-  add("principal_u", m.principal_u);
-  add("principal_v", m.principal_v);
-  const RotationCorner& c = m.corner;
-  if (c.size == 0) return;
-  const auto add_corner = [&](const char* name, const std::vector<float>& v) {
-    result.arrays[prefix + name] = array_of(DType::F32, {c.size, c.size}, v);
-  };
-  add_corner("sim_u", c.sim_u);
-  add_corner("sim_v", c.sim_v);
-  add_corner("sim_diff", c.sim_diff);
-  add_corner("i_orth", c.i_orth);
-  add_corner("delta_q1", c.delta_q1);
-  add_corner("delta_q2", c.delta_q2);
-}
-
 bool is_square(const MatrixSite& site) {
   return site.d_in == site.d_out;
 }
@@ -327,8 +288,7 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
   UnitResult result;
   const std::string where = matrix_name(site.key()) + ".";
   if (plan.arrays) {
-    result.arrays["base." + where + "sigma"] =
-        array_of(DType::F64, {static_cast<int64_t>(base.sigma().size())}, base.sigma());
+    result.arrays["base." + where + "sigma"] = result_array(base.sigma());
   }
   PairOptions options{asked.null_draws, asked.null_nf_draws, 0, 0};
   const bool end = site.layer == 0 || site.layer == plan.head.base.layers - 1;
@@ -364,7 +324,10 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
       }
       result.rows.back().zero_rows = zero_rows(base_weight, post);
     }
-    if (plan.arrays) add_arrays(fmt::format("{}.{}", i, where), measure, result);
+    if (plan.arrays) {
+      for (auto& [name, array] : pair_arrays(measure))
+        result.arrays[fmt::format("{}.{}{}", i, where, name)] = std::move(array);
+    }
     if (!other.checkpoint) take_nulls(*result.rows.back().quantities, *result.rows[other.noise_of].quantities);
     if (other.role != Role::Post) continue;
     sizes.push_back(noise_size(measure));
@@ -377,6 +340,17 @@ UnitResult measure_unit(const DiffPlan& plan, const MatrixSite& site) {
 }
 
 }  // namespace
+
+std::set<int64_t> chosen_numbers(const std::vector<int64_t>& numbers, int64_t count, const char* field,
+                                 const char* one) {
+  std::set<int64_t> wanted;
+  for (const int64_t number : numbers) {
+    const int64_t index = number < 0 ? number + count : number;
+    if (index < 0 || index >= count) fail_field(field, "there is no {} {}: the model has {}", one, number, count);
+    wanted.insert(index);
+  }
+  return wanted;
+}
 
 DiffPlan plan_diff(const DiffRequest& request) {
   DiffPlan plan;

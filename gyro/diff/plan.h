@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,11 @@ struct DiffPlan {
 
   const MatrixSite& unit(int64_t i) const { return units[static_cast<size_t>(i)]; }
 };
+
+/// Of `count` layers or experts those that are asked for, negative ones counted from the end. Throws Error naming the
+/// field of the request for one that there is not, which it calls `one`.
+std::set<int64_t> chosen_numbers(const std::vector<int64_t>& numbers, int64_t count, const char* field,
+                                 const char* one);
 
 /// Opens and checks the models, reads a sample of every tensor, and starts the devices. The fingerprint is of what the
 /// numbers depend on: the models' content and the options, not paths or devices. Throws Error for bad input.

@@ -11,6 +11,12 @@
 namespace gyro {
 namespace {
 
+template <typename T>
+ResultArray array_of(DType dtype, std::vector<int64_t> shape, const std::vector<T>& values) {
+  const auto bytes = std::as_bytes(std::span(values));
+  return {dtype, std::move(shape), {bytes.begin(), bytes.end()}};
+}
+
 double square(double x) {
   return x * x;
 }
@@ -395,6 +401,34 @@ std::vector<std::string> model_names(const std::vector<Comparison>& comparisons)
   for (const Comparison& comparison : comparisons)
     names.push_back(comparison.noise_of ? comparison.post.id : short_ids[next++]);
   return names;
+}
+
+ResultArray result_array(const std::vector<double>& values) {
+  return array_of(DType::F64, {static_cast<int64_t>(values.size())}, values);
+}
+
+ResultArrays pair_arrays(const PairMeasure& m) {
+  ResultArrays arrays;
+  const auto add = [&](const char* name, const std::vector<double>& values) {
+    if (!values.empty()) arrays[name] = result_array(values);
+  };
+  add("sigma", m.sigma);
+  add("turn_u", m.turn_u);
+  add("turn_v", m.turn_v);
+  add("principal_u", m.principal_u);
+  add("principal_v", m.principal_v);
+  const RotationCorner& c = m.corner;
+  if (c.size == 0) return arrays;
+  const auto add_corner = [&](const char* name, const std::vector<float>& values) {
+    arrays[name] = array_of(DType::F32, {c.size, c.size}, values);
+  };
+  add_corner("sim_u", c.sim_u);
+  add_corner("sim_v", c.sim_v);
+  add_corner("sim_diff", c.sim_diff);
+  add_corner("i_orth", c.i_orth);
+  add_corner("delta_q1", c.delta_q1);
+  add_corner("delta_q2", c.delta_q2);
+  return arrays;
 }
 
 ModelInfo describe_model(const TensorSource& checkpoint) {

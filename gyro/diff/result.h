@@ -349,6 +349,12 @@ struct UnitResult {
   ResultArrays arrays = {};
 };
 
+/// Values as an array of F64 in one dimension.
+ResultArray result_array(const std::vector<double>& values);
+/// What arrays.safetensors keeps of a pair, by the last part of its names: sigma, turn_u, ..., and of a rotation corner
+/// sim_u, .... What is not defined is not there.
+ResultArrays pair_arrays(const PairMeasure& measure);
+
 /// One matrix's row.
 MatrixRow matrix_row(const MatrixSite& site, const PairMeasure& measure);
 

@@ -37,20 +37,9 @@ struct Svd {
   double residual = 0, orthogonality = 0;
 };
 
-double sum_of_squares(const Weight& weight) {
-  std::vector<double> row(static_cast<size_t>(weight.cols));
-  double sum = 0;
-  for (int64_t r = 0; r < weight.rows; ++r) {
-    widen(weight, r, r + 1, 0, weight.cols, row.data(), weight.cols);
-    for (const double value : row) sum += value * value;
-  }
-  return sum;
-}
-
 Svd decompose(const Weight& given, const RunOptions& run) {
   Svd out;
   run_alone(run, given, [&] {
-    check_finite(given, sum_of_squares(given));
     const ResidentWeight resident(given);
     Factors factors = factorize_directly(resident.weight());
     Decomposition& svd = factors.svd;
@@ -93,34 +82,12 @@ PairOptions pair_options(int64_t corner, const std::vector<std::string>& measure
   return options;
 }
 
-ReadOnlyArray corner_array(const std::vector<float>& values, int64_t size) {
-  const auto held = std::make_shared<const std::vector<float>>(values);
-  return array_for_python(DType::F32, {size, size}, std::as_bytes(std::span(*held)), held);
-}
-
-nb::dict arrays_of(Compared& compared) {
-  PairMeasure& m = compared.measure;
+nb::dict arrays_for_python(ResultArrays arrays) {
   nb::dict out;
-  const auto add = [&](const char* name, std::vector<double>& values) {
-    if (!values.empty()) out[name] = array_for_python(std::move(values));
-  };
-  add("base_sigma", compared.base_sigma);
-  add("sigma", m.sigma);
-  add("turn_u", m.turn_u);
-  add("turn_v", m.turn_v);
-  add("principal_u", m.principal_u);
-  add("principal_v", m.principal_v);
-  const RotationCorner& c = m.corner;
-  if (c.size == 0) return out;
-  const auto add_corner = [&](const char* name, const std::vector<float>& values) {
-    if (!values.empty()) out[name] = corner_array(values, c.size);
-  };
-  add_corner("sim_u", c.sim_u);
-  add_corner("sim_v", c.sim_v);
-  add_corner("sim_diff", c.sim_diff);
-  add_corner("i_orth", c.i_orth);
-  add_corner("delta_q1", c.delta_q1);
-  add_corner("delta_q2", c.delta_q2);
+  for (auto& [name, array] : arrays) {
+    const auto held = std::make_shared<const ResultArray>(std::move(array));
+    out[name.c_str()] = array_for_python(held->dtype, held->shape, held->bytes, held);
+  }
   return out;
 }
 
@@ -132,7 +99,7 @@ nb::tuple compare(const std::string& base_dtype, const ByteArray& base, const st
   const Weight base_weight = weight_of("base", base_dtype, rows, cols, base);
   const Weight post_weight = weight_of("post", post_dtype, rows, cols, post);
   const PairOptions options = pair_options(std::min({corner, rows, cols}), measures, null_draws, null_nf_draws, seed);
-  Compared compared = watched<Compared>(manner, [=](const RunOptions& run, const Warn&) {
+  const Compared compared = watched<Compared>(manner, [=](const RunOptions& run, const Warn&) {
     Compared out;
     run_alone(run, base_weight, [&] {
       BaseMatrix matrix(base_weight);
@@ -147,7 +114,9 @@ nb::tuple compare(const std::string& base_dtype, const ByteArray& base, const st
   site.d_out = rows;
   site.row_end = rows;
   const std::string row = to_json(matrix_row(site, compared.measure)).dump();
-  return nb::make_tuple(row, arrays_of(compared));
+  ResultArrays arrays = pair_arrays(compared.measure);
+  arrays["base_sigma"] = result_array(compared.base_sigma);
+  return nb::make_tuple(row, arrays_for_python(std::move(arrays)));
 }
 
 }  // namespace

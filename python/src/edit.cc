@@ -11,6 +11,7 @@
 #include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
 #include "gyro/base/team.h"
+#include "gyro/diff/plan.h"
 #include "gyro/edit/build.h"
 #include "gyro/edit/construct.h"
 #include "gyro/edit/init.h"
@@ -95,12 +96,7 @@ BuildRequest request_of(const Model& base, const Model& post, const std::vector<
   request.base = base.source;
   request.post = post.source;
   for (const GivenVariant& variant : variants) request.variants.push_back(variant_of(variant));
-  const int64_t count = count_layers(*post.source);
-  for (const int64_t layer : layers) {
-    const int64_t index = layer < 0 ? layer + count : layer;
-    if (index < 0 || index >= count) fail_field("layers", "there is no layer {}: the model has {}", layer, count);
-    request.layers.insert(index);
-  }
+  request.layers = chosen_numbers(layers, count_layers(*post.source), "layers", "layer");
   if (dtype) request.dtype = dtype_of("dtype", *dtype);
   request.force = force;
   request.leave_deficient = true;
