@@ -161,9 +161,7 @@ class DiffResult:
     def report(self, path: PathLike, title: str = "") -> None:
         """Writes the page, one HTML file that loads nothing, to `path`."""
         with tempfile.TemporaryDirectory() as folder:
-            place = os.path.join(folder, "result")
-            self._core.save(place, False, manner())
-            _core.report(os.fspath(path), [place], title, manner())
+            self._core.report(os.fspath(path), folder, title, manner())
 
     def save(self, folder: PathLike, force: bool = False) -> None:
         """Writes what `gyro diff --out` does: result.json, arrays.safetensors, report.html. A folder with anything but

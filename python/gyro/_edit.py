@@ -92,7 +92,7 @@ def build(
     layers, stored = _numbers(layers, "layers"), _models.dtype_argument(dtype)
     if out is None:
         cores = _core.construct(source._core, post._core, variants, layers, stored)
-        made = [_models.Model(core, f"{name} of {_last(post)}") for name, core in zip(names, cores)]
+        made = [_models.Model(core, f"{name} of {_models.short_name(post.id)}") for name, core in zip(names, cores)]
         return dict(zip(names, made)) if operation == "paper" else made[0]
     command = f"gyro.build({operation!r}, {base.id!r}, {post.id!r})"
     rows = _core.build(source._core, post._core, variants, layers, stored, force, command, run)
@@ -118,16 +118,11 @@ def _finite(value, field):
     return number
 
 
-def _last(model):
-    """The last part of a model's id: what is made of it has a name of its own, not a place."""
-    return model.id.rstrip("/").rpartition("/")[2]
-
-
 def _made(folder, kind, base, temporary):
     """What was written, as a model; a temporary folder stays as long as it."""
     if temporary is None:
         return _models.open(folder)
-    return _models.Model(_core.open(os.fsencode(folder), None), f"{kind} of {_last(base)}", temporary)
+    return _models.Model(_core.open(os.fsencode(folder), None), f"{kind} of {_models.short_name(base.id)}", temporary)
 
 
 class _Temporary:

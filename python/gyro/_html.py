@@ -4,6 +4,8 @@ is, and the colours of series (Okabe and Ito's, the blue lighter) stand out from
 import html
 import math
 
+from ._models import short_name
+
 _COLOURS = ("#2a86c8", "#d55e00", "#009e73", "#cc79a7")
 _MARKS = ("circle", "square", "up", "down")
 _MOST = len(_COLOURS)  # comparisons that are shown
@@ -40,7 +42,7 @@ def result_html(result):
     parts = [
         _STYLE,
         '<div class="gyro-result">',
-        f"<div><b>{_text(_short(base['id']))}</b> ({_text(', '.join(filter(None, [base['model_type'], '%d layers' % base['layers']])))}) and "
+        f"<div><b>{_text(short_name(base['id']))}</b> ({_text(', '.join(filter(None, [base['model_type'], '%d layers' % base['layers']])))}) and "
         f"{', '.join(f'<b>{_text(comparison.name)}</b>' for comparison in shown)}"
         f"{_more(len(result.comparisons) - len(shown))}</div>",
         _figure(shown),
@@ -123,10 +125,6 @@ def _table(head, rows):
 
 def _text(value):
     return html.escape(str(value).encode("utf-8", "replace").decode())
-
-
-def _short(name):
-    return name.rstrip("/").rpartition("/")[2]
 
 
 def _more(count):

@@ -86,9 +86,8 @@ class Model:
     def matrices(self) -> list[dict[str, Any]]:
         """The matrices that are compared, a dict each: layer, type, expert (None outside mixtures), tensor, d_in,
         d_out."""
-        sites, _ = self._core.matrices()
         keys = ("layer", "type", "expert", "tensor", "d_in", "d_out")
-        return [dict(zip(keys, site)) for site in sites]
+        return [dict(zip(keys, site)) for site in self._core.matrices()]
 
     def matrix(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """W of the paper, `d_in x d_out` in float64: the stored weight's transpose, FP8 scales multiplied in, a slice
@@ -138,6 +137,11 @@ class Model:
 
     def __repr__(self):
         return f"<gyro.Model {self.id}: {len(self)} tensors, {self.parameters:,} parameters>"
+
+
+def short_name(id):
+    """The last part of a model's id: its name, without where it lies."""
+    return id.rstrip("/").rpartition("/")[2]
 
 
 def dtype_argument(dtype):

@@ -17,7 +17,7 @@ def manner(device="cpu", threads=None, progress=False):
     if warning and not _warned:
         _warned = True
         logger.warning("%s", warning)
-    return _core.Manner(device, _thread_count(threads), 0, _progress(progress), _warn)
+    return _core.Manner(device, _thread_count(threads), _progress(progress), _warn)
 
 
 def _warn(text):

@@ -34,7 +34,7 @@ struct Asked {
   std::vector<std::string> types, measures;
   int64_t null_draws = 1, null_nf_draws = 0;
   uint64_t seed = 0;
-  bool trajectory = false, arrays = true;
+  bool trajectory = false;
   std::string command;
 };
 
@@ -87,7 +87,7 @@ DiffRequest request_of(const Model& base, const std::string& base_name, const Na
   request.null_draws = asked.null_draws;
   request.null_nf_draws = asked.null_nf_draws;
   request.seed = asked.seed;
-  request.arrays = asked.arrays;
+  request.arrays = true;
   request.command = asked.command;
   return request;
 }
@@ -139,12 +139,13 @@ void save(const Result& result, const std::string& folder, bool force, const Man
   });
 }
 
-// A page of folders that hold results.
-void report(const std::string& page, const std::vector<std::string>& folders, const std::string& title,
+// The page of a result alone, by way of its files in `folder`, which is there.
+void report(const Result& result, const std::string& page, const std::string& folder, const std::string& title,
             const Manner& manner) {
-  run_watched(manner, [=](const RunOptions& run, const Warn&) {
+  run_watched(manner, [=, held = result.result](const RunOptions& run, const Warn&) {
+    write_result_files(folder, *held);
     std::vector<ReportInput> inputs;
-    for (const std::string& folder : folders) inputs.push_back(read_report_input(folder));
+    inputs.push_back(read_report_input(folder));
     write_report(page, inputs, {.title = title, .threads = run.threads});
   });
 }
@@ -170,7 +171,6 @@ void add_diff(nb::module_& module) {
       .def_rw("null_nf_draws", &Asked::null_nf_draws)
       .def_rw("seed", &Asked::seed)
       .def_rw("trajectory", &Asked::trajectory)
-      .def_rw("arrays", &Asked::arrays)
       .def_rw("command", &Asked::command);
   nb::class_<Result>(module, "Result", "What a comparison gave.")
       .def("text", [](const Result& result) { return result_text(*result.result); })
@@ -178,10 +178,10 @@ void add_diff(nb::module_& module) {
       .def("array_names", &array_names)
       .def("array", &array, nb::arg("name"))
       .def("save", &save, nb::arg("folder"), nb::arg("force"), nb::arg("manner"))
+      .def("report", &report, nb::arg("page"), nb::arg("folder"), nb::arg("title"), nb::arg("manner"))
       .def_static("load", &load, nb::arg("folder"));
   module.def("diff", &diff, nb::arg("base"), nb::arg("base_name"), nb::arg("posts"), nb::arg("controls"),
              nb::arg("asked"), nb::arg("manner"));
-  module.def("report", &report, nb::arg("page"), nb::arg("folders"), nb::arg("title"), nb::arg("manner"));
 }
 
 }  // namespace gyro::python

@@ -72,18 +72,11 @@ Model hold(const std::string& id, const std::string& config, const std::vector<G
   return {std::make_shared<MemorySource>(id, config, held)};
 }
 
-using Shape = std::vector<int64_t>;
 nb::dict tensors_of(const Model& model) {
   nb::dict out;
   for (const auto& [name, tensor] : model.source->tensors())
     out[nb::cast(name)] = nb::make_tuple(std::string(dtype_name(tensor.dtype)), nb::tuple(nb::cast(tensor.shape)));
   return out;
-}
-
-const SourceTensor& tensor_of(const Model& model, const std::string& name) {
-  const SourceTensor* tensor = model.source->find(name);
-  if (tensor == nullptr) throw nb::key_error(name.c_str());
-  return *tensor;
 }
 
 // Nobody watches, but a signal ends it: a construction is made when it is read.
@@ -92,7 +85,7 @@ Manner unwatched() {
 }
 
 auto read(const Model& model, const std::string& name) {
-  tensor_of(model, name);
+  if (model.source->find(name) == nullptr) throw nb::key_error(name.c_str());
   return bytes_for_python(
       watched<TensorLease>(unwatched(), [source = model.source, name](const RunOptions&, const Warn&) {
         TensorLease lease = source->read(name);
@@ -122,8 +115,8 @@ ReadOnlyArray matrix(const Model& model, int64_t layer, const std::string& type,
   return array_for_python(std::move(values), false);
 }
 
-// (layer, type, expert or None, tensor, d_in, d_out) of each, and warnings.
-nb::tuple matrices(const Model& model) {
+// (layer, type, expert or None, tensor, d_in, d_out) of each.
+nb::list matrices(const Model& model) {
   ModelMap map;
   {
     const nb::gil_scoped_release released;
@@ -135,7 +128,7 @@ nb::tuple matrices(const Model& model) {
     sites.append(
         nb::make_tuple(site.layer, std::string(type_name(site.type)), expert, site.tensor, site.d_in, site.d_out));
   }
-  return nb::make_tuple(sites, map.warnings);
+  return sites;
 }
 
 void save(const Model& model, const std::string& folder, const std::optional<std::string>& dtype, bool force,
@@ -231,8 +224,8 @@ Weight weight_of(const std::string& name, const std::string& dtype, int64_t rows
 
 void add_models(nb::module_& module) {
   nb::class_<Manner>(module, "Manner", "How work is done and watched.")
-      .def(nb::init<std::string, int, size_t, nb::object, nb::object>(), nb::arg("device"), nb::arg("threads"),
-           nb::arg("memory"), nb::arg("progress").none(), nb::arg("warn").none());
+      .def(nb::init<std::string, int, nb::object, nb::object>(), nb::arg("device"), nb::arg("threads"),
+           nb::arg("progress").none(), nb::arg("warn").none());
   nb::class_<Model>(module, "Model", "A model's tensors, wherever they are.")
       .def_prop_ro("id", [](const Model& model) { return text_for_python(model.source->id()); })
       .def_prop_ro("path", [](const Model& model) { return text_for_python(model.source->path().string()); })
@@ -243,7 +236,6 @@ void add_models(nb::module_& module) {
                      for (const std::string& text : model.source->all_warnings()) texts.append(text_for_python(text));
                      return texts;
                    })
-      .def_prop_ro("companions", [](const Model& model) { return model.source->companions(); })
       .def_prop_ro("parameters", [](const Model& model) { return model.source->parameters(); })
       .def("layers", [](const Model& model) { return count_layers(*model.source); })
       .def("companion",

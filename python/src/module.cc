@@ -100,7 +100,6 @@ NB_MODULE(_core, module) {
   module.doc() = "What Gyro's Python package is made of; use the package.";
   nb::register_exception_translator(translate);
   module.def("version", [] { return std::string(gyro::version()); });
-  module.def("library", [] { return std::string(gyro::linalg::library()); });
   module.def("library_warning", [] { return gyro::linalg::library_warning(); });
   module.def(
       "run_command",

@@ -110,7 +110,6 @@ RunOptions options_of(const Manner& manner, const std::shared_ptr<Shared>& share
   options.cuda =
       manner.device == "cuda" ? !device::require_gpus().empty() : manner.device == "auto" && !device::gpus().empty();
   options.threads = manner.threads > 0 || options.cuda ? manner.threads : default_threads();
-  options.memory = manner.memory;
   options.stop = [shared] { return shared->stop || closing; };
   if (!manner.progress.is_none()) {
     options.progress = [shared](const ProgressState& state) {

@@ -11,13 +11,11 @@ namespace gyro::python {
 
 namespace nb = nanobind;
 
-/// How a caller in Python wants work to be done and watched: GPUs or processors, threads (0: see default_threads),
-/// bytes of memory (0: what is free), and callables or None: progress(noun, done, items, share, item, ended) and
-/// warn(text).
+/// How a caller in Python wants work to be done and watched: GPUs or processors, threads (0: see default_threads), and
+/// callables or None: progress(noun, done, items, share, item, ended) and warn(text).
 struct Manner {
   std::string device = "cpu";
   int threads = 0;
-  size_t memory = 0;
   nb::object progress, warn;
 };
 

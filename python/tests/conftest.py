@@ -3,6 +3,8 @@
 import os
 import pathlib
 import signal
+import threading
+import time
 
 import pytest
 
@@ -25,3 +27,20 @@ def post():
 @pytest.fixture
 def moe():
     return str(MODELS / "pico-qwen3moe" / "base"), str(MODELS / "pico-qwen3moe" / "instruct")
+
+
+@pytest.fixture
+def interrupted():
+    """Called with seconds, has Ctrl-C come after them. Returns a list that then has the time."""
+
+    def after(seconds):
+        sent = []
+
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Timer(seconds, interrupt).start()
+        return sent
+
+    return after

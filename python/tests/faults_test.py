@@ -2,10 +2,8 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 import types
 
@@ -149,7 +147,7 @@ def test_grade_takes_text():
             gyro.grade(*arguments)
 
 
-def test_reading_a_construction_is_interrupted():
+def test_reading_a_construction_is_interrupted(interrupted):
     rng = numpy.random.default_rng(0)
     name = "model.layers.0.self_attn.{}_proj.weight"
     base = {name.format(part): rng.standard_normal((1100, 1100)) for part in "qkvo"}
@@ -159,14 +157,7 @@ def test_reading_a_construction_is_interrupted():
     base |= mlp
     post = {key: value + 0.1 * rng.standard_normal(value.shape) for key, value in base.items()}
     built = gyro.build("replace", gyro.open(base), gyro.open(post), scale=1.0)
-    sent = []
-
-    def interrupt():
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.2, interrupt)
-    timer.start()
+    sent = interrupted(0.2)
     with pytest.raises(KeyboardInterrupt):
         for _ in range(1000):
             built.matrix(0, "W_Q")

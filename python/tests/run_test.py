@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -36,16 +35,9 @@ def test_the_command_line(base):
 
 
 @pytest.mark.parametrize("work", [lambda a: gyro.svd(a), lambda a: gyro.compare(a, a + 0.01 * a.T)])
-def test_interrupts_within_a_second(work):
+def test_interrupts_within_a_second(work, interrupted):
     a = numpy.random.default_rng(0).standard_normal((1600, 1600))
-    sent = []
-
-    def interrupt():
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.3, interrupt)
-    timer.start()
+    sent = interrupted(0.3)
     with pytest.raises(KeyboardInterrupt):
         for _ in range(1000):
             work(a)
