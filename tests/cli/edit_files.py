@@ -20,7 +20,7 @@ import checkpoints
 GYRO, MODELS = os.environ["GYRO"], os.environ["GYRO_MODELS"]
 BASE, POST = f"{MODELS}/pico-qwen2/base", f"{MODELS}/pico-qwen2/instruct"
 Q_PROJ = "model.layers.1.self_attn.q_proj.weight"
-SECONDS, MEGABYTES = 2, 500
+SECONDS, MEGABYTES = 5, 500
 SANITIZED = subprocess.run(["grep", "-qc", "__asan_init\\|__tsan_init", GYRO], check=False).returncode == 0
 BUILDS = (("replace",), ("ablate", "--align-signs"), ("restore", "--side", "in"), ("transplant",), ("interpolate", "--at", "0.3"),
           ("noise",))

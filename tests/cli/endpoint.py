@@ -454,7 +454,7 @@ class Runs(Endpoint):
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
         _, error = run.communicate()
-        self.assertLess(time.monotonic() - begin, 2)
+        self.assertLess(time.monotonic() - begin, 4)  # one, on a machine with nothing else to do
         self.assertEqual(run.returncode, 130)
         self.assertTrue(error.endswith("gyro: interrupted; the same command goes on from there\n"), error)
         self.go_on(server, 8)
@@ -467,7 +467,7 @@ class Runs(Endpoint):
         begin = time.monotonic()
         run.send_signal(signal.SIGINT)
         run.communicate()
-        self.assertLess(time.monotonic() - begin, 2)
+        self.assertLess(time.monotonic() - begin, 4)  # one, on a machine with nothing else to do
         self.assertEqual(run.returncode, 130)
         self.go_on(server, 5)
 
