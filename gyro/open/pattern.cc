@@ -162,7 +162,7 @@ class Compiler {
     }
   }
 
-  static Program bytes(const Bytes& taken) { return {{Step::Kind::Bytes, taken, 1, 1}}; }
+  static Program bytes(const Bytes& taken) { return {{Step::Kind::Byte, taken, 1, 1}}; }
 
   Program group(int depth) {
     if (take('?') && !take(':')) refuse();
@@ -243,7 +243,7 @@ class Reached {
       if (step.kind == Step::Kind::Jump || step.kind == Step::Kind::Split) on(step.first);
       if (step.kind == Step::Kind::Split) on(step.other);
       if ((step.kind == Step::Kind::Begin && begin) || (step.kind == Step::Kind::End && end)) on(1);
-      if (step.kind == Step::Kind::Bytes || step.kind == Step::Kind::Match) steps_.push_back(at);
+      if (step.kind == Step::Kind::Byte || step.kind == Step::Kind::Match) steps_.push_back(at);
     }
   }
   const std::vector<size_t>& steps() const { return steps_; }
@@ -289,7 +289,7 @@ bool ModulePattern::matches(std::string_view module) const {
     Reached next(program_);
     for (const size_t at : now.steps()) {
       const Step& step = program_[at];
-      if (step.kind == Step::Kind::Bytes && step.bytes.test(static_cast<unsigned char>(module[i]))) {
+      if (step.kind == Step::Kind::Byte && step.bytes.test(static_cast<unsigned char>(module[i]))) {
         next.add(at + 1, false, i + 1 == module.size());
       }
     }

@@ -22,9 +22,9 @@ class ModulePattern {
 
   /// A step of the program that the expression is made into, for whoever compiles it.
   struct Step {
-    enum class Kind { Bytes, Split, Jump, Begin, End, Match };
+    enum class Kind { Byte, Split, Jump, Begin, End, Match };
     Kind kind = Kind::Match;
-    std::bitset<256> bytes;          ///< Bytes: those that it takes
+    std::bitset<256> bytes;          ///< Byte: those that it takes
     ptrdiff_t first = 1, other = 1;  ///< Jump, Split: how far on the program goes
   };
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
-import tempfile
-import weakref
 from typing import Any, Literal, NamedTuple
 
 from . import _core, _models
 from ._diff import _numbers, _texts
 from ._errors import InputError
 from ._models import _text
-from ._run import manner, whole
+from ._run import TemporaryFolder, manner, whole
 from ._types import Device, DTypeName, ModelLike, Names, Numbers, PathLike, Progress
 
 
@@ -125,14 +122,6 @@ def _made(folder, kind, base, temporary):
     return _models.Model(_core.open(os.fsencode(folder), None), f"{kind} of {_models.short_name(base.id)}", temporary)
 
 
-class _Temporary:
-    """A folder that goes when nobody has this any more."""
-
-    def __init__(self):
-        self.path = tempfile.mkdtemp(prefix="gyro-")
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
 class Init(NamedTuple):
     """What gyro.init made: the residual model (base − scaling · B A), the adapter as PEFT stores it ({name: array}, and
     its config), a dict a module (first, rank, share of ‖W‖², rounding), and modules without an adapter in words.
@@ -174,7 +163,7 @@ def init(
     out: a folder to write, as `gyro init` does; None: in memory (by way of a temporary folder).
     """
     base = _models.open(base)
-    temporary = _Temporary() if out is None else None
+    temporary = TemporaryFolder() if out is None else None
     folder = os.path.join(temporary.path, "model") if out is None else os.fspath(out)
     rank = whole(rank, "rank", 1, 1 << 20)
     run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _core
+from . import _core, _peft
 from ._errors import InputError
 from ._run import logger, manner, whole
 from ._types import DTypeName, ModelLike, PathLike, Progress
@@ -175,7 +175,7 @@ def open(model: ModelLike, *, base: ModelLike | None = None, config: Any = None,
     model: a folder with safetensors or a LoRA adapter; `owner/name` or `owner/name@revision` of a model in the Hub's
         cache (nothing is downloaded); a dict of tensors such as a `state_dict` (PyTorch, NumPy with ml_dtypes, or
         anything that NumPy takes), which are not copied where they lie contiguous in the host's memory; or a loaded
-        transformers model.
+        transformers model, with the LoRA adapter that PEFT has put into it (as the adapter is now).
     base: what an adapter adapts, where its config does not lead there.
     config: of a dict: what its config.json would hold, as a dict or a transformers config. Without one the tensors tell
         what they can: models named as Llama's are.
@@ -240,12 +240,22 @@ def _of_module(module, config, name):
     own = getattr(module, "config", None)
     if config is None and hasattr(own, "to_json_string"):
         config = own
-    return _of_tensors(module_state(module), config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+    state, adapter = module_parts(module)
+    model = _of_tensors(state, config, name or getattr(own, "name_or_path", "") or type(module).__name__)
+    return adapted(model, adapter)
 
 
-def module_state(module):
-    """A torch module's state, but for heads that are the embeddings, which a checkpoint does not have either."""
-    state = dict(module.state_dict())
+def adapted(model, adapter):
+    """A model as an adapter of PEFT makes it; itself where there is none."""
+    if adapter is None:
+        return model
+    return Model(_core.adapt(model._core, adapter.folder.path, adapter.config), keep=adapter.folder)
+
+
+def module_parts(module):
+    """(state, adapter) of a torch module: its tensors, but for heads that are the embeddings, which a checkpoint does not
+    have either, and the adapter that PEFT has put into it, or None."""
+    state, adapter = _peft.taken_apart(module) if _peft.is_adapted(module) else (dict(module.state_dict()), None)
     if getattr(getattr(module, "config", None), "tie_word_embeddings", False):
         embeddings = [
             tensor for key, tensor in state.items() if key.endswith("embed_tokens.weight") or key.endswith("wte.weight")
@@ -253,7 +263,7 @@ def module_state(module):
         for key in [key for key in state if key.endswith("lm_head.weight")]:
             if any(state[key].data_ptr() == tensor.data_ptr() for tensor in embeddings):
                 del state[key]
-    return state
+    return state, adapter
 
 
 def _of_tensors(tensors, config, name):

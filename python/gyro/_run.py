@@ -1,6 +1,9 @@
 """How work is watched: progress bars, warnings, threads."""
 
 import logging
+import shutil
+import tempfile
+import weakref
 
 from . import _core
 from ._errors import InputError
@@ -100,3 +103,11 @@ def register_threads():
         threadpoolctl.register(GyroController)
     except Exception as error:  # another release of threadpoolctl, whose controllers are others
         logger.debug("threadpoolctl does not know Gyro's threads: %s", error)
+
+
+class TemporaryFolder:
+    """A folder that goes when nobody has this any more."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="gyro-")
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

@@ -94,7 +94,7 @@ class Tracker:
         """Takes the beginning from a model: a module, or a dict of tensors."""
         self._began = time.monotonic()
         self.history, self._warned = [], False
-        state, config = _state(model)
+        state, adapter, config = _state(model)
         opened = _models.open(state, config=config)
         self._config = config or {"model_type": "llama"}  # what it was taken for, and has been said
         matrices = opened.matrices
@@ -122,13 +122,10 @@ class Tracker:
             vectors = {name for name, tensor in state.items() if len(tensor.shape) < 2}  # which are small
             copied = {m["tensor"] for m in asked} | vectors
             self._names = sorted({m["tensor"] for m in matrices} | vectors)
-            self._base = _models.open(
-                {name: (_copied if name in copied else _nothing)(state[name]) for name in self._names},
-                config=self._config,
-                name="the beginning",
-            )
+            beginning = {name: (_copied if name in copied else _nothing)(state[name]) for name in self._names}
+            self._base = _models.adapted(_models.open(beginning, config=self._config, name="the beginning"), adapter)
         first = {"types": asked[0]["type"], "layers": asked[0]["layer"], "experts": self._asked["experts"]}
-        self._compared(state, first)  # what would fail each time fails now
+        self._compared(state, adapter, first)  # what would fail each time fails now
         self.seconds = time.monotonic() - self._began
 
     def step(self, model: Any, step: int) -> dict[str, float] | None:
@@ -177,10 +174,10 @@ class Tracker:
         return False
 
     def _figures(self, model):
-        state, _ = _state(model)
+        state, adapter, _ = _state(model)
         if missing := next((name for name in self._names if name not in state), None):
             raise InputError(missing, "is not in the model any more")
-        types = self._compared(state, self._asked).types
+        types = self._compared(state, adapter, self._asked).types
         figures = {}
         for kind, row in types.items():
             values = {name: row[field] for name, field in _FIGURES.items()}
@@ -193,9 +190,9 @@ class Tracker:
             figures |= {f"{kind}/{name}": value for name, value in values.items() if value is not None}
         return figures
 
-    def _compared(self, state, asked):
+    def _compared(self, state, adapter, asked):
         tensors = {name: state[name] for name in self._names}
-        post = _models.quietly_opened(tensors, config=self._config, name="the run")
+        post = _models.adapted(_models.quietly_opened(tensors, config=self._config, name="the run"), adapter)
         return diff(self._base, post, null_draws=0, **asked, **self._manner)
 
 
@@ -204,8 +201,8 @@ class _ForTrainer(Tracker):
     loggers and state.log_history, as "gyro/W_Q/alpha" and so on, at the step that they are of. Among `callbacks=` alone it
     has no way to these, and writes `history` and Python's logging only.
 
-    Of several processes the main one compares. Weights that are sharded (FSDP, ZeRO-3) cannot be followed, nor a LoRA
-    adapter beside its base. A run that is resumed begins where it was resumed: name a base.
+    Of several processes the main one compares. A LoRA adapter is followed as what it makes of its base. Weights that are
+    sharded (FSDP, ZeRO-3) cannot be. A run that is resumed begins where it was resumed: name a base.
     """
 
     def __init__(self, base: ModelLike | None = None, **options: Any):
@@ -257,7 +254,7 @@ def __getattr__(name):
 
 
 def _state(model):
-    """(tensors, config) of a module, or of a dict of tensors."""
+    """(tensors, adapter, config) of a module, or of a dict of tensors."""
     while hasattr(model, "_orig_mod") or type(model).__name__ in ("DistributedDataParallel", "DataParallel"):
         model = model._orig_mod if hasattr(model, "_orig_mod") else model.module  # of torch.compile; of a replica
     if type(model).__name__ == "FullyShardedDataParallel":  # whose state_dict waits for the other processes
@@ -265,14 +262,14 @@ def _state(model):
     if not _models.is_state_dict(model):
         if not callable(getattr(model, "state_dict", None)):
             raise InputError("model", f"is {type(model).__name__}: neither a module nor a dict of tensors", "model")
-        state = _models.module_state(model)
+        state, adapter = _models.module_parts(model)
     else:
-        state = dict(model)
+        state, adapter = dict(model), None
     for name, tensor in state.items():
         if hasattr(tensor, "full_tensor") or "weight" in name and 0 in getattr(tensor, "shape", ()):
             raise InputError(name, _SHARDED)
     own = getattr(model, "config", None)
-    return state, own if hasattr(own, "to_json_string") else None
+    return state, adapter, own if hasattr(own, "to_json_string") else None
 
 
 def _counted(numbers, count):

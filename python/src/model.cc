@@ -8,6 +8,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <filesystem>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "gyro/checkpoint/writer.h"
 #include "gyro/edit/card.h"
 #include "gyro/edit/copy.h"
+#include "gyro/open/adapter.h"
 #include "gyro/open/open.h"
 #include "watch.h"
 
@@ -64,6 +66,29 @@ MemoryTensor memory_tensor(const GivenTensor& given) {
     return lease_of(nb::cast<ByteArray>(read(begin, end)));
   };
   return out;
+}
+
+// An adapter that PEFT has put into a model in memory: messages call it by the model's name, not by the temporary
+// folder that it lies in.
+class HeldAdapter : public AdapterSource {
+ public:
+  HeldAdapter(const std::filesystem::path& folder, LoraConfig config, const std::shared_ptr<const TensorSource>& base)
+      : AdapterSource(folder, std::move(config), base), base_(base) {}
+  std::vector<std::string> all_warnings() const override {
+    std::vector<std::string> all = base_->all_warnings();
+    for (const std::string& warning : warnings()) all.push_back(fmt::format("{}: {}", id(), warning));
+    return all;
+  }
+  std::string id() const override { return base_->id(); }
+  std::vector<std::filesystem::path> folders() const override { return base_->folders(); }
+
+ private:
+  std::shared_ptr<const TensorSource> base_;
+};
+
+Model adapt(const Model& base, const std::string& folder, const std::string& config) {
+  const nb::gil_scoped_release released;
+  return {std::make_shared<HeldAdapter>(folder, parse_lora_config(base.source->id(), config), base.source)};
 }
 
 Model hold(const std::string& id, const std::string& config, const std::vector<GivenTensor>& tensors) {
@@ -254,6 +279,7 @@ void add_models(nb::module_& module) {
       },
       nb::arg("path"), nb::arg("base").none());
   module.def("hold", &hold, nb::arg("id"), nb::arg("config"), nb::arg("tensors"));
+  module.def("adapt", &adapt, nb::arg("base"), nb::arg("folder"), nb::arg("config"));
   module.def("read_safetensors", &read_safetensors, nb::arg("path"));
 }
 

@@ -1,5 +1,6 @@
 """With PyTorch and transformers, where they are installed: scripts/setup-reference makes an environment that has them."""
 
+import copy
 import logging
 import os
 
@@ -245,11 +246,105 @@ def test_weights_in_parts_are_refused(base, tmp_path):
         torch.distributed.destroy_process_group()
 
 
-def test_adapters_beside_their_base_are_refused(base):
+def adapted(base, **config):
+    """A model with an adapter of PEFT that has been trained."""
     peft = pytest.importorskip("peft")
-    adapted = peft.get_peft_model(load(base), peft.LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    config = {"r": 3, "lora_alpha": 7, "target_modules": ["q_proj", "down_proj"], "task_type": "CAUSAL_LM"} | config
+    model = peft.get_peft_model(load(base).float(), peft.LoraConfig(**config))
+    train(model)
+    return model
+
+
+def train(model):
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and "lora_A" not in name:
+                parameter.add_(0.02 * torch.randn_like(parameter))
+
+
+ADAPTERS = [
+    {},
+    {"use_rslora": True},
+    {"use_dora": True},
+    {"rank_pattern": {"layers.0.self_attn.q_proj": 4}, "alpha_pattern": {"down_proj": 2}},
+    {"modules_to_save": ["lm_head"]},
+    {"bias": "lora_only"},
+]
+
+
+@pytest.mark.parametrize("config", ADAPTERS, ids=lambda config: next(iter(config), "plain"))
+def test_an_adapter_is_what_it_makes_of_its_base(base, tmp_path, config):
+    model = adapted(base, **config)
+    model.save_pretrained(tmp_path / "adapter")
+    read, saved = gyro.open(model), gyro.open(tmp_path / "adapter", base=base)
+    assert read.path is None and set(read) == set(saved)
+    assert all(numpy.array_equal(read[name], saved[name]) for name in saved)
+    merged = gyro.open(copy.deepcopy(model).merge_and_unload())
+    assert set(read) == set(merged)
+    for name in merged:
+        numpy.testing.assert_allclose(read[name], merged[name], atol=1e-6)
+
+
+def test_an_adapter_that_changed_its_base_first(base):
+    """PiSSA takes its start out of the base: the model is what both are now."""
+    model = adapted(base, init_lora_weights="pissa")
+    read, merged = gyro.open(model), gyro.open(copy.deepcopy(model).merge_and_unload())
+    for name in merged:
+        numpy.testing.assert_allclose(read[name], merged[name], atol=1e-6)
+
+
+def test_an_adapter_that_transformers_added(base):
+    peft = pytest.importorskip("peft")
+    model = load(base).float()
+    model.add_adapter(peft.LoraConfig(r=2, target_modules=["q_proj"]))
+    assert numpy.array_equal(gyro.open(model)[QUERY], gyro.open(base)[QUERY])
+    train(model)
+    query = model.model.layers[1].self_attn.q_proj
+    expected = (
+        query.base_layer.weight
+        + query.scaling["default"] * query.lora_B["default"].weight @ query.lora_A["default"].weight
+    )
+    numpy.testing.assert_allclose(gyro.open(model)[QUERY], expected.detach(), atol=1e-6)
+    model.disable_adapters()
+    assert numpy.array_equal(gyro.open(model)[QUERY], gyro.open(base)[QUERY])
+
+
+def test_adapters_are_followed(base):
+    model = adapted(base)
+    tracker = callbacks.track(model, every=1, at_most=None)
+    assert tracker.step(model, 1)["W_Q/relative_change"] == 0
+    before = gyro.open(model).state_dict()
+    train(model)
+    figures = tracker.step(model, 2)
+    row = gyro.diff(before, model, null_draws=0).types["W_Q"]
+    assert figures["W_Q/relative_change"] == row["relative_change_mean"] > 0
+    assert figures["W_K/relative_change"] == 0
+
+
+def test_adapters_that_cannot_be_read(base):
+    peft = pytest.importorskip("peft")
+    for config, problem in (
+        (peft.IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj"], feedforward_modules=[]), "the type IA3"),
+        (peft.LoraConfig(target_modules=["q_proj"], trainable_token_indices=[1]), "trainable_token_indices"),
+    ):
+        with pytest.raises(gyro.InputError, match=problem):
+            gyro.open(peft.get_peft_model(load(base), config))
+    model = adapted(base)
+    model.base_model.model.model.layers[1].self_attn.q_proj.set_scale("default", 3)
+    with pytest.raises(gyro.InputError, match="model.layers.1.self_attn.q_proj: has its adapter scaled by 7, not by"):
+        gyro.open(model)
+    model = adapted(base)
+    model.add_adapter("other", peft.LoraConfig(r=2, target_modules=["v_proj"]))
+    assert gyro.open(model)["model.layers.0.self_attn.v_proj.weight"].dtype == numpy.float32
+    model.base_model.set_adapter(["default", "other"])
+    with pytest.raises(gyro.InputError, match="several active adapters"):
+        gyro.open(model)
+    model.set_adapter("other")
+    model.merge_adapter()
+    with pytest.raises(gyro.InputError, match="merged for now"):
+        callbacks.track(model)
     with pytest.raises(gyro.InputError, match="adapter that is not merged"):
-        callbacks.track(adapted)
+        gyro.open(model.state_dict())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="has no GPU")
