@@ -27,6 +27,10 @@ void Sha256::update(std::span<const std::byte> bytes) {
   check(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1);
 }
 
+void Sha256::update(std::string_view text) {
+  update(std::as_bytes(std::span(text)));
+}
+
 std::string Sha256::hex() const {
   // A context that gave its digest takes no more bytes: a copy gives it.
   const std::unique_ptr<evp_md_ctx_st, Free> last(EVP_MD_CTX_new());

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
 
@@ -15,6 +16,7 @@ class Sha256 {
  public:
   Sha256();
   void update(std::span<const std::byte> bytes);
+  void update(std::string_view text);
   /// The digest of all bytes so far as 64 lower-case hexadecimal digits; more may be added afterwards.
   std::string hex() const;
 

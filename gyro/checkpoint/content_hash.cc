@@ -69,7 +69,7 @@ std::optional<std::string> content_sha256(const TensorSource& source, const RunO
   Sha256 all;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const std::string line = line_of(tensors[i], hashes[i]);
-    all.update(std::as_bytes(std::span(line)));
+    all.update(line);
   }
   return all.hex();
 }

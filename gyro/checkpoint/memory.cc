@@ -47,7 +47,7 @@ void MemorySource::prefetch(std::string_view /*name*/, int64_t /*begin*/, int64_
 std::string MemorySource::sha256() const {
   Sha256 hash;
   for (const auto& [name, tensor] : tensors_) {
-    hash_text(hash, fmt::format("{}:{}[{}]", name, dtype_name(tensor.dtype), fmt::join(tensor.shape, ",")));
+    hash.update(fmt::format("{}:{}[{}]", name, dtype_name(tensor.dtype), fmt::join(tensor.shape, ",")));
   }
   return hash.hex();
 }

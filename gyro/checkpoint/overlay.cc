@@ -43,19 +43,19 @@ void OverlaySource::check() const {
 
 std::string OverlaySource::sha256() const {
   Sha256 hash;
-  hash_text(hash, under_->sha256());
+  hash.update(under_->sha256());
   for (const auto& [name, tensor] : tensors_) {
-    hash_text(hash, fmt::format("{}:{}[{}]", name, dtype_name(tensor.dtype), fmt::join(tensor.shape, ",")));
+    hash.update(fmt::format("{}:{}[{}]", name, dtype_name(tensor.dtype), fmt::join(tensor.shape, ",")));
   }
   return hash.hex();
 }
 
 void OverlaySource::hash_samples(Sha256& hash) const {
   under_->hash_samples(hash);
-  for (const auto& [name, replacement] : replaced_) hash_text(hash, name + "\n");
-  hash_text(hash, recipe_);
+  for (const auto& [name, replacement] : replaced_) hash.update(name + "\n");
+  hash.update(recipe_);
   for (const auto& source : made_from_) {
-    hash_text(hash, source->sha256());
+    hash.update(source->sha256());
     source->hash_samples(hash);
   }
 }

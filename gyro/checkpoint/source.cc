@@ -29,7 +29,7 @@ std::vector<std::string> TensorSource::all_warnings() const {
 
 std::string TensorSource::identity() const {
   Sha256 hash;
-  hash_text(hash, sha256());
+  hash.update(sha256());
   hash_samples(hash);
   return hash.hex();
 }
@@ -81,10 +81,6 @@ std::vector<std::string> TensorSource::dtypes() const {
   std::stable_sort(names.begin(), names.end(),
                    [&](const std::string& a, const std::string& b) { return bytes[a] > bytes[b]; });
   return names;
-}
-
-void hash_text(Sha256& hash, std::string_view text) {
-  hash.update(std::as_bytes(std::span(text)));
 }
 
 std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources) {

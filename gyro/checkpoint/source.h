@@ -122,9 +122,6 @@ class TensorSource {
   std::vector<std::string> warnings_;
 };
 
-/// Adds the bytes of a text to `hash`.
-void hash_text(Sha256& hash, std::string_view text);
-
 /// The folders of all of them.
 std::vector<std::filesystem::path> input_folders(std::initializer_list<const TensorSource*> sources);
 

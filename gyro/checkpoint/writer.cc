@@ -192,7 +192,7 @@ void CheckpointWriter::add_file(const std::string& name, std::string_view conten
     throw Error((folder_ / name).string(), error.problem(), error.cause());
   }
   Sha256 hash;
-  hash.update(std::as_bytes(std::span(content)));
+  hash.update(content);
   hashes_[name] = hash.hex();
 }
 

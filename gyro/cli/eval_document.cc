@@ -126,7 +126,7 @@ std::string drawing_line(const EvalOptions& options) {
 std::string document_fingerprint(const Json& value) {
   const std::string text = dumped(value, -1);
   Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
+  hash.update(text);
   return hash.hex();
 }
 
@@ -147,7 +147,7 @@ std::string file_identity(const fs::path& file) {
 std::string model_identity(const TensorSource& source) {
   constexpr size_t kLimit = size_t{1} << 28;
   Sha256 hash;
-  const auto take = [&](const std::string& text) { hash.update(std::as_bytes(std::span(text))); };
+  const auto take = [&](const std::string& text) { hash.update(text); };
   take(source.identity());
   const std::vector<std::string> names = source.companions();
   for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",

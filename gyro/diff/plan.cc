@@ -165,7 +165,7 @@ std::string fingerprint_of(const DiffPlan& plan, const std::vector<std::string>&
                          {"sites", std::move(sites)}};
   Sha256 hash;
   const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
-  hash.update(std::as_bytes(std::span(text)));
+  hash.update(text);
   return hash.hex();
 }
 

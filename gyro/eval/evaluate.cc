@@ -21,7 +21,7 @@ constexpr size_t kMostAnswers = size_t{1} << 30;
 
 std::string sha256_of(const std::string& text) {
   Sha256 hash;
-  hash.update(std::as_bytes(std::span(text)));
+  hash.update(text);
   return hash.hex();
 }
 

@@ -53,7 +53,7 @@ std::vector<fs::path> files_of(const fs::path& folder) {
 
 void read_into(Task& task, const fs::path& file, const std::string& subject, uint64_t seed, Sha256& hash) {
   const std::string name = file.string(), text = read_file(file, kFileLimit);
-  hash.update(std::as_bytes(std::span(text)));
+  hash.update(text);
   const bool csv = file.extension() == ".csv";
   const CsvRecords records = csv ? read_csv(name, text) : CsvRecords();
   const TaskForm form = csv ? csv_form(name, records) : jsonl_form(name, text);

@@ -182,7 +182,7 @@ Columns gpqa_columns(std::string_view subject, const std::vector<std::string>& h
 // The order hangs on the question's text alone, so that it is the same in any subset of the file.
 void shuffle_choices(Question& question, uint64_t seed) {
   Sha256 hash;
-  hash.update(std::as_bytes(std::span(question.text)));
+  hash.update(question.text);
   Random random(mix64(seed ^ std::stoull(hash.hex().substr(0, 16), nullptr, 16)));
   size_t right = 0;
   for (size_t i = question.choices.size(); i > 1; --i) {

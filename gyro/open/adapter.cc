@@ -386,7 +386,7 @@ void AdapterSource::check() const {
 
 std::string AdapterSource::sha256() const {
   Sha256 hash;
-  hash_text(hash, base_->sha256());
+  hash.update(base_->sha256());
   hash.update(file_->header_bytes());
   return hash.hex();
 }
@@ -394,10 +394,10 @@ std::string AdapterSource::sha256() const {
 void AdapterSource::hash_samples(Sha256& hash) const {
   base_->hash_samples(hash);
   for (const auto& [name, adapted] : adapted_) {
-    hash_text(hash, fmt::format("{} {:a} {} {}\n", name, adapted.scaling, adapted.transposed,
+    hash.update(fmt::format("{} {:a} {} {}\n", name, adapted.scaling, adapted.transposed,
                                 adapted.magnitude.info != nullptr));
   }
-  for (const auto& [name, bias] : biases_) hash_text(hash, fmt::format("{} {:a}\n", name, bias.scaling));
+  for (const auto& [name, bias] : biases_) hash.update(fmt::format("{} {:a}\n", name, bias.scaling));
   for (const auto& [name, info] : file_->header().tensors) {
     for_each_sample(file_->bytes(info), [&](std::span<const std::byte> sample) { hash.update(sample); });
   }
