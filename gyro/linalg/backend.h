@@ -34,7 +34,7 @@ class Backend {
   virtual LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
                              const std::vector<double>& weights) const = 0;
   virtual void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const = 0;
-  virtual std::vector<int64_t> exponent_counts(ConstMatrixView x) const = 0;
+  virtual std::vector<int64_t> exponent_counts(ConstMatrixView x, const Grid& grid) const = 0;
   virtual void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1,
                      MatrixView out) const = 0;
   virtual void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) const = 0;

@@ -99,6 +99,28 @@ TEST_P(OnDevice, CountsExponents) {
     ++expected[ordinary ? static_cast<size_t>(std::ilogb(value) + 1023) : std::isfinite(value) ? 0 : 2047];
   }
   EXPECT_EQ(exponent_counts(there(x)), expected);
+  // Of BF16 and of F16, whose least values are coarser than its exponents say.
+  for (const Grid grid : {Grid{7, -126}, Grid{10, -14}}) {
+    Matrix rounded = x.clone();
+    for (int64_t i = 5; i < 83 * 129; i += 2) {
+      double& value = rounded.data()[i];
+      if (i % 3 == 0) value *= 1e-6;
+      const double place = std::ldexp(1.0, std::max(std::ilogb(value), grid.least_exponent) - grid.mantissa_bits);
+      value = std::nearbyint(value / place) * place;
+    }
+    std::vector<int64_t> stored(kExponents);
+    for (int64_t i = 0; i < 83 * 129; ++i) {
+      const double value = rounded.data()[i];
+      const int exponent = value == 0 ? 0 : std::ilogb(value);
+      const double place = std::ldexp(1.0, std::max(exponent, grid.least_exponent) - grid.mantissa_bits);
+      const bool ordinary = std::isfinite(value) && std::abs(value) >= std::numeric_limits<double>::min();
+      if (ordinary && std::fmod(value, place) == 0) ++stored[static_cast<size_t>(exponent + 1023)];
+      if (value == 0) ++stored[0];
+    }
+    std::vector<int64_t> counted = exponent_counts(there(rounded), grid);
+    counted[2047] = 0;  // of what is no number nothing is promised
+    EXPECT_EQ(counted, stored);
+  }
 }
 
 TEST_P(OnDevice, MultipliesElements) {

@@ -158,8 +158,8 @@ void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& line
   if (!lines.empty()) backend_of(x.space).select_lines(x, line, lines, out);
 }
 
-std::vector<int64_t> exponent_counts(ConstMatrixView x) {
-  return backend_of(x.space).exponent_counts(x);
+std::vector<int64_t> exponent_counts(ConstMatrixView x, const Grid& grid) {
+  return backend_of(x.space).exponent_counts(x, grid);
 }
 
 void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1, MatrixView out) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "gyro/linalg/grid.h"
 #include "gyro/tensor/matrix.h"
 #include "gyro/tensor/weight.h"
 
@@ -95,9 +96,10 @@ LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line li
 /// out(:, k) = row, or column, number lines[k] of x.
 void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out);
 
-/// How many entries have each of FP64's 2048 exponents (biased by 1023; 0: zero, or smaller than 2^-1022).
+/// How many entries that are on a grid have each of FP64's 2048 exponents (biased by 1023; 0: zero, or smaller than
+/// 2^-1022). By itself of all.
 inline constexpr size_t kExponents = 2048;
-std::vector<int64_t> exponent_counts(ConstMatrixView x);
+std::vector<int64_t> exponent_counts(ConstMatrixView x, const Grid& grid = {});
 
 /// Rows [row0, row1) and columns [col0, col1) of a stored weight, as the columns of `out` ((col1 − col0) x
 /// (row1 − row0)), in FP64. `out` lies where the weight does.

@@ -71,6 +71,9 @@ void fill_rank(PairInput& in, const Change& change, PairMeasure& out) {
   const ResidualGram residual = residual_gram(in, out.scale, change);
   const std::vector<double> squares = linalg::diagonal(residual.gram);
   const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
+  double on_diagonal = 0;
+  for (const double x : squares) on_diagonal += x * x;
+  in.purity = (2 * std::pow(linalg::norm(residual.gram), 2) - on_diagonal) / (energy * energy);  // a lower triangle
   if (in.base.m > in.base.n) in.short_energy = energies_on(residual.gram, in.base_by_gram.short_vectors);
   out.stable_rank = energy / linalg::largest_eigenvalue(residual.gram, 1e-8);
   const auto rows = static_cast<double>(in.base.m), columns = static_cast<double>(in.base.n);
@@ -89,14 +92,35 @@ void fill_rank(PairInput& in, const Change& change, PairMeasure& out) {
   out.update_rank = rank / columns;
 }
 
+// The same of a post with scales, whose places are known value by value.
+void look_at_scaled(const TallWeight& base, const TallWeight& post, Change& change) {
+  const ScaleTable scales(*post.weight);
+  PlaceTally before{StoredPlaces(*post.weight)}, after = before;
+  for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
+    const Matrix x = Matrix::copy_of(b.data, Space::Host), y = Matrix::copy_of(p.data, Space::Host);
+    for (int64_t j = 0; j < x.cols(); ++j) {
+      for (int64_t i = 0; i < x.rows(); ++i) {
+        const double scale = scales.at(p, i, j);
+        before.add(x(i, j), scale);
+        after.add(y(i, j), scale);
+      }
+    }
+  });
+  change.places = before.bins();
+  change.rounding_square = after.rounding_square();
+}
+
 }  // namespace
 
 Change measure_change(const TallWeight& base, const TallWeight& post) {
   Change change{.gram = Matrix::zeros(base.n, base.n), .cross = Matrix::zeros(base.n, base.n)};
-  change.base_exponents = change.post_exponents = std::vector<int64_t>(linalg::kExponents);
+  const StoredPlaces b_places(*base.weight), p_places(*post.weight);
+  const bool all_stored = p_places.holds_all_of(b_places);
+  std::vector<int64_t> b_exponents(linalg::kExponents), p_exponents = b_exponents, stored = b_exponents;
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
-    add_counts(change.base_exponents, linalg::exponent_counts(b.data));
-    add_counts(change.post_exponents, linalg::exponent_counts(p.data));
+    add_counts(b_exponents, linalg::exponent_counts(b.data));
+    add_counts(p_exponents, linalg::exponent_counts(p.data));
+    if (!all_stored) add_counts(stored, linalg::exponent_counts(b.data, p_places.grid()));
     const linalg::ChangeSums sums = linalg::subtract(b.data, p.data);
     change.norm_squared += sums.change;
     change.inner += sums.inner;
@@ -106,6 +130,10 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
     add_cross(b, p, change.cross);
   });
   check_finite(*post.weight, change.post_norm_squared);
+  change.places = place_bins(p_places, b_exponents, all_stored ? b_exponents : stored);
+  change.rounding_square = rounding_square(p_places, p_exponents);
+  change.base_rounding_square = rounding_square(b_places, b_exponents);
+  if (post.weight->scale.data != nullptr) look_at_scaled(base, post, change);
   return change;
 }
 
@@ -119,14 +147,13 @@ void fill_change(PairInput& in, const Change& change, PairMeasure& out) {
       (base_norm_squared + change.inner) / (std::sqrt(base_norm_squared) * std::sqrt(change.post_norm_squared));
   out.unchanged = static_cast<double>(change.unchanged) / static_cast<double>(entries);
   if (change.unchanged == entries) out.flags.push_back("unchanged");
-  const StoredPlaces places(*in.post.weight);
-  out.rounding_norm = rounding_norm(places, change.post_exponents);
-  out.sparse_expected = expected_unchanged(places, change.base_exponents, std::sqrt(change.norm_squared));
+  out.rounding_norm = std::sqrt(change.rounding_square);
+  out.sparse_expected = expected_unchanged(change.places, std::sqrt(change.norm_squared));
   out.stable_rank = out.update_rank = std::numeric_limits<double>::quiet_NaN();
-  const double coarser =
-      std::max(out.rounding_norm, rounding_norm(StoredPlaces(*in.base.weight), change.base_exponents));
-  const double of_rounding = std::sqrt(change.norm_squared) / coarser;  // a trained change has another size, or is seen
-  if (of_rounding > 0.9 && of_rounding < 1.1 && within_rounding(in.base, in.post)) out.flags.push_back("rounding_only");
+  // Half a place of each is at most half the sum of their squares; places of a base's scaled values are known to a
+  // factor of two.
+  const double most = 4 * 0.5 * 12 * (change.rounding_square + change.base_rounding_square);
+  if (change.norm_squared <= most && within_rounding(in.base, in.post)) out.flags.push_back("rounding_only");
   if (change.norm_squared > 0 && std::isfinite(out.scale)) fill_rank(in, change, out);
 }
 

@@ -118,6 +118,19 @@ TEST(RoundingOnly, IsACastAndNothingElse) {
   EXPECT_TRUE(flagged(f16.weight(), bf16.weight()));
   EXPECT_TRUE(flagged(bf16.weight(), f16.weight()));
   EXPECT_TRUE(flagged(f32.weight(), bf16.weight()));
+  for (const int64_t block : {int64_t{16}, int64_t{40}, int64_t{1000}}) {
+    ScaledFp8 fp8(bf16.values(), block);
+    EXPECT_TRUE(flagged(bf16.weight(), fp8.weight())) << block;
+    EXPECT_TRUE(flagged(fp8.weight(), bf16.weight())) << block;
+    Matrix moved = bf16.values();
+    moved(5, 7) *= 1.2;  // by more than half of FP8's place
+    fp8.store(moved);
+    EXPECT_FALSE(flagged(bf16.weight(), fp8.weight())) << block;
+  }
+  // What F16 cannot store for being small, and all else as it was.
+  Matrix small = bf16.values();
+  small(3, 4) = 1e-8;
+  EXPECT_TRUE(flagged(Stored(small, DType::BF16).weight(), Stored(small, DType::F16).weight()));
   EXPECT_FALSE(flagged(f32.weight(), f32.weight()));
   const Matrix change = combined(3e-5, gaussian(96, 64, 2), 0, exact);  // below a place of BF16
   EXPECT_FALSE(flagged(bf16.weight(), Stored(combined(1, bf16.values(), 1, change), DType::F32).weight()));

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "gyro/linalg/linalg.h"
+#include "gyro/spectra/storage.h"
 
 namespace gyro {
 namespace {
@@ -50,16 +51,6 @@ Matrix projected(const Panel& panel, ConstMatrixView leading) {
                           : product(Op::None, Op::Transpose, image, leading);
 }
 
-// How many of the counted weights a gaussian change of deviation `e` changes.
-double expected_changes(const std::vector<int64_t>& counts, const StoredPlaces& places, double e) {
-  double sum = 0;
-  for (size_t exponent = 0; exponent < counts.size(); ++exponent) {
-    if (counts[exponent] > 0)
-      sum += static_cast<double>(counts[exponent]) * std::erfc(0.5 * places.ulp(exponent) / (e * std::sqrt(2.0)));
-  }
-  return sum;
-}
-
 }  // namespace
 
 BaseMasks base_masks(const TallWeight& base, const Decomposition& decomposition) {
@@ -70,17 +61,8 @@ BaseMasks base_masks(const TallWeight& base, const Decomposition& decomposition)
   sizes.reserve(entries);
   principal.reserve(entries);
   BaseMasks out;
-  out.all = std::vector<int64_t>(linalg::kExponents);
-  out.low = out.principal = out.all;
-  std::vector<uint16_t> exponents;
-  exponents.reserve(entries);
   for_each_panel(base, [&](const Panel& panel) {
-    const Matrix near = Matrix::copy_of(panel.data, Space::Host);
-    add_magnitudes(near, sizes);
-    for (int64_t j = 0; j < near.cols(); ++j) {
-      for (int64_t i = 0; i < near.rows(); ++i)
-        exponents.push_back(static_cast<uint16_t>(std::bit_cast<uint64_t>(near(i, j)) >> 52 & 0x7ff));
-    }
+    add_magnitudes(Matrix::copy_of(panel.data, Space::Host), sizes);
     add_magnitudes(Matrix::copy_of(projected(panel, leading), Space::Host), principal);
   });
   const auto part = static_cast<size_t>(kMask * static_cast<double>(entries));
@@ -90,31 +72,46 @@ BaseMasks base_masks(const TallWeight& base, const Decomposition& decomposition)
   for (size_t i = 0; i < entries; ++i) {
     const bool is_low = sizes[i] <= low_end, is_principal = principal[i] >= principal_begin;
     out.bits[i] = static_cast<uint8_t>((is_low ? BaseMasks::kLow : 0) | (is_principal ? BaseMasks::kPrincipal : 0));
-    ++out.all[exponents[i]];
-    out.low[exponents[i]] += is_low ? 1 : 0;
-    out.principal[exponents[i]] += is_principal ? 1 : 0;
   }
   return out;
 }
 
-MaskOverlap mask_overlap(const BaseMasks& masks, const TallWeight& base, const TallWeight& post,
-                         const StoredPlaces& places, double change_norm) {
-  std::array<int64_t, 4> changed{};  // by bits
+MaskOverlap mask_overlap(const BaseMasks& masks, const TallWeight& base, const TallWeight& post, double change_norm) {
+  constexpr size_t kKinds = 4;  // of bits
+  std::array<int64_t, kKinds> changed{};
+  const ScaleTable scales(*post.weight);
+  const StoredPlaces places(*post.weight);
+  std::vector<PlaceTally> tallies(kKinds, PlaceTally(places));
   size_t at = 0;
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
     const Matrix before = Matrix::copy_of(b.data, Space::Host), after = Matrix::copy_of(p.data, Space::Host);
     for (int64_t j = 0; j < before.cols(); ++j) {
-      for (int64_t i = 0; i < before.rows(); ++i) changed[masks.bits[at++]] += before(i, j) != after(i, j) ? 1 : 0;
+      for (int64_t i = 0; i < before.rows(); ++i) {
+        const uint8_t kind = masks.bits[at++];
+        changed[kind] += before(i, j) != after(i, j) ? 1 : 0;
+        tallies[kind].add(before(i, j), scales.at(p, i, j));
+      }
     }
   });
   const auto count = static_cast<double>(changed[0] + changed[1] + changed[2] + changed[3]);
   if (!(count > 0) || !(change_norm > 0)) return {};
-  const double e = dense_deviation(places, masks.all, change_norm), expected = expected_changes(masks.all, places, e);
-  const auto beside = [&](int64_t inside, const std::vector<int64_t>& counts) {
-    const double null = expected_changes(counts, places, e) / expected;
-    return Against{static_cast<double>(inside) / count, null, std::sqrt(null * (1 - null) / count)};
+  std::array<PlaceBins, kKinds> bins;
+  PlaceBins all;
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    bins[kind] = tallies[kind].bins();
+    all.insert(all.end(), bins[kind].begin(), bins[kind].end());
+  }
+  const double e = dense_deviation(all, change_norm);
+  std::array<double, kKinds> expected{};
+  for (size_t kind = 0; kind < kKinds; ++kind) expected[kind] = changed_by(bins[kind], e);
+  const double total = expected[0] + expected[1] + expected[2] + expected[3];
+  const auto beside = [&](uint8_t mask) {
+    const auto also = static_cast<size_t>(mask), both = size_t{BaseMasks::kLow | BaseMasks::kPrincipal};
+    const double null = (expected[also] + expected[both]) / total;
+    return Against{static_cast<double>(changed[also] + changed[both]) / count, null,
+                   std::sqrt(null * (1 - null) / count)};
   };
-  return {beside(changed[1] + changed[3], masks.low), beside(changed[2] + changed[3], masks.principal)};
+  return {beside(BaseMasks::kLow), beside(BaseMasks::kPrincipal)};
 }
 
 }  // namespace gyro

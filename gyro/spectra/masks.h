@@ -5,7 +5,7 @@
 
 #include "gyro/spectra/decomposition.h"
 #include "gyro/spectra/quantities.h"
-#include "gyro/spectra/storage.h"
+#include "gyro/spectra/tall.h"
 
 namespace gyro {
 
@@ -15,12 +15,10 @@ namespace gyro {
 struct BaseMasks {
   static constexpr uint8_t kLow = 1, kPrincipal = 2;
   std::vector<uint8_t> bits;
-  std::vector<int64_t> all, low, principal;  ///< linalg::exponent_counts of the weights, and of those in a mask
 };
 BaseMasks base_masks(const TallWeight& base, const Decomposition& decomposition);
 
-/// Where the weights lie that differ. `change_norm` is ‖W_p − W_b‖; `places` are the post's. NaN where nothing does.
-MaskOverlap mask_overlap(const BaseMasks& masks, const TallWeight& base, const TallWeight& post,
-                         const StoredPlaces& places, double change_norm);
+/// Where the weights lie that differ. `change_norm` is ‖W_p − W_b‖. NaN where nothing does.
+MaskOverlap mask_overlap(const BaseMasks& masks, const TallWeight& base, const TallWeight& post, double change_norm);
 
 }  // namespace gyro

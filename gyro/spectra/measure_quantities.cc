@@ -38,9 +38,28 @@ double block_share(const Matrix& x, int64_t k, double total) {
 }
 
 // A share under chance: of `of` dimensions `in` are looked at, and fitting c took one, `fitted` of it from those.
-Against beside_beta(double value, double in, double of, double fitted) {
+// `wider`: by how much its variance is above a gaussian E's.
+Against beside_beta(double value, double in, double of, double fitted, double wider) {
   const double mean = (in - fitted) / (of - 1);
-  return {value, mean, std::sqrt(std::max(0.0, mean * (1 - mean)) / ((of - 1) / 2 + 1))};
+  return {value, mean, std::sqrt(std::max(0.0, wider * mean * (1 - mean)) / ((of - 1) / 2 + 1))};
+}
+
+// Of E = A diag(σ) Bᵀ, ‖E‖ = 1, with A and B of random directions (Haar): the variances of ‖P A diag(σ)‖², P a
+// projector of rank k on the side of `d` dimensions, and of ‖P E Q‖², Q one of rank k on the other side. A gaussian E
+// has no more than a certain purity; one of few directions has more, and its shares vary more.
+struct HaarVariance {
+  double one_side = 0, both = 0;
+};
+HaarVariance haar_variance(double k, double d, double other, double purity) {
+  const auto of_trace = [&](double n, double squares, double square) {  // tr(P U S Uᵀ), tr S² and (tr S)² given
+    return 2 * (k - k * k / n) * (squares - square / n) / ((n - 1) * (n + 2));
+  };
+  HaarVariance out{of_trace(d, purity, 1), 0};
+  const double mean = k / d, square = out.one_side + mean * mean;
+  // E tr((S M)²), M = AᵀPA
+  const double squares = (purity * (k * k + 2 * k) + (1 - purity) * k * (d - k) / (d - 1)) / (d * (d + 2));
+  out.both = k * k / (other * other) * out.one_side + of_trace(other, squares, square);
+  return out;
 }
 
 // 1-based number of the direction behind which the gap is widest, from 0.8 k to 1.2 k.
@@ -210,9 +229,18 @@ PrincipalShares principal_shares(const QuantityInput& in, const PrincipalCurves&
     if (curves.u.empty()) return out;
     const double k = as_double(out.k);
     const double fitted = std::inner_product(sigma.begin(), sigma.begin() + out.k, sigma.begin(), 0.0) / energy;
-    out.u = beside_beta(curves.u[static_cast<size_t>(out.k - 1)], k * d_out, all, fitted);
-    out.v = beside_beta(curves.v[static_cast<size_t>(out.k - 1)], k * d_in, all, fitted);
-    out.uv = beside_beta(uv, k * k, all, fitted);
+    const double gaussian = (d_in + d_out + 1) / (all + 2);  // purity in the mean
+    const auto wider = [&](double d, double other,
+                           auto part) {  // no less: equal σ, of which no share is left to chance
+      return d < 2 || other < 2 ? 1.0
+                                : std::max(1.0, part(haar_variance(k, d, other, in.purity)) /
+                                                    part(haar_variance(k, d, other, gaussian)));
+    };
+    const auto one_side = [](const HaarVariance& v) { return v.one_side; };
+    const auto both = [](const HaarVariance& v) { return v.both; };
+    out.u = beside_beta(curves.u[static_cast<size_t>(out.k - 1)], k * d_out, all, fitted, wider(d_in, d_out, one_side));
+    out.v = beside_beta(curves.v[static_cast<size_t>(out.k - 1)], k * d_in, all, fitted, wider(d_out, d_in, one_side));
+    out.uv = beside_beta(uv, k * k, all, fitted, wider(d_in, d_out, both));
     return out;
   };
   return {share(0.01, curves.uv01), share(0.1, curves.uv10), share(0.5, curves.uv50)};

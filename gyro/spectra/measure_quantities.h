@@ -23,6 +23,7 @@ struct QuantityInput {
   bool transposed = false;  ///< the long side is the output side
   double scale = 1;         ///< c
   double residual = 0;      ///< ‖E‖²; 0 where it is nothing but rounding
+  double purity = 0;        ///< Σσ⁴/(Σσ²)² of E, from 1/n of equal singular values to 1 of a single one
 };
 
 /// Shares of ‖E‖² on each of the base's directions, from the first on summed up: n each, and on both sides at once.

@@ -213,7 +213,7 @@ std::shared_ptr<const Matrix> first_columns(const Matrix& q, int64_t count) {
 void fill_quantities(const PairInput& in, const Decomposition& b, const Decomposition& p, const Rotation& r,
                      PairMeasure& out) {
   const QuantityInput quantity{
-      b, p, r.q_long, r.q_short, r.x, in.short_energy, in.base.transposed, out.scale, out.energy.total};
+      b, p, r.q_long, r.q_short, r.x, in.short_energy, in.base.transposed, out.scale, out.energy.total, in.purity};
   if (out.energy.total == 0 && out.quantities.update_spectrum) out.quantities.update_spectrum.emplace();
   PrincipalCurves curves = principal_curves(quantity);
   out.quantities.principal_share = principal_shares(quantity, curves);
@@ -346,8 +346,7 @@ PairMeasure BaseMatrix::compare(const Weight& post_weight, const PairOptions& op
   if (options.update_spectrum && !out.quantities.update_spectrum) out.quantities.update_spectrum.emplace();
   if (options.masks) {
     if (!masks_) masks_ = base_masks(tall_, gram_);
-    out.quantities.masks =
-        mask_overlap(*masks_, tall_, post, StoredPlaces(*post.weight), out.relative_change * gram_.norm);
+    out.quantities.masks = mask_overlap(*masks_, tall_, post, out.relative_change * gram_.norm);
   }
   return out;
 }

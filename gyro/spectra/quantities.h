@@ -21,7 +21,7 @@ struct Against {
 
 /// Shares of ‖E‖² on the base's k leading directions: of the input side Σ_{j≤k} ‖u_jᵀE‖² / ‖E‖², of the output side,
 /// and of both, ‖U_kᵀ E V_k‖² / ‖E‖². Under chance k/d_in, k/d_out and k²/(d_in d_out) (Beta), less what fitting c
-/// took.
+/// took; the deviation is at least that of E's singular values in random directions.
 struct PrincipalShare {
   int64_t k = 0;
   Against u, v, uv;

@@ -125,6 +125,26 @@ TEST(PrincipalShare, FindsWhatIsPlanted) {
   EXPECT_LT(m.quantities.principal_share.q01.u.value, 1e-3);
 }
 
+// Few random directions lie on the base's by chance as much as many do, but in a matrix now more and now less.
+TEST(PrincipalShare, OfFewRandomDirectionsVariesMore) {
+  const Matrix base = gaussian(48, 40, 1);
+  for (const int64_t rank : {1, 3, 40}) {
+    Moments u, v, uv;
+    for (uint64_t draw = 0; draw < 200; ++draw) {
+      const Matrix change = times(gaussian(48, rank, 1000 + 2 * draw), gaussian(rank, 40, 1001 + 2 * draw));
+      const PairMeasure m = compare(base, combined(1, base, 0.01, change), {});
+      const PrincipalShare& share = m.quantities.principal_share.q10;
+      u.add(share.u.z());
+      v.add(share.v.z());
+      uv.add(share.uv.z());
+    }
+    for (const Moments* z : {&u, &v, &uv}) {
+      EXPECT_NEAR(z->mean(), 0, 0.25) << rank;  // 0.07 is the deviation; fitting c takes a little
+      EXPECT_NEAR(z->deviation(), 1, 0.25) << rank;
+    }
+  }
+}
+
 TEST(Quantities, OfUndefinedThingsAreUndefined) {
   const Matrix base = base_of(48, 30);
   const PairMeasure same = compare(base, combined(0.5, base, 0, base));

@@ -75,4 +75,58 @@ inline bool has_flag(const PairMeasure& m, const std::string& flag) {
   return std::find(m.flags.begin(), m.flags.end(), flag) != m.flags.end();
 }
 
+/// The nearest of FP8's E4M3 values to each, d_in x d_out, over the scale that brings the largest of its block of
+/// `block` x `block` to 448.
+class ScaledFp8 {
+ public:
+  ScaledFp8(const Matrix& values, int64_t block)
+      : bytes_(static_cast<size_t>(values.rows() * values.cols())), cols_((values.rows() + block - 1) / block) {
+    weight_ = weight_of(values);
+    weight_.dtype = DType::F8_E4M3;
+    scales_.resize(static_cast<size_t>((weight_.rows + block - 1) / block * cols_));
+    for (int64_t j = 0; j < values.cols(); ++j) {
+      for (int64_t i = 0; i < values.rows(); ++i) {
+        float& scale = scales_[static_cast<size_t>(j / block * cols_ + i / block)];
+        scale = std::max(scale, static_cast<float>(std::abs(values(i, j)) / 448));
+      }
+    }
+    weight_.data = bytes_.data();
+    weight_.scale = {reinterpret_cast<const std::byte*>(scales_.data()), DType::F32, cols_, block, block};
+    store(values);
+  }
+  ScaledFp8(const ScaledFp8&) = delete;
+  ScaledFp8& operator=(const ScaledFp8&) = delete;
+  /// Puts other values in their place, with the same scales.
+  void store(const Matrix& values) {
+    std::vector<double> table(256);
+    std::vector<std::byte> codes(256);
+    for (size_t i = 0; i < 256; ++i) codes[i] = static_cast<std::byte>(i);
+    widen(DType::F8_E4M3, codes.data(), 256, table.data());
+    for (int64_t j = 0; j < values.cols(); ++j) {
+      for (int64_t i = 0; i < values.rows(); ++i) {
+        const int64_t block = weight_.scale.block_rows;
+        const double x = values(i, j) / scales_[static_cast<size_t>(j / block * cols_ + i / block)];
+        const auto farther = [&](double a, double b) { return !(std::abs(a - x) <= std::abs(b - x)); };
+        size_t best = 0;
+        for (size_t code = 1; code < 256; ++code) {
+          if (!std::isnan(table[code]) && farther(table[best], table[code])) best = code;
+        }
+        bytes_[static_cast<size_t>(j * values.rows() + i)] = static_cast<std::byte>(best);
+      }
+    }
+  }
+  const Weight& weight() const { return weight_; }
+  Matrix values() const {
+    Matrix out(weight_.cols, weight_.rows);
+    widen(weight_, 0, weight_.rows, 0, weight_.cols, out.data(), weight_.cols);
+    return out;
+  }
+
+ private:
+  std::vector<std::byte> bytes_;
+  std::vector<float> scales_;
+  int64_t cols_;
+  Weight weight_;
+};
+
 }  // namespace gyro

@@ -186,6 +186,20 @@ TEST(Findings, UnrelatedNeedsMostMatrices) {
       << c.text(FindingId::Unrelated);
   c.set(&MatrixRow::cosine, 0.06);  // as chance has it in matrices of this size
   EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::Yes);
+  Example flipped, permuted;  // signs of every other row; rows in another order
+  for (Example* example : {&flipped, &permuted}) example->set(&MatrixRow::nf, 0.239);
+  flipped.set(&MatrixRow::unchanged, 0.5);
+  EXPECT_EQ(flipped.verdict(FindingId::Unrelated), Verdict::No);
+  EXPECT_TRUE(says(flipped.text(FindingId::Unrelated), "but 48 % of the weights are bit for bit the base's"))
+      << flipped.text(FindingId::Unrelated);
+  for (MatrixRow& row : permuted.rows) {
+    row.quantities.emplace();
+    row.quantities->subspace_overlap.q10.u.value = 0.1;
+    row.quantities->subspace_overlap.q10.v.value = 0.98;
+  }
+  EXPECT_EQ(permuted.verdict(FindingId::Unrelated), Verdict::No);
+  EXPECT_TRUE(says(permuted.text(FindingId::Unrelated), "of the output side are the base's (overlap 0.98)"))
+      << permuted.text(FindingId::Unrelated);
   c.set(&MatrixRow::nf, 0.28);  // what is reversed is no less related
   EXPECT_EQ(c.verdict(FindingId::Unrelated), Verdict::No);
   EXPECT_TRUE(says(c.text(FindingId::Unrelated), "1.40 of what independent matrices give"))
@@ -416,6 +430,9 @@ TEST(Findings, Sparse) {
   EXPECT_EQ(c.verdict(id), Verdict::Yes);
   c.set(&MatrixRow::sparse_expected, 0.29);  // a dense change of this size leaves as much
   EXPECT_EQ(c.verdict(id), Verdict::AsChance);
+  c.set(&MatrixRow::unchanged, 0.01);  // and here far more
+  EXPECT_EQ(c.verdict(id), Verdict::No);
+  EXPECT_TRUE(says(c.text(id), "; a dense change of this size leaves more: 29 %.")) << c.text(id);
   c.set(&MatrixRow::unchanged, 0.02);
   c.set(&MatrixRow::sparse_expected, 0.02);
   for (const size_t i : {1u, 3u}) c.rows[i].unchanged = 1;

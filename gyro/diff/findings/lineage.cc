@@ -18,6 +18,9 @@ namespace {
 constexpr double kUnrelated = 0.8, kReversed = 1.2;
 // A cosine of the weights that independent ones do not have, where the change is too large for NF to see the base.
 constexpr double kRelatedCosine = 0.1;
+// Traces that rows or columns in another order or of other signs leave, where neither NF nor the cosine sees any.
+constexpr double kSameSubspace = 0.5;  // overlap of leading tenths, which independent matrices have by a tenth
+constexpr double kSameWeights = 0.05;  // bit for bit, beyond what a dense change leaves
 
 constexpr double kOneScale = 2e-4;  // what c may be off 1 by itself
 
@@ -37,6 +40,43 @@ bool says_post(const std::string& name) {
     word.clear();
   }
   return false;
+}
+
+// The side's overlap in the middle matrix.
+double overlap_on(const Rows& rows, Against SubspaceOverlap::*side) {
+  std::vector<double> overlaps;
+  for (const MatrixRow& row : rows) {
+    if (row.quantities) overlaps.push_back((row.quantities->subspace_overlap.q10.*side).value);
+  }
+  std::erase_if(overlaps, [](double x) { return std::isnan(x); });
+  return median(std::move(overlaps));
+}
+
+double same_beyond_chance(const Rows& rows) {
+  double same = 0, all = 0;
+  for (const MatrixRow& row : rows) {
+    const double size = static_cast<double>(row.d_in) * static_cast<double>(row.d_out);
+    const double expected = std::isnan(row.sparse_expected) ? 0 : row.sparse_expected;
+    same += std::isnan(row.unchanged) ? 0 : size * (row.unchanged - expected);
+    all += size;
+  }
+  return same / all;
+}
+
+// What else of the base there is to be seen; empty for nothing.
+std::string other_trace(const Rows& rows) {
+  if (const double same = same_beyond_chance(rows); same > kSameWeights)
+    return fmt::format(
+        "{} of the weights are bit for bit the base's beyond what a dense change leaves, as independent "
+        "weights are only where both are zero",
+        percent(same));
+  const double in = overlap_on(rows, &SubspaceOverlap::u), out = overlap_on(rows, &SubspaceOverlap::v);
+  if (!(std::fmax(in, out) > kSameSubspace)) return "";
+  const bool input = !(out > in);
+  return fmt::format(
+      "the leading directions of the {} side are the base's (overlap {}), as where rows or columns stand "
+      "in another order",
+      input ? "input" : "output", fixed(input ? in : out, 2));
 }
 
 }  // namespace
@@ -84,6 +124,10 @@ Finding unrelated(const Rows& rows, const Types& types) {
                 fmt::format("The two models are related, since their weights agree (median cosine {}), but the change "
                             "is so large that NF is {} of what independent matrices give{}.",
                             fixed(cosine, 2), fixed(middle, 2), some));
+  }
+  if (const std::string trace = at_chance ? other_trace(rows) : ""; !trace.empty()) {
+    return make(id, Verdict::No, middle, 1, kUnrelated, kUndefined, names_of(types),
+                fmt::format("NF is {} of what independent matrices give{}, but {}.", fixed(middle, 2), some, trace));
   }
   if (at_chance) {
     return make(id, Verdict::Yes, middle, 1, kUnrelated, kUndefined, names_of(types),

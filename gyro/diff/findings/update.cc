@@ -93,10 +93,10 @@ Finding sparse_update(const Rows& all_rows, const Types& all_types) {
                     "size leaves.");
   }
   const double beyond = share - dense;
-  const Verdict verdict = beyond > kSparse  ? Verdict::Yes
-                          : beyond > kDense ? Verdict::Slight
-                          : dense > kSparse ? Verdict::AsChance
-                                            : Verdict::No;
+  const Verdict verdict = beyond > kSparse                       ? Verdict::Yes
+                          : beyond > kDense                      ? Verdict::Slight
+                          : dense > kSparse && beyond >= -kDense ? Verdict::AsChance
+                                                                 : Verdict::No;
   std::string words = text;
   if (verdict == Verdict::Yes) {
     words += fmt::format(": a sparse update, where a dense change of this size leaves {}.", percent(dense));
@@ -111,7 +111,8 @@ Finding sparse_update(const Rows& all_rows, const Types& all_types) {
         "stored.",
         percent(dense));
   } else {
-    words += fmt::format("; a dense change of this size leaves {}.", percent(dense));
+    words +=
+        fmt::format("; a dense change of this size leaves {}{}.", beyond < -kDense ? "more: " : "", percent(dense));
   }
   return make(id, verdict, share, dense, kSparse, kUndefined, names_of(types), words);
 }

@@ -263,7 +263,7 @@ void Cpu::select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>&
   }
 }
 
-std::vector<int64_t> Cpu::exponent_counts(ConstMatrixView x) const {
+std::vector<int64_t> Cpu::exponent_counts(ConstMatrixView x, const Grid& grid) const {
   // In turns, since neighbours often have the same exponent and would wait for each other.
   std::array<std::vector<uint32_t>, 4> counts;
   for (auto& part : counts) part.resize(kExponents);
@@ -271,7 +271,8 @@ std::vector<int64_t> Cpu::exponent_counts(ConstMatrixView x) const {
   for (int64_t j = 0; j < x.cols; ++j) {
     const double* column = x.col(j);
     for (int64_t i = 0; i < x.rows; ++i) {
-      ++counts[static_cast<size_t>(i % 4)][std::bit_cast<uint64_t>(column[i]) >> 52 & (kExponents - 1)];
+      const auto bits = std::bit_cast<uint64_t>(column[i]);
+      counts[static_cast<size_t>(i % 4)][bits >> 52 & (kExponents - 1)] += is_on(grid, bits) ? 1 : 0;
     }
     if (j % 64 != 63 && j + 1 < x.cols) continue;  // before 32 bits overflow
     for (auto& part : counts) {

@@ -29,7 +29,7 @@ class Cuda final : public Backend {
   LineSums line_sums(ConstMatrixView base, ConstMatrixView post, double c, Line line,
                      const std::vector<double>& weights) const override;
   void select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>& lines, MatrixView out) const override;
-  std::vector<int64_t> exponent_counts(ConstMatrixView x) const override;
+  std::vector<int64_t> exponent_counts(ConstMatrixView x, const Grid& grid) const override;
   void widen(const Weight& weight, int64_t row0, int64_t row1, int64_t col0, int64_t col1,
              MatrixView out) const override;
   void fill_normal(MatrixView x, double deviation, uint64_t seed, int64_t row0, int64_t col0) const override;

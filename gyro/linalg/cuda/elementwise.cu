@@ -119,13 +119,14 @@ __global__ void sum_lines(const double* base, const double* post, int64_t base_l
 }
 
 // Whole numbers: the order of adding does not show.
-__global__ void count_exponents(ConstMatrixView x, unsigned long long* out) {
+__global__ void count_exponents(ConstMatrixView x, Grid grid, unsigned long long* out) {
   __shared__ unsigned counts[kExponents];
   for (size_t e = threadIdx.x; e < kExponents; e += kThreads) counts[e] = 0;
   __syncthreads();
   for (int64_t j = blockIdx.x; j < x.cols; j += gridDim.x) {
     for (int64_t i = threadIdx.x; i < x.rows; i += kThreads) {
-      atomicAdd(&counts[__double_as_longlong(x.data[i + j * x.ld]) >> 52 & (kExponents - 1)], 1U);
+      const auto bits = static_cast<uint64_t>(__double_as_longlong(x.data[i + j * x.ld]));
+      if (is_on(grid, bits)) atomicAdd(&counts[bits >> 52 & (kExponents - 1)], 1U);
     }
   }
   __syncthreads();
@@ -438,12 +439,12 @@ void Cuda::select_lines(ConstMatrixView x, Line line, const std::vector<int64_t>
   });
 }
 
-std::vector<int64_t> Cuda::exponent_counts(ConstMatrixView x) const {
+std::vector<int64_t> Cuda::exponent_counts(ConstMatrixView x, const Grid& grid) const {
   std::vector<int64_t> out(kExponents);
   if (x.rows == 0 || x.cols == 0) return out;
   Scratch<unsigned long long> counts(kExponents);
   device::clear(counts.get(), sizeof(int64_t) * kExponents);
-  count_exponents<<<blocks_for(x.cols), kThreads, 0, device::stream()>>>(x, counts.get());
+  count_exponents<<<blocks_for(x.cols), kThreads, 0, device::stream()>>>(x, grid, counts.get());
   check(cudaGetLastError(), "exponents kernel");
   copy_to_host(out.data(), counts.get(), sizeof(int64_t) * kExponents);
   return out;
