@@ -15,6 +15,7 @@ import sys
 import termios
 import threading
 import tty
+from collections.abc import Mapping
 
 from ._arguments import several
 from ._errors import DeviceError, FileError, InputError, InternalError, NotFoundError, OutOfMemoryError
@@ -39,7 +40,7 @@ def options_of(**given):
     words = []
     for name, values in given.items():
         option = "--" + name.replace("_", "-")
-        for value in several(values):
+        for value in [values] if isinstance(values, Mapping) else several(values):
             if value is None or value is False:
                 continue
             if value is True:
@@ -52,10 +53,11 @@ def options_of(**given):
 
 
 def valued_options_of(**given):
-    """The same of arguments that have one value: no flag and no empty text."""
+    """The same of arguments that have one value: no flag, no empty text."""
     for name, value in given.items():
-        if isinstance(value, bool) or isinstance(value, str) and not value:
-            raise InputError(name, f"should be a value, not {value!r}", name)
+        one = several(value)
+        if len(one) != 1 or isinstance(value, Mapping) or isinstance(one[0], bool) or one[0] == "":
+            raise InputError(name, f"should be one value, not {value!r}", name)
     return options_of(**given)
 
 
@@ -169,7 +171,10 @@ def _error(code, text, words, out):
     subject, problem = _parts(text, words)
     given = subject in _values(words)
     field = None if given else _argument(subject) if _OPTION.fullmatch(subject) else {"MODEL": "model"}.get(subject)
-    problem = _OPTION.sub(lambda option: _argument(option[0]), problem).replace("say force", "say force=True")
+    if lacks := re.fullmatch(f"({_OPTION.pattern}) is required", problem):
+        subject, field, problem = lacks[1], _argument(lacks[1]), "is required"
+    if not any("--" in value and value in problem for value in _values(words)):  # whose words they are
+        problem = _OPTION.sub(lambda option: _argument(option[0]), problem).replace("say force", "say force=True")
     below_out = out is not None and (subject == out or subject.startswith(os.path.join(out, "")))
     if code == 2 or field not in (None, "device"):
         return InputError(field or subject, problem, field)

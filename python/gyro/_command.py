@@ -329,7 +329,7 @@ def _path(model, role):
 
 def _write(opened, model, role, folder, tokenizer, speaks):
     """`opened` is written; what `model`, of which it is, and the tokenizer have besides, is put beside it."""
-    _models.check_config(opened, role.partition(" ")[0])
+    _models.check_config(opened)
     opened.save(folder)
     if hasattr(getattr(model, "generation_config", None), "save_pretrained"):
         model.generation_config.save_pretrained(folder)  # which tokens end an answer

@@ -68,7 +68,8 @@ def diff(
     if len(posts) < 2 and (asked.trajectory or "interference" in asked.measures):
         raise InputError("trajectory" if asked.trajectory else "measure", "needs two posts or more", "post")
     asked.command = _command(base_model, posts, controls, asked)
-    return DiffResult(_core.diff(base_model._core, base_name, _pairs(posts), _pairs(controls), asked, run))
+    with _models.advised([base_model, *(model for model, _ in posts + controls if model is not None)]):
+        return DiffResult(_core.diff(base_model._core, base_name, _pairs(posts), _pairs(controls), asked, run))
 
 
 def load(folder: PathLike) -> DiffResult:

@@ -104,7 +104,7 @@ def build(
     opened = _models.opened_together(named, warn=True)
     base, post, source = (opened[role][0][0] for role in ("base", "post", "base" if sibling is None else "sibling"))
     if folder is not None:
-        _models.check_config(post, "post")
+        _models.check_config(post)
     variants = []
     operations = _core.paper_variants() if operation == "paper" else [operation]
     for name in operations:
@@ -116,7 +116,8 @@ def build(
             variant.scales = _scales(1.0 if (operation, name) == ("paper", "replace") else scale, base, post, run)
         variants.append(variant)
     if folder is None:
-        cores = _core.construct(source._core, post._core, variants, layers, stored)
+        with _models.advised([source, post]):
+            cores = _core.construct(source._core, post._core, variants, layers, stored)
         made = [
             _models.Model(core, f"{name} of {_models.short_name(post.id)}") for name, core in zip(operations, cores)
         ]
@@ -220,7 +221,7 @@ def init(
     turned = "" if diff is None else path(diff, "diff")
     folder = None if out is None else path(out, "out")
     base = _models.opened_as(base, "base")
-    _models.check_config(base, "base")
+    _models.check_config(base)
     temporary = TemporaryFolder() if folder is None else None
     where = os.path.join(temporary.path, "model") if folder is None else folder
     command = f"gyro.init({kind!r}, {base.id!r})"

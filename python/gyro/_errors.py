@@ -7,6 +7,7 @@ _NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 _ADVICE = {
     "force": "choose another folder or pass force=True",
     "dtype": "choose another, such as dtype='bf16'",
+    "config": "gyro.open(tensors, config=...) gives tensors one",
     "device": "device='cpu' needs no GPU",
 }
 

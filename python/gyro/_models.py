@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -66,21 +67,25 @@ class Model:
     @property
     def layers(self) -> int:
         """Number of layers."""
-        return self._core.layers()
+        with advised([self]):
+            return self._core.layers()
 
     @property
     def matrices(self) -> list[dict[str, Any]]:
         """The matrices that are compared, a dict each: layer, type, expert (None outside mixtures), tensor, d_in,
         d_out."""
         keys = ("layer", "type", "expert", "tensor", "d_in", "d_out")
-        return [dict(zip(keys, site)) for site in self._core.matrices()]
+        with advised([self]):
+            return [dict(zip(keys, site)) for site in self._core.matrices()]
 
     def matrix(self, layer: int, type: str, expert: int | None = None) -> numpy.ndarray:
         """W of the paper, `d_in x d_out` in float64: the stored weight's transpose, FP8 scales multiplied in, a slice
         where the tensor is fused."""
         layers = self.layers
         layer = whole(layer, "layer", -layers, layers - 1) % layers
-        return self._core.matrix(layer, type, -1 if expert is None else whole(expert, "expert", 0, 2**31))
+        type, expert = text(type, "type"), -1 if expert is None else whole(expert, "expert", 0, 2**31)
+        with advised([self]):
+            return self._core.matrix(layer, type, expert)
 
     def __getitem__(self, name: str) -> numpy.ndarray:
         dtype, shape = self._core.tensors()[name]
@@ -117,7 +122,7 @@ class Model:
         """Writes it as a checkpoint folder that transformers loads: safetensors, config.json, and the tokenizer's files
         where it has them. `dtype` "f32", "bf16" or "f16" stores floating-point tensors so; FP8 scales are multiplied
         in. A folder that is not empty is refused without `force`; nothing half-written stays."""
-        check_config(self, "config")
+        check_config(self)
         run, folder = manner(progress=progress), path(folder, "folder")
         self._core.save(folder, dtype_argument(dtype), flag(force, "force"), run)
 
@@ -235,10 +240,21 @@ def with_config(model, config):
     return Model(_core.hold(id, _config_text(config), given))
 
 
-def check_config(model, field):
+def check_config(model):
     """Raises InputError where a model in memory has no config, which what is written of it needs."""
     if model._held is not None:
-        raise InputError(model.id, "has no config: gyro.open(tensors, config=...) gives tensors one", field)
+        raise InputError(model.id, "has no config", "config")
+
+
+@contextlib.contextmanager
+def advised(models):
+    """Errors about those of `models` that have no config say how they get one."""
+    try:
+        yield
+    except InputError as error:
+        if error.field is None and any(model._held is not None and error.subject == model.id for model in models):
+            error.field = "config"
+        raise
 
 
 def is_state_dict(value):
