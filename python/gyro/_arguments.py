@@ -71,6 +71,11 @@ def path(value, field):
     return given
 
 
+def plain_path(value, field):
+    """The same of what the C++ side takes as text."""
+    return text(path(value, field), field)
+
+
 def callable_or_flag(value, field):
     """True, False (or None), or what can be called."""
     return value if callable(value) else flag(False if value is None else value, field)

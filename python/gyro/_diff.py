@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _models
 from ._arguments import flag, matrix_types, names, numbers, one_of, text, whole
-from ._arguments import path as _path
+from ._arguments import plain_path as _path
 from ._errors import InputError
 from ._run import manner
 from ._types import Device, ModelLike, ModelsLike, Names, Numbers, PathLike, Progress

@@ -16,7 +16,7 @@ from ._arguments import (
     matrix_types,
     numbers,
     one_of,
-    path,
+    plain_path,
     text,
     whole,
 )
@@ -99,7 +99,7 @@ def build(
     if not -1 <= at <= 2:
         raise InputError("at", f"can be from -1 to 2, not {at!r}", "at")
     layers, stored, run = numbers(layers, "layers"), _models.dtype_argument(dtype), manner(device, threads, progress)
-    folder = None if out is None else path(out, "out")
+    folder = None if out is None else plain_path(out, "out")
     named = {"base": [("", base)], "post": [("", post)], "sibling": [] if sibling is None else [("", sibling)]}
     opened = _models.opened_together(named, warn=True)
     base, post, source = (opened[role][0][0] for role in ("base", "post", "base" if sibling is None else "sibling"))
@@ -218,8 +218,8 @@ def init(
                 raise InputError(field, f"is needed for rescale, such as {such}", field)
         by = finite(by, "by")
     run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)
-    turned = "" if diff is None else path(diff, "diff")
-    folder = None if out is None else path(out, "out")
+    turned = "" if diff is None else plain_path(diff, "diff")
+    folder = None if out is None else plain_path(out, "out")
     base = _models.opened_as(base, "base")
     _models.check_config(base)
     temporary = TemporaryFolder() if folder is None else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _peft
-from ._arguments import flag, one_of, path, text, whole
+from ._arguments import flag, one_of, path, plain_path, text, whole
 from ._errors import InputError
 from ._run import logger, manner
 from ._tensors import NAMES, check_torch, described, is_tensor, is_torch, numpy_array
@@ -123,15 +123,12 @@ class Model:
         where it has them. `dtype` "f32", "bf16" or "f16" stores floating-point tensors so; FP8 scales are multiplied
         in. A folder that is not empty is refused without `force`; nothing half-written stays."""
         check_config(self)
-        run, folder = manner(progress=progress), path(folder, "folder")
+        run, folder = manner(progress=progress), plain_path(folder, "folder")
         self._core.save(folder, dtype_argument(dtype), flag(force, "force"), run)
 
     def __reduce__(self):
         if self._given is None:
-            raise TypeError(
-                f"{self.id} is in memory, or made when it is read, and cannot be pickled or copied: save it, and open the "
-                "folder there"
-            )
+            raise TypeError(f"{self.id} has no folder that is opened again elsewhere: save it, and open what was written")
         return quietly_opened, (os.path.abspath(self._given) if os.path.exists(self._given) else self._given,)
 
     def __repr__(self):

@@ -228,6 +228,7 @@ def test_the_number_of_threads_has_a_bound(base, post):
     [
         (lambda post: gyro.load(b"result"), "folder: should be a path"),
         (lambda post: gyro.open(post).save(""), "folder: is an empty path"),
+        (lambda post: gyro.open(post).save("\udcff"), "folder: has what is no text"),
         (lambda post: gyro.open(post).save("x", force=1), "force: "),
         (lambda post: gyro.diff(post, post, types="W_Q").report("x", title=3), "title: "),
         (lambda post: gyro.diff(post, post, types="W_Q").sim_u("W_Q", 0), "layer: "),

@@ -106,23 +106,24 @@ def freed(tensor, left=0):
 
 
 UNREADABLE = {
-    "complex": (torch.zeros(2, 2, dtype=torch.complex64), "complex64"),
-    "sparse": (torch.zeros(2, 2).to_sparse(), "sparse"),
-    "meta": (torch.zeros(2, 2, device="meta"), "device meta"),
-    "fake": (FakeTensorMode().from_tensor(torch.zeros(2, 2)), "this FakeTensor stands for"),
-    "functional": (torch._to_functional_tensor(torch.zeros(2, 2)), "stands for"),
-    "wrapper": (Wrapper((2, 2)), "this Wrapper stands for"),
-    "freed": (freed(torch.zeros(2, 2)), "its memory was freed"),
-    "freed in part": (freed(torch.zeros(2, 2), 8), "its memory was freed"),
-    "nested": (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "nested"),
-    "jagged": (torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), "nested"),
-    "lazy": (torch.nn.LazyLinear(3).weight, "not initialised"),
+    "complex": (lambda: torch.zeros(2, 2, dtype=torch.complex64), "complex64"),
+    "sparse": (lambda: torch.zeros(2, 2).to_sparse(), "sparse"),
+    "meta": (lambda: torch.zeros(2, 2, device="meta"), "device meta"),
+    "fake": (lambda: FakeTensorMode().from_tensor(torch.zeros(2, 2)), "this FakeTensor stands for"),
+    "functional": (lambda: torch._to_functional_tensor(torch.zeros(2, 2)), "stands for"),
+    "wrapper": (lambda: Wrapper((2, 2)), "this Wrapper stands for"),
+    "freed": (lambda: freed(torch.zeros(2, 2)), "its memory was freed"),
+    "freed in part": (lambda: freed(torch.zeros(2, 2), 8), "its memory was freed"),
+    "nested": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "nested"),
+    "jagged": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), "nested"),
+    "lazy": (lambda: torch.nn.LazyLinear(3).weight, "not initialised"),
 }
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_tensors_that_cannot_be_read_are_named(name, base):
-    tensor, says = UNREADABLE[name]
+    make, says = UNREADABLE[name]
+    tensor = make()
     state = load(base).state_dict() | {QUERY: tensor}
     for call in (gyro.open, lambda state: gyro.diff(base, state), callbacks.track):
         with pytest.raises(gyro.InputError, match=f"{QUERY}: .*{says}"):
@@ -143,7 +144,7 @@ def test_transformations_have_no_values():
 
 
 def test_memory_that_is_freed_after_opening_is_not_read(base, post):
-    module = load(post)
+    module = copy.deepcopy(load(post))  # in memory of its own, not a file's
     model = gyro.open(module)
     freed(module.model.layers[1].self_attn.q_proj.weight.data)
     for call in (lambda: model[QUERY], lambda: gyro.diff(base, model), lambda: model.matrix(1, "W_Q")):
