@@ -98,7 +98,7 @@ def build(
     _check_operation(operation, given | {"sibling": sibling})
     if not -1 <= at <= 2:
         raise InputError("at", f"can be from -1 to 2, not {at!r}", "at")
-    layers, stored, run = numbers(layers, "layers"), _models.dtype_argument(dtype), manner(device, threads, progress)
+    chosen, stored, run = numbers(layers, "layers"), _models.dtype_argument(dtype), manner(device, threads, progress)
     folder = None if out is None else plain_path(out, "out")
     named = {"base": [("", base)], "post": [("", post)], "sibling": [] if sibling is None else [("", sibling)]}
     opened = _models.opened_together(named, warn=True)
@@ -117,13 +117,13 @@ def build(
         variants.append(variant)
     if folder is None:
         with _models.advised([source, post]):
-            cores = _core.construct(source._core, post._core, variants, layers, stored)
+            cores = _core.construct(source._core, post._core, variants, chosen, stored)
         made = [
             _models.Model(core, f"{name} of {_models.short_name(post.id)}") for name, core in zip(operations, cores)
         ]
         return dict(zip(operations, made)) if operation == "paper" else made[0]
     command = f"gyro.build({operation!r}, {base.id!r}, {post.id!r})"
-    return Built(folder, _core.build(source._core, post._core, variants, layers, stored, force, command, run))
+    return Built(folder, _core.build(source._core, post._core, variants, chosen, stored, force, command, run))
 
 
 def _check_operation(operation, given):
@@ -210,23 +210,25 @@ def init(
     automatic = isinstance(band, str) and band == "auto"
     if automatic != (diff is not None):
         raise InputError("band", "'auto' and diff go together", "band")
+    factor = finite(1 if by is None else by, "by")
     first = None if band is None or automatic else whole(band, "band", 0, 10**9)
     modules, chosen = chosen_names(target_modules, "target_modules"), matrix_types(types)
     if kind == "rescale":
         for field, value, such in (("types", types, "W_O"), ("by", by, "1.4")):
             if value is None:
                 raise InputError(field, f"is needed for rescale, such as {such}", field)
-        by = finite(by, "by")
     run, stored = manner(device, threads, progress), _models.dtype_argument(dtype)
     turned = "" if diff is None else plain_path(diff, "diff")
     folder = None if out is None else plain_path(out, "out")
     base = _models.opened_as(base, "base")
     _models.check_config(base)
-    temporary = TemporaryFolder() if folder is None else None
-    where = os.path.join(temporary.path, "model") if folder is None else folder
+    temporary, where = None, folder
+    if where is None:
+        temporary = TemporaryFolder()
+        where = os.path.join(temporary.path, "model")
     command = f"gyro.init({kind!r}, {base.id!r})"
     if kind == "rescale":
-        _core.rescale(base._core, dict.fromkeys(chosen, by), stored, where, force, command, run)
+        _core.rescale(base._core, dict.fromkeys(chosen, factor), stored, where, force, command, run)
         return Init(_made(where, kind, base, temporary), {}, {}, [], [], folder)
     place = kind + "_init"
     rows, left = _core.init(

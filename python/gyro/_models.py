@@ -128,7 +128,9 @@ class Model:
 
     def __reduce__(self):
         if self._given is None:
-            raise TypeError(f"{self.id} has no folder that is opened again elsewhere: save it, and open what was written")
+            raise TypeError(
+                f"{self.id} has no folder that is opened again elsewhere: save it, and open what was written"
+            )
         return quietly_opened, (os.path.abspath(self._given) if os.path.exists(self._given) else self._given,)
 
     def __repr__(self):
