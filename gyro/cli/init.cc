@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "gyro/base/error.h"
 #include "gyro/cli/adapter_text.h"
@@ -20,7 +21,7 @@ namespace {
 struct InitArguments {
   std::string kind, base, out, band, diff, dtype = "keep", shard_size = "5GB";
   std::vector<std::string> target_modules, types;
-  double by = 1;
+  std::optional<double> by;
   int64_t rank = 16;
   double alpha = 0;
   bool force = false;
@@ -29,9 +30,10 @@ struct InitArguments {
 
 int run_rescaling(const InitArguments& arguments) {
   if (arguments.types.empty()) throw CLI::ValidationError("--types", "rescale needs the types to scale, such as W_O");
+  if (!arguments.by) throw CLI::ValidationError("--by", "rescale needs the factor, such as 1.4");
   RescaleRequest request;
   request.out = arguments.out;
-  for (const MatrixType type : parse_types(arguments.types)) request.by[type] = arguments.by;
+  for (const MatrixType type : parse_types(arguments.types)) request.by[type] = *arguments.by;
   request.dtype = parse_dtype(arguments.dtype);
   request.shard_size = parse_size("--shard-size", arguments.shard_size);
   request.force = arguments.force;
@@ -61,7 +63,7 @@ int run(const InitArguments& arguments) {
   const bool middle = arguments.kind == "middle";
   if (!middle && !(arguments.band.empty() && arguments.diff.empty()))
     throw CLI::ValidationError("--band", "goes with middle");
-  if (!std::isfinite(arguments.by)) throw CLI::ValidationError("--by", "takes a finite number");
+  if (arguments.by && !std::isfinite(*arguments.by)) throw CLI::ValidationError("--by", "takes a finite number");
   if (arguments.kind == "rescale") return run_rescaling(arguments);
   InitRequest request;
   request.out = arguments.out;
@@ -120,7 +122,7 @@ void add_init_command(CLI::App& app, int& exit_code) {
                    "Middle, --band auto: folder of a gyro diff of BASE; takes what turned most")
       ->type_name("DIR");
   command->add_option("--types", arguments->types, "Rescale: types such as W_O")->delimiter(',');
-  command->add_option("--by", arguments->by, "Rescale: the factor")->capture_default_str();
+  command->add_option("--by", arguments->by, "Rescale: the factor");
   command->add_option("--dtype", arguments->dtype, "Type of the written model: keep, f32, bf16 or f16")
       ->check(one_of({"keep", "f32", "bf16", "f16"}))
       ->capture_default_str();

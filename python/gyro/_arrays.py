@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _core, _models
-from ._diff import _flat, _texts
+from . import _core
+from ._arguments import names, whole
+from ._diff import _flat
 from ._errors import InputError
-from ._run import manner, whole
+from ._run import manner
+from ._tensors import check_torch, described, is_tensor, is_torch
 from ._types import Device, Names
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ class Pair:
         """The figures as a pandas.Series."""
         import pandas
 
-        return pandas.Series(_flat(self.data))
+        return pandas.Series({name: math.nan if value is None else value for name, value in _flat(self.data).items()})
 
     def __repr__(self):
         def text(value):
@@ -132,7 +135,7 @@ def compare(
         post_data,
         *shape,
         whole(directions, "directions", 0, 2**62),
-        _texts(measure, "measure"),
+        names(measure, "measure"),
         *numbers,
         manner(device, threads),
     )
@@ -140,14 +143,16 @@ def compare(
 
 
 def _matrix(array, name):
-    if not _models._is_tensor(array):
+    if not is_tensor(array):
         import numpy
 
         try:
             array = numpy.asarray(array, dtype=numpy.float64)
         except (TypeError, ValueError) as error:
             raise InputError(name, f"is no array of numbers: {error}", name) from None
+    if is_torch(array):
+        check_torch(name, array)  # of some that it refuses there is no shape
     if len(array.shape) != 2:
         raise InputError(name, f"should have two dimensions, not {len(array.shape)}", name)
-    dtype, shape, data = _models.described(name, array)
+    dtype, shape, data = described(name, array)
     return dtype, shape, data(0, shape[0]) if callable(data) else data

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import contextlib
-import fcntl
 import json
-import logging
 import os
-import pty
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import termios
-import threading
-import tty
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import _core, _diff, _models
-from ._errors import DeviceError, FileError, InputError, InternalError, NotFoundError, OutOfMemoryError
-from ._run import _thread_count, logger
-from ._types import ModelLike, Names, PathLike
+from . import _child, _core, _diff, _models
+from ._arguments import flag, names, one_of, path, paths, text
+from ._child import options_of, valued_options_of
+from ._errors import InputError, NotFoundError
+from ._run import thread_count
+from ._types import ModelLike, Names, PathLike, Paths
 
 if TYPE_CHECKING:
     import pandas
 
-# The child imports what its parent does, and does not outlive it (PR_SET_PDEATHSIG, which says nothing of a parent that is
-# gone already).
-_CHILD = (
-    "import sys; sys.path[:] = sys.argv.pop(1).split(':'); import ctypes; ctypes.CDLL(None).prctl(1, 15); "
-    "import os; os.getppid() == int(sys.argv.pop(1)) or sys.exit(1); "
-    "from gyro.__main__ import main; main()"
-)
-_GRACE = 0.8  # seconds; the command takes 0.7 at most
-_INPUTS = ("base", "post", "sibling", "task", "data", "examples", "question", "result")  # options that name files
 _TOKENIZER = re.compile(
     r"tokenizer.*|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|"
     r"chat_template.*|generation_config\.json"
@@ -48,7 +30,7 @@ def evaluate(
     *,
     base: ModelLike | None = None,
     post: ModelLike | None = None,
-    tasks: Names,
+    tasks: Paths,
     data: PathLike | None = None,
     variants: Names = (),
     sibling: ModelLike | None = None,
@@ -82,35 +64,26 @@ def evaluate(
 
     Returns an Evaluation. Ctrl-C raises KeyboardInterrupt within a second. Raises InputError, NotFoundError.
     """
+    out, progress = None if out is None else path(out, "out"), flag(progress, "progress")
+    asked = options_of(task=paths(tasks, "tasks"), variants=names(variants, "variants"), force=flag(force, "force"))
+    asked += valued_options_of(data=None if data is None else path(data, "data"), limit=limit, temp=temp, top_p=top_p)
+    asked += valued_options_of(max_tokens=max_tokens, repeats=repeats, seed=seed, dtype=dtype, device=device)
+    asked += options_of(**options)
+    given = {"model": model, "base": base, "post": post, "sibling": sibling}
+    given = {role: value for role, value in given.items() if value is not None}
+    threads = thread_count(threads) or None
     with tempfile.TemporaryDirectory(prefix="gyro-") as place:
         words = ["eval"]
         if endpoint is not None:
-            words += _options(endpoint=endpoint, model=model, base=base, post=post, sibling=sibling)
+            given = {role: text(value, role) for role, value in given.items()}
+            words += valued_options_of(endpoint=text(endpoint, "endpoint"), **given)
         else:
-            given = {"model": model, "base": base, "post": post, "sibling": sibling}
-            paths = _paths(
-                {role: value for role, value in given.items() if value is not None}, place, tokenizer, ("model", "post")
-            )
-            words += [_positional(paths.pop("model"))] if "model" in paths else []
-            words += _options(**paths)
-            threads = _thread_count(threads) or _core.default_threads()
-        words += _options(
-            task=tasks,
-            data=data,
-            variants=variants,
-            limit=limit,
-            temp=temp,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            repeats=repeats,
-            seed=seed,
-            dtype=dtype,
-            device=device,
-            threads=threads,
-            force=force,
-            **options,
-        )
-        folder = _run(words, out, place, progress)
+            found = _paths(given, place, tokenizer, ("model", "post"))
+            words += [_positional(found.pop("model"))] if "model" in found else []
+            words += valued_options_of(**found)
+            threads = threads or _core.default_threads()
+        words += asked + options_of(threads=threads)
+        folder = _child.run(words, out, place, progress)
         document = _document(folder, "eval", place)
         with open(os.path.join(folder, "samples.jsonl"), encoding="utf-8") as file:
             return Evaluation(document, [json.loads(line) for line in file])
@@ -121,7 +94,7 @@ def probe(
     *models: ModelLike,
     base: ModelLike | None = None,
     sibling: ModelLike | None = None,
-    questions: Names | None = None,
+    questions: Paths | None = None,
     variants: Names = (),
     count: int | None = None,
     seed: int | None = None,
@@ -141,25 +114,22 @@ def probe(
     questions: files of questions as evaluate's tasks, or a text; count: how many of each file.
     The rest as in evaluate. Returns a Probe.
     """
-    if kind not in _KINDS:
-        raise InputError("kind", f"can be {', '.join(map(repr, _KINDS))}, not {kind!r}", "kind")
+    kind, progress = one_of(kind, "kind", tuple(_KINDS)), flag(progress, "progress")
+    out = None if out is None else path(out, "out")
+    asked = options_of(
+        question=None if questions is None else paths(questions, "questions"),
+        variants=names(variants, "variants"),
+        force=flag(force, "force"),
+    )
+    asked += valued_options_of(count=count, seed=seed, device=device)
+    asked += options_of(threads=thread_count(threads) or _core.default_threads(), **options)
+    given = {f"model {i + 1}": value for i, value in enumerate(models)}
+    given |= {role: value for role, value in (("base", base), ("sibling", sibling)) if value is not None}
     with tempfile.TemporaryDirectory(prefix="gyro-") as place:
-        given = {f"model {i + 1}": value for i, value in enumerate(models)}
-        given |= {role: value for role, value in (("base", base), ("sibling", sibling)) if value is not None}
-        paths = _paths(given, place, tokenizer, _speakers(kind, len(models)))
-        words = ["probe", kind, *(_positional(paths.pop(f"model {i + 1}")) for i in range(len(models)))]
-        words += _options(
-            **paths,
-            question=questions,
-            variants=variants,
-            count=count,
-            seed=seed,
-            device=device,
-            threads=_thread_count(threads) or _core.default_threads(),
-            force=force,
-            **options,
-        )
-        return Probe(kind, _document(_run(words, out, place, progress), kind, place))
+        found = _paths(given, place, tokenizer, _speakers(kind, len(models)))
+        words = ["probe", kind, *(_positional(found.pop(f"model {i + 1}")) for i in range(len(models)))]
+        words += valued_options_of(**found) + asked
+        return Probe(kind, _document(_child.run(words, out, place, progress), kind, place))
 
 
 def _speakers(kind, models):
@@ -203,11 +173,8 @@ class Evaluation:
 
     def to_pandas(self, table: Literal["scores", "samples"] = "scores") -> pandas.DataFrame:
         """A pandas.DataFrame of `scores`, or of `samples`."""
-        import pandas
-
-        if table not in ("scores", "samples"):
-            raise InputError("table", f"can be 'scores' or 'samples', not {table!r}", "table")
-        return pandas.DataFrame(self.scores if table == "scores" else self.samples)
+        scores = one_of(table, "table", ("scores", "samples")) == "scores"
+        return _diff._frame(self.scores if scores else self.samples)
 
     def __repr__(self):
         cells = ", ".join(
@@ -263,9 +230,7 @@ class Probe:
 
     def to_pandas(self) -> pandas.DataFrame:
         """`table` as a pandas.DataFrame; fields within fields have dotted names."""
-        import pandas
-
-        return pandas.DataFrame(self.table)
+        return _diff._frame(self.table)
 
     def __repr__(self):
         return f"<gyro.Probe {self.kind}: {' '.join(self.sentences)}>"
@@ -308,73 +273,71 @@ def _percent(share):
 
 def _document(folder, name, place):
     """Its content, where models that were written to `place` have their names alone."""
-    path = os.path.join(folder, name + ".json")
-    if not os.path.exists(path):
+    written = os.path.join(folder, name + ".json")
+    if not os.path.exists(written):
         raise InputError("gyro", f"with these options it writes no {name}.json")
-    with open(path, encoding="utf-8") as file:
+    with open(written, encoding="utf-8") as file:
         return json.loads(file.read().replace(place + os.sep, ""))
 
 
-def _options(**options):
-    """As words of the command line, which checks them."""
-    words = []
-    for name, values in options.items():
-        for value in values if isinstance(values, (list, tuple, set, frozenset)) else [values]:
-            option = "--" + name.replace("_", "-")
-            if value is None or value is False:
-                continue
-            if value is True:
-                words.append(option)
-            elif isinstance(value, (str, os.PathLike, int, float)) or hasattr(value, "__float__"):
-                words.append(f"{option}={os.fspath(value) if isinstance(value, os.PathLike) else value}")
-            else:
-                raise InputError(name, f"can be a text or a number, not {type(value).__name__}", name)
-    return words
-
-
-def _positional(path):
-    return os.path.join(".", path) if path.startswith("-") else path
+def _positional(model):
+    return os.path.join(".", model) if model.startswith("-") else model
 
 
 def _paths(given, place, tokenizer, speakers):
-    """{role: where another process finds the model}: what lies in memory, or is to be made, is written to `place`."""
-    paths: dict[str, str] = {}
+    """{role: where another process finds the model}: what lies in memory, or is to be made, is written to `place`, where
+    its folder is called as it is."""
+    found: dict[str, str] = {}
     for role, model in given.items():
-        path = _path(model)
-        if path is None:
-            path = os.path.join(place, role.replace(" ", "-"))
-            _write(
-                model, role, path, _config(given.values()), tokenizer if role in speakers else None, role in speakers
-            )
-        paths[role] = path
-    return paths
+        where = _path(model, role)
+        if where is None:
+            opened = _models.opened_as(model, role)
+            if opened._held is not None:
+                opened = _models.with_config(opened, _config(given))
+            where = os.path.join(place, _folder_name(opened.id, role, {"out", *map(os.path.basename, found.values())}))
+            _write(opened, model, role, where, tokenizer if role in speakers else None, role in speakers)
+        found[role] = where
+    return found
 
 
-def _config(models):
+def _folder_name(id, role, taken):
+    """A name that a folder can have, and none has yet."""
+    own = "" if id == _models.UNNAMED else re.sub(r"[^\w. -]+", "-", _models.short_name(id)).strip(" .-")[:60]
+    name = usual = own or role.replace(" ", "-")
+    count = 1
+    while name in taken:
+        count += 1
+        name = f"{usual}-{count}"
+    return name
+
+
+def _config(given):
     """That of the first that has one: tensors without one are read by it, as gyro.diff reads them."""
-    folders = (m for m in models if not _models.is_state_dict(m) and (_path(m) is None or os.path.isdir(_path(m))))
-    return next((config for config in (_models.open(model).config for model in folders) if config), None)
+    readable = (
+        _models.opened_as(model, role)
+        for role, model in given.items()
+        if _path(model, role) is None or os.path.isdir(_path(model, role))
+    )
+    return _models.first_config(readable)
 
 
-def _path(model):
+def _path(model, role):
     if isinstance(model, (str, os.PathLike)):
-        return os.fspath(model)
+        return path(model, role)
     return model._given if isinstance(model, _models.Model) else None
 
 
-def _write(model, role, path, config, tokenizer, speaks):
-    own = config if _models.is_state_dict(model) else None
-    opened = _models.open(model, config=own, name=role)
-    if not opened.config:
-        raise InputError(role, "has no config: gyro.open(tensors, config=...) gives it one", role.partition(" ")[0])
-    opened.save(path)
+def _write(opened, model, role, folder, tokenizer, speaks):
+    """`opened` is written; what `model`, of which it is, and the tokenizer have besides, is put beside it."""
+    _models.check_config(opened)
+    opened.save(folder)
     if hasattr(getattr(model, "generation_config", None), "save_pretrained"):
-        model.generation_config.save_pretrained(path)  # which tokens end an answer
+        model.generation_config.save_pretrained(folder)  # which tokens end an answer
     if hasattr(tokenizer, "save_pretrained"):
-        tokenizer.save_pretrained(path)
+        tokenizer.save_pretrained(folder)
     elif tokenizer is not None:
-        _copy_tokenizer(os.fspath(tokenizer), path)
-    if speaks and not any(os.path.exists(os.path.join(path, name)) for name in ("tokenizer.json", "tokenizer.model")):
+        _copy_tokenizer(path(tokenizer, "tokenizer"), folder)
+    if speaks and not any(os.path.exists(os.path.join(folder, name)) for name in ("tokenizer.json", "tokenizer.model")):
         raise InputError("tokenizer", f"is needed: {role}, in memory, has none", "tokenizer")
 
 
@@ -384,145 +347,3 @@ def _copy_tokenizer(source, path):
     for name in os.listdir(source):
         if _TOKENIZER.fullmatch(name) and not os.path.exists(os.path.join(path, name)):
             shutil.copy(os.path.join(source, name), path)
-
-
-def _run(words, out, place, progress):
-    """Runs the command and gives the folder where its documents lie. Raises what its error line says."""
-    folder = os.path.join(place, "out") if out is None else os.fspath(out)
-    command = [
-        sys.executable,
-        "-c",
-        _CHILD,
-        ":".join([*map(str, sys.path), os.path.dirname(os.path.dirname(__file__))]),
-        str(os.getpid()),
-    ]
-    command += [*words, f"--out={folder}"]
-    if any("\0" in word for word in command):
-        raise InputError("gyro", "an argument has a zero byte in it")
-    code, lines = _watch(command, progress and sys.stderr is not None and sys.stderr.isatty())
-    errors = [line.removeprefix("gyro: error: ") for line in lines if line.startswith("gyro: error: ")]
-    if code != 0 and errors:
-        raise _error(code, errors[-1].replace(place + os.sep, ""), words, out and folder)
-    if code != 0:
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        said = [line for line in lines if line][-1:]
-        raise InternalError("gyro " + words[0], "; it last said: ".join([how, *said]))
-    return folder
-
-
-def _watch(command, show):
-    """The exit code and the lines of stderr, which a terminal sees too, if `show`; else what they say is logged."""
-    ours, theirs = pty.openpty() if show else os.pipe()
-    process = None
-    try:
-        try:
-            if show:  # a terminal that changes nothing, as wide as the real one
-                tty.setraw(theirs)
-                fcntl.ioctl(theirs, termios.TIOCSWINSZ, fcntl.ioctl(sys.stderr.fileno(), termios.TIOCGWINSZ, bytes(8)))
-            with _interrupts_held_back():  # else one could come when there is a child and nobody knows it
-                # A session of its own: Ctrl-C of a terminal reaches it once, from here.
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True
-                )
-        finally:
-            os.close(theirs)
-        lines = list(_lines(ours, show))
-        return process.wait(), lines
-    except BaseException:
-        if process is not None:
-            _end(process)
-        raise
-    finally:
-        os.close(ours)
-
-
-@contextlib.contextmanager
-def _interrupts_held_back():
-    """Ctrl-C comes after this, not within."""
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield
-        return
-    came = []
-    signal.signal(signal.SIGINT, lambda *_: came.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if came:
-        signal.raise_signal(signal.SIGINT)
-
-
-def _lines(file, show):
-    rest, decoder = b"", codecs.getincrementaldecoder("utf-8")("replace")
-    while True:
-        try:
-            some = os.read(file, 1 << 16)
-        except OSError:  # of a terminal whose other end is closed
-            some = b""
-        if show and some:
-            sys.stderr.write(decoder.decode(some))
-            sys.stderr.flush()
-        *whole, rest = (rest + some).split(b"\n")
-        for line in whole if some else [rest]:
-            text = (
-                line.decode(errors="replace").rstrip().rpartition("\r")[2].removeprefix("\033[K")
-            )  # of a bar the last
-            if not show and text and not text.startswith("gyro: error: "):
-                warning = text.startswith("gyro: warning: ")
-                logger.log(
-                    logging.WARNING if warning else logging.INFO,
-                    "%s",
-                    text.removeprefix("gyro: ").removeprefix("warning: "),
-                )
-            yield text
-        if not some:
-            return
-
-
-def _end(process):
-    """Interrupts it as Ctrl-C does, and kills it where it has not ended soon."""
-    try:
-        process.send_signal(signal.SIGINT)
-        process.wait(_GRACE)
-    except BaseException:  # it does not end in time, or Ctrl-C again
-        process.kill()
-        process.wait()
-
-
-def _error(code, text, words, out):
-    """The exception for an error line "SUBJECT: PROBLEM". The line does not tell the error's kind, so that is decided by
-    what the subject is: an input that is not there, the place to write to, the server, the memory, the device."""
-    subject, problem = _parts(text, words)
-    field = subject[2:].replace("-", "_") if subject.startswith("--") else None
-    below_out = out is not None and (subject == out or subject.startswith(os.path.join(out, "")))
-    if code == 2 or field not in (None, "device"):
-        return InputError(field or subject, problem, field)
-    if subject == "memory":
-        return OutOfMemoryError(subject, problem)
-    if field == "device":
-        return DeviceError(field, problem, field)
-    if subject in _values(words, "endpoint") or below_out and not os.path.exists(subject):
-        return FileError(subject, problem)
-    inputs = [word for word in words[1:] if not word.startswith("--")] + _values(words, *_INPUTS)
-    named = any(subject == path or subject.startswith(os.path.join(path, "")) for path in inputs)
-    return NotFoundError(subject, problem) if named and not os.path.exists(subject) else InputError(subject, problem)
-
-
-def _parts(text, words):
-    """(subject, problem) of a line; a subject that was given is known where it has a colon in it, too."""
-    for value in sorted(_values(words), key=len, reverse=True):
-        if value and text.startswith(value + ": "):
-            return value, text[len(value) + 2 :]
-    subject, _, problem = text.partition(": ")
-    return (subject, problem) if problem else (f"gyro {words[0]}", text)
-
-
-def _values(words, *names):
-    """What was given for options (all, and models, without names), and of NAME=PATH the path too."""
-    given = [
-        word.partition("=")[2] if word.startswith("--") else word
-        for word in words[1:]
-        if not names or word.partition("=")[0][2:] in names
-    ]
-    return given + [value.partition("=")[2] for value in given if "=" in value]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import _core, _models
+from ._arguments import flag, matrix_types, names, numbers, one_of, text, whole
+from ._arguments import plain_path as _path
 from ._errors import InputError
-from ._run import manner, whole
+from ._run import manner
 from ._types import Device, ModelLike, ModelsLike, Names, Numbers, PathLike, Progress
 
 if TYPE_CHECKING:
@@ -52,30 +54,36 @@ def diff(
     Returns a DiffResult. Runs without the interpreter's lock; Ctrl-C raises KeyboardInterrupt within a second. Raises
     InputError naming the tensor or argument that cannot be used.
     """
-    named = {"base": [("", base)], "post": _named(post), "control": _named(control)}
+    named = {"base": [("", base)], "post": _named(post, "post"), "control": _named(control, "control")}
     if not named["post"]:
         raise InputError("post", "names no model", "post")
-    ((base_model, base_name),), posts, controls = _opened(named)
     asked = _core.Asked()
-    asked.layers, asked.experts = _numbers(layers, "layers"), _numbers(experts, "experts")
-    asked.types, asked.measures = _texts(types, "types"), _texts(measure, "measure")
-    if types is not None and not asked.types:
-        raise InputError("types", "names none: None means all", "types")
-    if len(posts) < 2 and (trajectory or "interference" in asked.measures):
-        raise InputError("trajectory" if trajectory else "measure", "needs two posts or more", "post")
-    asked.trajectory, asked.seed = bool(trajectory), whole(seed, "seed", 0, 2**64 - 1)
+    asked.layers, asked.experts = numbers(layers, "layers"), numbers(experts, "experts")
+    asked.types, asked.measures = matrix_types(types), names(measure, "measure")
+    asked.trajectory, asked.seed = flag(trajectory, "trajectory"), whole(seed, "seed", 0, 2**64 - 1)
     asked.null_draws = whole(null_draws, "null_draws", 0, 10000)
     asked.null_nf_draws = whole(null_nf_draws, "null_nf_draws", 0, 10000)
+    run = manner(device, threads, progress)
+    ((base_model, base_name),), posts, controls = _models.opened_together(named).values()
+    if len(posts) < 2 and (asked.trajectory or "interference" in asked.measures):
+        raise InputError("trajectory" if asked.trajectory else "measure", "needs two posts or more", "post")
     asked.command = _command(base_model, posts, controls, asked)
-    result = _core.diff(
-        base_model._core, base_name, _pairs(posts), _pairs(controls), asked, manner(device, threads, progress)
-    )
-    return DiffResult(result)
+    with _models.advised([base_model, *(model for model, _ in posts + controls if model is not None)]):
+        return DiffResult(_core.diff(base_model._core, base_name, _pairs(posts), _pairs(controls), asked, run))
 
 
 def load(folder: PathLike) -> DiffResult:
     """The result in a folder that `gyro diff --out` or DiffResult.save wrote."""
-    return DiffResult(_core.Result.load(os.fspath(folder)))
+    return DiffResult(_core.Result.load(_path(folder, "folder")))
+
+
+def _of_files(files):
+    """A result of the contents of its files by name."""
+    with tempfile.TemporaryDirectory(prefix="gyro-") as folder:
+        for name, content in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(content)
+        return load(folder)
 
 
 class DiffResult:
@@ -117,13 +125,19 @@ class DiffResult:
 
     def array(self, name: str) -> numpy.ndarray:
         """One of them. Raises KeyError."""
-        return self._core.array(name)
+        return self._core.array(text(name, "name"))
 
     def __len__(self) -> int:
         return len(self.comparisons)
 
     def __iter__(self) -> Iterator[Comparison]:
         return iter(self.comparisons)
+
+    def __contains__(self, which: object) -> bool:
+        """Whether `result[which]` is, of a name or an id; or whether it is one of the comparisons."""
+        if isinstance(which, str):
+            return any(which in (comparison.id, comparison.name) for comparison in self.comparisons)
+        return which in self.comparisons
 
     def __getitem__(self, which: int | str) -> Comparison:
         if isinstance(which, str):
@@ -148,25 +162,33 @@ class DiffResult:
     def to_pandas(self, table: Literal["matrices", "types"] = "matrices") -> pandas.DataFrame:
         """A pandas.DataFrame, a line a matrix ("matrices") or a type ("types") of every comparison; fields within
         fields have dotted names ("null.nf")."""
-        import pandas
-
         lines = []
         for comparison in self.comparisons:
             lines += [
                 {"comparison": comparison.name, "role": comparison.role, **_flat(row)}
                 for row in comparison._rows(table)
             ]
-        return pandas.DataFrame(lines)
+        return _frame(lines)
 
     def report(self, path: PathLike, title: str = "") -> None:
         """Writes the page, one HTML file that loads nothing, to `path`."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._core.report(os.fspath(path), folder, title, manner())
+        page, title = _path(path, "path"), text(title, "title")
+        with tempfile.TemporaryDirectory(prefix="gyro-") as folder:
+            self._core.report(page, folder, title, manner())
 
     def save(self, folder: PathLike, force: bool = False) -> None:
         """Writes what `gyro diff --out` does: result.json, arrays.safetensors, report.html. A folder with anything but
         the same result is refused without `force`."""
-        self._core.save(os.fspath(folder), force, manner())
+        self._core.save(_path(folder, "folder"), flag(force, "force"), manner())
+
+    def __reduce__(self):
+        with tempfile.TemporaryDirectory(prefix="gyro-") as folder:
+            self._core.write(folder, manner())
+            files = {}
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), "rb") as file:
+                    files[name] = file.read()
+        return _of_files, (files,)
 
     load = staticmethod(load)
 
@@ -232,9 +254,8 @@ class Comparison:
         self, layer: int, type: str, expert: int | None = None, of: Literal["post", "base"] = "post"
     ) -> numpy.ndarray:
         """Singular values of the post's matrix, or the base's (`of="base"`): n, descending."""
-        if of not in ("post", "base"):
-            raise InputError("of", f"can be 'post' or 'base', not {of!r}", "of")
-        return self._array(layer, type, expert, "sigma", base=of == "base")
+        base = one_of(of, "of", ("post", "base")) == "base"
+        return self._array(layer, type, expert, "sigma", base=base)
 
     def svsm(self, type: str, expert: int | None = None) -> numpy.ndarray:
         """The singular value scaling matrix, eq. 4: α_j = σ_p,j / σ_b,j, `n x layers`, a column a layer. nan where the
@@ -270,10 +291,12 @@ class Comparison:
         values = []
         for row in self._of(type, expert):
             value = row
-            for part in field.split("."):
-                if isinstance(value, dict) and part not in value:
+            for part in text(field, "field").split("."):
+                if value is None:
+                    break  # what is not defined has no parts
+                if not isinstance(value, dict) or part not in value:
                     raise KeyError(f"rows have no {field}")
-                value = value[part] if isinstance(value, dict) else value
+                value = value[part]
             if isinstance(value, (dict, list, str)):
                 raise KeyError(f"{field} is no figure")
             values.append(numpy.nan if value is None else value)
@@ -308,11 +331,10 @@ class Comparison:
         return f"<gyro.Comparison {self.role} {self.name}: {len(self.matrices)} matrices>"
 
     def _rows(self, table):
-        if table not in ("matrices", "types"):
-            raise InputError("table", f"can be 'matrices' or 'types', not {table!r}", "table")
-        return self.data[table]
+        return self.data[one_of(table, "table", ("matrices", "types"))]
 
     def _of(self, type, expert):
+        type, expert = _matrix_named(type, expert)
         rows = [row for row in self.matrices if row["type"] == type and row.get("expert") == expert]
         if not rows:
             there = sorted({row["type"] for row in self.matrices})
@@ -327,6 +349,7 @@ class Comparison:
         return rows
 
     def _array(self, layer, type, expert, what, base=False):
+        layer, (type, expert) = whole(layer, "layer", -(2**31), 2**31), _matrix_named(type, expert)
         layer = layer + self.result.data["base"]["layers"] if layer < 0 else layer
         matrix = f"{layer}.{type}" + ("" if expert is None else f".{expert}")
         name = f"{'base' if base else self.index}.{matrix}.{what}"
@@ -362,59 +385,22 @@ _OF_COMPARISON = (
 )
 
 
-def _named(models):
+def _named(models, role):
     """[(name, model)] of one model, a list or a dict of them."""
     if isinstance(models, Mapping) and not _models.is_state_dict(models):
-        return [(_models._text(name, "post"), model) for name, model in models.items()]
+        return [(text(name, role), model) for name, model in models.items()]
     given = models if isinstance(models, (list, tuple)) else [models]
     return [("", model) for model in given]
-
-
-def _opened(named):
-    """[[(model, name that results give it)]] of the roles; a model of None is noise. Adapters whose base is not found adapt
-    the base; tensors without a config are read by the first that another model has, which are opened before them."""
-    opened = {role: [None] * len(given) for role, given in named.items()}
-    for role, given in named.items():
-        base = opened["base"][0]
-        for i, (name, model) in enumerate(given):
-            if isinstance(model, str) and model == "noise" and role == "control":
-                opened[role][i] = (None, "")
-            elif not _models.is_state_dict(model):
-                called = name or (role if len(given) == 1 else f"{role} {i + 1}")
-                model = _models.quietly_opened(model, base=base and base[0], name=called)
-                opened[role][i] = (model, name or model._name)
-    there = [entry[0] for entries in opened.values() for entry in entries if entry and entry[0] is not None]
-    config = next((model.config for model in there if model.config), None)
-    for role, given in named.items():
-        for i, (name, model) in enumerate(given):
-            if opened[role][i] is None:
-                called = name or (role if len(given) == 1 else f"{role} {i + 1}")
-                opened[role][i] = (_models.quietly_opened(model, config=config, name=called), name)
-    return opened.values()
 
 
 def _pairs(models):
     return [(None if model is None else model._core, name) for model, name in models]
 
 
-def _numbers(values, field):
-    """Whole numbers, one or several; None: no choice."""
-    if values is None:
-        return []
-    values = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else [values]
-    if not values:
-        raise InputError(field, "names none: None means all", field)
-    return [whole(value, field, -(2**31), 2**31) for value in values]
-
-
-def _texts(values, field):
-    """Names, one or several; None: no choice."""
-    if values is None:
-        return []
-    values = [values] if isinstance(values, str) else list(values)
-    if not all(isinstance(value, str) for value in values):
-        raise InputError(field, f"should be names, not {values!r}", field)
-    return [_models._text(value, field) for value in values]
+def _matrix_named(type, expert):
+    """A type as results call it, or as it is where there is none of that name; and an expert's number, or None."""
+    type = text(type, "type")
+    return _core.type_named(type) or type, None if expert is None else whole(expert, "expert", 0, 2**31)
 
 
 def _command(base, posts, controls, asked):
@@ -445,3 +431,12 @@ def _flat(row, prefix=""):
         else:
             out[prefix + key] = value
     return out
+
+
+def _frame(lines):
+    """A pandas.DataFrame of dicts. What is undefined in all of them is nan, as where it is in some."""
+    import pandas
+
+    frame = pandas.DataFrame(lines)
+    nothing = [name for name in frame if frame[name].isna().all()]
+    return frame.astype(dict.fromkeys(nothing, float))

@@ -1,10 +1,13 @@
 """What Gyro raises. Each error is also the built-in one that a Python program would expect."""
 
 import errno
+import os
 
+_NUMBERS = {os.strerror(number): number for number in errno.errorcode}
 _ADVICE = {
     "force": "choose another folder or pass force=True",
     "dtype": "choose another, such as dtype='bf16'",
+    "config": "gyro.open(tensors, config=...) gives tensors one",
     "device": "device='cpu' needs no GPU",
 }
 
@@ -17,7 +20,8 @@ class GyroError(Exception):
         self.subject, self.problem, self.field = subject, problem, field or None
         super().__init__(subject, problem, self.field)
         if isinstance(self, OSError):
-            self.errno = errno.ENOENT if isinstance(self, FileNotFoundError) else errno.EIO
+            usual = errno.ENOENT if isinstance(self, FileNotFoundError) else errno.EIO
+            self.errno = _NUMBERS.get(problem.rpartition(": ")[2], usual)  # the system's reason ends the line
             self.filename, self.strerror = subject, problem
 
     def __str__(self):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from . import _core
-from ._models import _text
+from ._arguments import flag, names, text
+from ._types import Names
 
 
 class Decision(NamedTuple):
@@ -34,13 +34,13 @@ def grade(
     policy: Literal["math", "gsm8k", "choice", "boxed"] = "math",
     *,
     cut: bool = False,
-    choices: Iterable[str] = (),
+    choices: Names = (),
 ) -> Grade:
     """Grades what a model wrote against the right answer: `gyro grade`.
 
     policy: "math" (equal as mathematics), "gsm8k" (a number), "choice" (a letter, or the text of one of `choices`),
     "boxed" (the same text). cut: the output reached its limit of tokens.
     """
-    output, gold, policy = (_text(*given) for given in ((output, "output"), (gold, "gold"), (policy, "policy")))
-    strict, flexible = _core.grade(policy, gold, output, cut, [_text(choice, "choices") for choice in choices])
+    output, gold, policy = text(output, "output"), text(gold, "gold"), text(policy, "policy")
+    strict, flexible = _core.grade(policy, gold, output, flag(cut, "cut"), names(choices, "choices"))
     return Grade(Decision(**strict), Decision(**flexible))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ._errors import InputError
 from ._run import TemporaryFolder
+from ._tensors import check_torch
 
 _UNMERGED = "merge it first (merge_and_unload)"
 
@@ -91,6 +92,8 @@ def _saved(module, name, layers):
     config.base_model_name_or_path, config.init_lora_weights = None, True
     folder = TemporaryFolder()
     tensors = get_peft_model_state_dict(module, adapter_name=name, save_embedding_layers=False)
+    for key, tensor in tensors.items():
+        check_torch(key, tensor)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
     save_file(_apart(tensors), os.path.join(folder.path, "adapter_model.safetensors"))
     config.save_pretrained(folder.path)

@@ -6,7 +6,7 @@ import tempfile
 import weakref
 
 from . import _core
-from ._errors import InputError
+from ._arguments import callable_or_flag, one_of, whole
 
 logger = logging.getLogger("gyro")
 _warned = False  # of the library that computes, once
@@ -20,30 +20,21 @@ def manner(device="cpu", threads=None, progress=False):
     if warning and not _warned:
         _warned = True
         logger.warning("%s", warning)
-    return _core.Manner(device, _thread_count(threads), _progress(progress), _warn)
+    device = one_of(device, "device", ("cpu", "cuda", "auto"))
+    return _core.Manner(device, thread_count(threads), _progress(progress), _warn)
 
 
 def _warn(text):
     logger.warning("%s", text)
 
 
-def whole(value, field, low, high):
-    """An argument that is a whole number within bounds. Raises InputError naming it."""
-    try:
-        number = value.__index__()
-    except AttributeError:
-        number = None
-    if number is None or isinstance(value, bool) or not low <= number <= high:
-        raise InputError(field, f"can be a whole number from {low} to {high}, not {value!r}", field)
-    return number
-
-
-def _thread_count(threads):
+def thread_count(threads):
     return 0 if threads is None else whole(threads, "threads", 1, 4096)
 
 
 def _progress(progress):
-    if not progress:
+    progress = callable_or_flag(progress, "progress")
+    if progress is False:
         return None
     if progress is True:
         return _bar()

@@ -20,9 +20,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from . import _models
-from ._diff import _numbers, _texts, diff
+from ._arguments import finite, matrix_types, numbers, whole
+from ._diff import _frame, diff
 from ._errors import InputError
-from ._run import logger, whole
+from ._run import logger, manner
+from ._tensors import SHARDED, check_torch, is_torch
 from ._types import Device, ModelLike, Names, Numbers
 
 if TYPE_CHECKING:
@@ -32,7 +34,6 @@ __all__ = ["SpectralTracker", "Tracker", "track"]
 
 _FIGURES = {"alpha": "alpha_mean", "nf": "nf_mean", "relative_change": "relative_change_mean"}  # fields of a type's row
 _WHOLE = ("W_QKV", "W_gate_up")  # fused tensors, whose parts are compared
-_SHARDED = "is a part of its tensor, the rest of which other processes hold: weights have to be whole to be compared"
 
 
 def track(model: Any, base: ModelLike | None = None, **options: Any) -> Tracker:
@@ -76,17 +77,15 @@ class Tracker:
         threads: int | None = None,
     ):
         self.every = whole(every, "every", 1, 2**62)
-        if not (at_most is None or isinstance(at_most, (int, float)) and 0 < at_most <= 1):
+        if at_most is not None and not 0 < finite(at_most, "at_most") <= 1:
             raise InputError("at_most", f"can be a share above 0 and up to 1, or None, not {at_most!r}", "at_most")
         self.at_most = at_most
         self._given = base
         self._base: _models.Model | None = None
-        self._types, self._layers, self._experts = (
-            _texts(types, "types"),
-            _numbers(layers, "layers"),
-            _numbers(experts, "experts"),
-        )
+        self._types = matrix_types(types)
+        self._layers, self._experts = numbers(layers, "layers"), numbers(experts, "experts")
         self._manner = {"device": device, "threads": threads}
+        manner(**self._manner)  # which refuses what is wrong with them now
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0  # all that this took, the first copy too
 
@@ -95,13 +94,15 @@ class Tracker:
         self._began = time.monotonic()
         self.history, self._warned = [], False
         state, adapter, config = _state(model)
+        given = None if self._given is None else _models.opened_as(self._given, "base")
+        if config is None and given is not None:
+            config = given.config or None
         opened = _models.open(state, config=config)
         self._config = config or {"model_type": "llama"}  # what it was taken for, and has been said
         matrices = opened.matrices
-        layers = _counted(self._layers, opened.layers)
-        experts = _counted(
-            self._experts, 1 + max((m["expert"] for m in matrices if m["expert"] is not None), default=-1)
-        )
+        layers = _chosen(self._layers, opened.layers, "layer")
+        count = 1 + max((m["expert"] for m in matrices if m["expert"] is not None), default=-1)
+        experts = _chosen(self._experts, count, "expert")
         asked = [
             m
             for m in matrices
@@ -116,8 +117,8 @@ class Tracker:
             "layers": layers or None,
             "experts": experts or None,
         }
-        if self._given is not None:
-            self._names, self._base = sorted(state), _models.open(self._given)
+        if given is not None:
+            self._names, self._base = sorted(state), _models.with_config(given, self._config)
         else:
             vectors = {name for name, tensor in state.items() if len(tensor.shape) < 2}  # which are small
             copied = {m["tensor"] for m in asked} | vectors
@@ -154,10 +155,12 @@ class Tracker:
 
     def to_pandas(self) -> pandas.DataFrame:
         """`history` as a pandas.DataFrame, a line a comparison, indexed by step."""
-        import pandas
+        return _frame(self.history or {"step": [], "seconds": []}).set_index("step")
 
-        frame = pandas.DataFrame(self.history, columns=None if self.history else ["step", "seconds"])
-        return frame.set_index("step")
+    def __getstate__(self):
+        if self._base is not None:
+            raise TypeError("a tracker that follows a run cannot be pickled or copied: its history can")
+        return self.__dict__
 
     def _affordable(self):
         if self.at_most is None or not self.history:
@@ -207,7 +210,7 @@ class _ForTrainer(Tracker):
 
     def __init__(self, base: ModelLike | None = None, **options: Any):
         super().__init__(base, **options)
-        self._trainer = lambda: None
+        self._trainer = _nobody
 
     def attach(self, trainer: Any) -> _ForTrainer:
         """Adds it to a trainer's callbacks. Returns itself."""
@@ -258,7 +261,7 @@ def _state(model):
     while hasattr(model, "_orig_mod") or type(model).__name__ in ("DistributedDataParallel", "DataParallel"):
         model = model._orig_mod if hasattr(model, "_orig_mod") else model.module  # of torch.compile; of a replica
     if type(model).__name__ == "FullyShardedDataParallel":  # whose state_dict waits for the other processes
-        raise InputError("model", _SHARDED, "model")
+        raise InputError("model", SHARDED, "model")
     if not _models.is_state_dict(model):
         if not callable(getattr(model, "state_dict", None)):
             raise InputError("model", f"is {type(model).__name__}: neither a module nor a dict of tensors", "model")
@@ -266,15 +269,25 @@ def _state(model):
     else:
         state, adapter = dict(model), None
     for name, tensor in state.items():
-        if hasattr(tensor, "full_tensor") or "weight" in name and 0 in getattr(tensor, "shape", ()):
-            raise InputError(name, _SHARDED)
+        if is_torch(tensor):
+            check_torch(name, tensor)
+        if "weight" in name and 0 in getattr(tensor, "shape", ()):
+            raise InputError(name, SHARDED)
     own = getattr(model, "config", None)
     return state, adapter, own if hasattr(own, "to_json_string") else None
 
 
-def _counted(numbers, count):
-    """Those below 0 from the end."""
-    return [number + count if number < 0 else number for number in numbers]
+def _nobody():
+    """In place of a reference to a trainer."""
+    return None
+
+
+def _chosen(asked, count, what):
+    """Numbers of layers or experts of which there are `count`, those below 0 from the end."""
+    for number in asked:
+        if not -count <= number < count:
+            raise InputError(what + "s", f"there is no {what} {number}: the model has {count}", what + "s")
+    return [number % count for number in asked]
 
 
 def _words(figures, name):
@@ -290,7 +303,7 @@ def _nothing(tensor):
 
 
 def _copied(tensor):
-    if type(tensor).__module__.partition(".")[0] == "torch":
+    if is_torch(tensor):
         return tensor.detach().to("cpu", copy=True)
     import numpy
 

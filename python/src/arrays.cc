@@ -43,8 +43,10 @@ Svd decompose(const Weight& given, const RunOptions& run) {
     const ResidentWeight resident(given);
     Factors factors = factorize_directly(resident.weight());
     Decomposition& svd = factors.svd;
-    for (size_t j = 0; j < svd.sigma.size(); ++j)
-      out.sigma_error.push_back(svd.sigma[j] * svd.relative_error(static_cast<int64_t>(j)));
+    for (size_t j = 0; j < svd.sigma.size(); ++j) {
+      const double sigma = svd.sigma[j];  // of 0 no relative error bounds anything
+      out.sigma_error.push_back(sigma > 0 ? sigma * svd.relative_error(static_cast<int64_t>(j)) : svd.residual);
+    }
     out.sigma = svd.sigma;
     out.residual = svd.residual;
     out.orthogonality = svd.orthogonality;

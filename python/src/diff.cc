@@ -139,6 +139,11 @@ void save(const Result& result, const std::string& folder, bool force, const Man
   });
 }
 
+// Its two files alone, in a folder that is there.
+void write(const Result& result, const std::string& folder, const Manner& manner) {
+  run_watched(manner, [=, held = result.result](const RunOptions&, const Warn&) { write_result_files(folder, *held); });
+}
+
 // The page of a result alone, by way of its files in `folder`, which is there.
 void report(const Result& result, const std::string& page, const std::string& folder, const std::string& title,
             const Manner& manner) {
@@ -178,6 +183,7 @@ void add_diff(nb::module_& module) {
       .def("array_names", &array_names)
       .def("array", &array, nb::arg("name"))
       .def("save", &save, nb::arg("folder"), nb::arg("force"), nb::arg("manner"))
+      .def("write", &write, nb::arg("folder"), nb::arg("manner"))
       .def("report", &report, nb::arg("page"), nb::arg("folder"), nb::arg("title"), nb::arg("manner"))
       .def_static("load", &load, nb::arg("folder"));
   module.def("diff", &diff, nb::arg("base"), nb::arg("base_name"), nb::arg("posts"), nb::arg("controls"),

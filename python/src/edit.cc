@@ -223,6 +223,13 @@ void add_edit(nb::module_& module) {
       .def_rw("t", &GivenVariant::t)
       .def_rw("seed", &GivenVariant::seed);
   module.def("paper_variants", &paper_variant_names);
+  module.def(
+      "type_named",
+      [](const std::string& name) -> std::optional<std::string> {
+        const auto type = type_from_name(name);
+        return type ? std::optional(std::string(type_name(*type))) : std::nullopt;
+      },
+      nb::arg("name"));
   module.def("types", [] {
     std::vector<std::string> names;
     for (const MatrixType type : kAllMatrixTypes) names.emplace_back(type_name(type));

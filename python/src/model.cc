@@ -15,6 +15,7 @@
 
 #include "gyro/arch/arch.h"
 #include "gyro/base/error.h"
+#include "gyro/base/progress.h"
 #include "gyro/checkpoint/memory.h"
 #include "gyro/checkpoint/safetensors.h"
 #include "gyro/checkpoint/writer.h"
@@ -166,9 +167,14 @@ void save(const Model& model, const std::string& folder, const std::optional<std
     const std::vector<std::string> companions = companion_files(*source);
     const std::string config = config_with_dtype(*source, as);
     CheckpointWriter writer(folder, plan, kUsualShard, force);
-    for (const PlannedTensor& tensor : plan) {
-      if (run.stop()) return;
-      writer.append(copy_tensor(*source, tensor));
+    {
+      Progress progress("tensors", static_cast<int>(plan.size()), static_cast<double>(plan.size()), run.progress);
+      for (const PlannedTensor& tensor : plan) {
+        if (run.stop()) return;
+        progress.begin(tensor.name);
+        writer.append(copy_tensor(*source, tensor));
+        progress.advance(1, 1);
+      }
     }
     copy_companions(*source, companions, writer);
     writer.add_file("config.json", config);

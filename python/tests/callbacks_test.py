@@ -1,7 +1,9 @@
 """gyro.callbacks without a framework: a loop over NumPy arrays. (With torch and transformers: torch_test.py.)"""
 
+import copy
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -183,8 +185,12 @@ def test_beginning_anew_forgets(model):
         ({"at_most": 0}, "at_most: "),
         ({"at_most": float("nan")}, "at_most: "),
         ({"at_most": "5 %"}, "at_most: "),
-        ({"types": ["W_X"]}, "types: no matrix"),
-        ({"layers": [99]}, "types: no matrix"),
+        ({"types": ["W_X"]}, "types: 'W_X' is no type of matrix"),
+        ({"types": []}, "types: names none"),
+        ({"types": ["W_router"]}, "types: no matrix"),
+        ({"layers": [99]}, "layers: there is no layer 99: the model has 3"),
+        ({"experts": [0]}, "experts: there is no expert 0"),
+        ({"device": None}, "device: "),
         ({"layers": "first"}, "layers"),
         ({"types": [3]}, "types: "),
         ({"experts": [0.5]}, "experts"),
@@ -285,3 +291,22 @@ def test_what_would_always_fail_fails_at_the_beginning(base, moe):
     for options in ({"device": "cudaa"}, {"threads": 0}, {"base": moe[0]}):
         with pytest.raises(gyro.InputError):
             callbacks.track(state, **options)
+
+
+def test_types_are_called_as_in_a_diff(model):
+    tracker = callbacks.track(model, types=["q_proj", "w_q"], layers=[-1])
+    train(model.tensors, 1)
+    assert set(name.partition("/")[0] for name in tracker.compare(model, 1)) == {"W_Q"}
+
+
+def test_tensors_are_read_by_the_bases_config(moe):
+    tensors = gyro.open(moe[1]).state_dict()  # of a mixture, which Llama's names do not tell
+    assert "W_router/alpha" in callbacks.track(tensors, base=moe[0]).compare(tensors, 1)
+
+
+def test_what_cannot_be_pickled_says_so(model):
+    assert pickle.loads(pickle.dumps(callbacks.Tracker(every=7))).every == 7
+    tracker = callbacks.track(model, types="W_Q")
+    for copied in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="its history can"):
+            copied(tracker)

@@ -95,7 +95,7 @@ def test_goes_on_in_a_folder(tmp_path, post):
     again = gyro.evaluate(post, out=str(out), **SHORT)  # which asks nothing twice
     assert again.data == first.data == json.loads((out / "eval.json").read_text())
     assert again.samples[0]["output"] == "an answer that was kept" and again.samples[1:] == first.samples[1:]
-    with pytest.raises(gyro.InputError, match="scores"):
+    with pytest.raises(gyro.InputError, match="scores: .*; choose another folder or say force=True$"):
         gyro.evaluate(post, out=out, seed=7, **SHORT)
     assert gyro.evaluate(post, out=out, seed=7, force=True, **SHORT).data["options"]["seed"] == 7
 
@@ -121,12 +121,31 @@ def test_probes(base, post, kind, column):
     assert len(frame) == len(found.table) > 0 and numpy.isfinite(frame[column].astype(float)).any()
     assert kind in repr(found) and found.sentences[0] in repr(found)
     if kind == "rotation":
-        assert set(frame["other"]) == {"model-3"}
+        assert set(frame["other"]) == {"noise of instruct"}
 
 
 def test_a_question_may_be_a_text(base, post):
     found = gyro.probe("drift", base, post, questions="What is 2, and 3?")
     assert [question["text"] for question in found.data["questions"]] == ["What is 2, and 3?"]
+
+
+def test_models_keep_their_names(base, post):
+    opened = gyro.open(post)
+    held = gyro.open(opened.state_dict(), config=opened.config, name="step: 3")
+    noises = [gyro.build("noise", base, post, seed=seed) for seed in (1, 2)]
+    found = gyro.probe("rotation", base, held, *noises)
+    assert [pair["other"] for pair in found.data["pairs"]] == ["noise of instruct", "noise of instruct-2"]
+    assert gyro.evaluate(held, tokenizer=post, **SHORT).data["models"][0]["path"] == "step- 3"
+
+
+def test_several_are_anything_that_can_be_gone_through(base, post):
+    tasks = (pathlib.Path(path) for path in [SUMS])
+    got = gyro.evaluate(
+        base=base, post=post, variants=numpy.array(["replace"]), **SHORT | {"tasks": tasks, "limit": numpy.int64(2)}
+    )
+    assert got.variants == ["original", "replace"] and got.tasks == ["tiny_gsm8k"] and len(got.samples) == 12
+    found = gyro.probe("cka", post, base=base, variants={"replace": 1}.keys(), questions=pathlib.Path(SUMS), count=2)
+    assert "replace" in {subject["name"] for subject in found.data["subjects"]}
 
 
 def failing(**options):
@@ -143,13 +162,26 @@ def failing(**options):
         (failing(tasks=["a=/no=where.jsonl"]), gyro.NotFoundError, "/no=where.jsonl: "),
         (failing(tasks="gsm8k"), gyro.NotFoundError, "gsm8k: is no file"),
         (failing(tasks=__file__), gyro.InputError, "command_test.py: "),
-        (failing(tasks=()), gyro.InputError, "--task is required"),
-        (failing(base="/nowhere"), gyro.InputError, "base: needs --post"),
-        (failing(bogus=1), gyro.InputError, "unknown option '--bogus"),
+        (failing(tasks=()), gyro.InputError, "tasks: names none"),
+        (failing(tasks=""), gyro.InputError, "tasks: is an empty path"),
+        (failing(tasks={"a": SUMS}), gyro.InputError, "tasks: should be a path or several"),
+        (failing(tasks=[SUMS, SUMS]), gyro.InputError, "tasks: has tiny_gsm8k twice"),
+        (failing(data=""), gyro.InputError, "data: is an empty path"),
+        (failing(dtype=""), gyro.InputError, "dtype: should be one value"),
+        (failing(limit=True), gyro.InputError, "limit: should be one value, not True"),
+        (failing(force=1), gyro.InputError, "force: can be True or False"),
+        (failing(model=None), gyro.InputError, "model: is missing, or base and post, or endpoint"),
+        (failing(sibling="/x"), gyro.InputError, "sibling: goes with base and post"),
+        (failing(few_shot=4), gyro.InputError, "name a file of them by examples tiny_gsm8k"),
+        (lambda post: gyro.probe("drift", post, post), gyro.InputError, "questions: is required"),
+        (lambda post: gyro.probe("drift", None, post, questions=SUMS), gyro.InputError, "model 1: is NoneType"),
+        (lambda post: gyro.evaluate("nobody/nothing@main", tasks=SUMS), gyro.NotFoundError, "--revision main fetches"),
+        (failing(base="/nowhere"), gyro.InputError, "base: needs post"),
+        (failing(bogus=1), gyro.InputError, "unknown option 'bogus"),
         (failing(**{"limit=1 --json": 1}), gyro.InputError, "limit: '1 --json=1' is not a whole number"),
         (failing(temp=float("nan")), gyro.InputError, "temp: "),
         (failing(limit=-1), gyro.InputError, "limit: "),
-        (failing(limit={}), gyro.InputError, "limit: can be a text or a number, not dict"),
+        (failing(limit={}), gyro.InputError, "limit: should be one value, not {}"),
         (failing(threads=0), gyro.InputError, "threads: "),
         (failing(help=True), gyro.InputError, "writes no eval.json"),
         (failing(model="a\0b"), gyro.InputError, "zero byte"),
@@ -160,7 +192,7 @@ def failing(**options):
         (
             failing(model="m", endpoint="http://localhost:9/v1", base="b"),
             gyro.InputError,
-            "base: does not go with --endpoint",
+            "base: does not go with endpoint",
         ),
         (
             lambda post: gyro.probe("entropy", post),

@@ -1,7 +1,10 @@
 """gyro.diff and its result: the same as the command line's, and as NumPy's own SVD says."""
 
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 
@@ -125,6 +128,11 @@ def test_several_posts_and_controls(base, post):
     frame = result.to_pandas()
     assert len(frame) == 4 * 6 and set(frame["comparison"]) >= {"whole", "half"}
     assert frame["null.nf_robust"].dtype == float
+    one = gyro.diff(base, base, types=["W_Q"], layers=[0]).to_pandas()  # in all of which some figures are undefined
+    undefined = [name for name in one if one[name].isna().all()]
+    assert undefined and all(one[name].dtype == float for name in undefined)
+    pair = gyro.compare(numpy.zeros((5, 5)), numpy.eye(5)).to_pandas()
+    assert numpy.isnan(pair["nf"]) and None not in pair.tolist()
     types = result.to_pandas("types")
     assert len(types) == 8
     trajectory = gyro.diff(base, [half, post], trajectory=True, types=["W_Q"], layers=[0])
@@ -153,6 +161,9 @@ def test_tensors_in_memory_are_the_folder(result, base, post):
     mixed = gyro.diff(base, given[1])
     assert mixed.data["comparisons"][0]["post"]["model_type"] == "qwen2"
     numpy.testing.assert_array_equal(mixed.svsm("W_Q"), result.svsm("W_Q"))
+    opened = gyro.diff(base, gyro.open(given[1]))
+    numpy.testing.assert_array_equal(opened.svsm("W_Q"), result.svsm("W_Q"))
+    assert opened.data["comparisons"][0]["post"]["model_type"] == "qwen2"
     wide = {name: tensor.astype(numpy.float64) for name, tensor in given[1].items()}
     numpy.testing.assert_array_equal(gyro.diff(base, wide).svsm("W_Q"), result.svsm("W_Q"))
 
@@ -200,6 +211,10 @@ def test_wrong_models_are_named(base, post, moe, tmp_path):
         gyro.diff(base, {})
     with pytest.raises(gyro.InputError, match="post"):
         gyro.diff(base, [])
+    with pytest.raises(gyro.InputError, match="post: is NoneType"):
+        gyro.diff(base, None)
+    with pytest.raises(gyro.InputError, match='gate_proj.weight"; .*config='):
+        gyro.diff(gyro.open(moe[0]).state_dict(), gyro.open(moe[1]).state_dict())
     with pytest.raises(gyro.InputError):
         gyro.diff(base, moe[0])
     with pytest.raises(gyro.NotFoundError) as caught:
@@ -239,3 +254,27 @@ def test_adapters_adapt_the_base_that_is_given(base, post, tmp_path):
     assert (0 < change).all() and (change < of_full).all()
     with pytest.raises(gyro.GyroError):
         gyro.open(tmp_path / "lora")
+
+
+def test_a_result_can_be_pickled_and_copied(result, post):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        returned = pool.apply(gyro.diff, (gyro.open(post), post), {"types": ["W_Q"], "control": "noise"})
+    assert returned["instruct"].types["W_Q"]["relative_change_mean"] == 0 and len(returned) == 2
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert again.data == result.data and set(again.arrays) == set(result.arrays)
+        numpy.testing.assert_array_equal(again[0].svsm("W_Q"), result.svsm("W_Q"))
+    opened = gyro.open(post)
+    assert pickle.loads(pickle.dumps(opened)).tensors == opened.tensors
+    with pytest.raises(TypeError, match="tensors in memory has no folder.*save it"):
+        pickle.dumps(gyro.open(opened.state_dict()))
+
+
+def test_types_have_several_names(result):
+    for name in ("q_proj", "q", "w_q"):
+        numpy.testing.assert_array_equal(result.alpha(name), result.alpha("W_Q"))
+        numpy.testing.assert_array_equal(result.sigma(0, name), result.sigma(0, "W_Q"))
+
+
+def test_what_is_in_a_result(result, post):
+    assert "instruct" in result and post in result and result[0] in result
+    assert "base" not in result and 0 not in result

@@ -128,11 +128,19 @@ def test_init_of_other_kinds(base, post, tmp_path):
         ({"kind": "best"}, "kind"),
         ({"kind": "pissa", "band": 3}, "band"),
         ({"kind": "middle", "band": "auto"}, "band"),
-        ({"kind": "rescale"}, "types"),
+        ({"kind": "rescale", "by": 2}, "types"),
+        ({"kind": "rescale", "types": "W_O"}, "by: is needed"),
+        ({"kind": "rescale", "types": "zz", "by": 2}, "types: 'zz'"),
+        ({"kind": "rescale", "types": "W_O", "by": 2, "rank": 3}, "rank: goes with"),
+        ({"kind": "pissa", "by": 2}, "by: goes with rescale"),
+        ({"kind": "pissa", "types": "W_O"}, "types: goes with"),
+        ({"kind": "pissa", "target_modules": []}, "target_modules: names none"),
+        ({"kind": "pissa", "base": gyro.open(base).state_dict()}, "base: has no config; .*config="),
+        ({"kind": "pissa", "base": None}, "base: is NoneType"),
         ({"kind": "pissa", "rank": 0}, "rank"),
     ):
         with pytest.raises(ValueError, match=words):
-            gyro.init(base=base, **arguments)
+            gyro.init(**{"base": base} | arguments)
 
 
 def test_state_dict_round_trip(base, tmp_path):
@@ -145,6 +153,23 @@ def test_state_dict_round_trip(base, tmp_path):
         numpy.testing.assert_array_equal(again[name].view(numpy.uint8), model[name].view(numpy.uint8))
     with pytest.raises(KeyError):
         model["nothing"]
-    with pytest.raises(gyro.NotFoundError, match="config.json"):
+    with pytest.raises(gyro.InputError, match="has no config; .*config="):
         gyro.open(model.state_dict()).save(tmp_path / "bare")
     assert not (tmp_path / "bare").exists()
+
+
+def test_tensors_without_a_config_are_read_by_the_others(base, post):
+    expected = gyro.build("restore", base, post).matrix(0, "W_Q")
+    tensors = {path: gyro.open(path).state_dict() for path in (base, post)}
+    for given in ((base, tensors[post]), (tensors[base], post), (gyro.open(tensors[base]), gyro.open(post))):
+        numpy.testing.assert_array_equal(gyro.build("restore", *given).matrix(0, "W_Q"), expected)
+    sibling = gyro.build("restore", base, post, sibling=tensors[base])
+    numpy.testing.assert_array_equal(sibling.matrix(0, "W_Q"), expected)
+    with pytest.raises(gyro.InputError, match="post: has no config; .*config="):
+        gyro.build("restore", tensors[base], tensors[post], out="nowhere")
+
+
+def test_saving_reports_its_progress(post, tmp_path):
+    told = []
+    gyro.open(post).save(tmp_path / "saved", progress=told.append)
+    assert told[-1]["ended"] and told[-1]["done"] == told[-1]["items"] == len(gyro.open(post))

@@ -57,6 +57,16 @@ def test_a_construction_is_not_its_post(base, post):
         ({"operation": "replace", "scale": {"W_Q": numpy.inf}}, "scale"),
         ({"operation": "noise", "seed": -1}, "seed"),
         ({"operation": "interpolate", "at": "x"}, "at"),
+        ({"operation": "restore", "at": 0.3}, "at: goes with interpolate"),
+        ({"operation": "restore", "scale": 2}, "scale: goes with"),
+        ({"operation": "restore-mlp-in", "what": "rotation"}, "what: goes with transplant"),
+        ({"operation": "replace", "side": "in"}, "side: goes with ablate and restore"),
+        ({"operation": "restore", "seed": 1}, "seed: goes with noise"),
+        ({"operation": "paper", "on": "mlp"}, "on: goes with"),
+        ({"operation": "replace", "scale": numpy.array([0.9, 1])}, "scale: "),
+        ({"operation": "restore", "force": 1}, "force: "),
+        ({"operation": "restore", "device": None}, "device: "),
+        ({"operation": "restore", "progress": 1}, "progress: "),
         ({"operation": None}, "operation"),
     ],
 )
@@ -82,6 +92,11 @@ def test_build_takes_numbers_of_numpy(base, post):
         {"types": ["\udcff"]},
         {"device": "gpu"},
         {"seed": 1.0},
+        {"types": 3},
+        {"device": None},
+        {"progress": 1},
+        {"trajectory": "yes"},
+        {"measure": 3},
     ],
 )
 def test_diff_takes_no_nonsense(base, post, arguments):
@@ -90,7 +105,7 @@ def test_diff_takes_no_nonsense(base, post, arguments):
 
 
 def test_layers_may_be_a_number(base, post):
-    for layers in (1, numpy.int64(1), numpy.array([1])):
+    for layers in (1, numpy.int64(1), numpy.array([1]), numpy.array(1), iter([1])):
         assert gyro.diff(base, post, layers=layers, types="W_Q").layers_of("W_Q") == [1]
 
 
@@ -126,7 +141,7 @@ def test_paths_of_any_bytes(base, tmp_path):
 
 def test_missing_figures_and_arrays_say_what_there_is(base, post, moe):
     result = gyro.diff(base, post, types=["W_Q"])
-    for field in ("nothing", "energy", "tensor", "null.nothing"):
+    for field in ("nothing", "energy", "tensor", "null.nothing", "alpha_mean.std"):
         with pytest.raises(KeyError, match=field):
             result.column(field, "W_Q")
     with pytest.raises(gyro.InputError, match="of"):
@@ -142,9 +157,12 @@ def test_lists_of_numbers_are_arrays():
 
 
 def test_grade_takes_text():
-    for arguments in ((5, "5"), ("\udcff", "5"), ("5", None)):
-        with pytest.raises(gyro.InputError):
+    for arguments, field in (((5, "5"), "output"), (("\udcff", "5"), "output"), (("5", None), "gold")):
+        with pytest.raises(gyro.InputError, match=f"{field}: "):
             gyro.grade(*arguments)
+    with pytest.raises(gyro.InputError, match="cut: can be True or False, not 1"):
+        gyro.grade("5", "5", cut=1)
+    assert gyro.grade("\\boxed{1", "1", cut=numpy.bool_(True)).strict.verdict == "N/A"
 
 
 def test_reading_a_construction_is_interrupted(interrupted):
@@ -203,3 +221,32 @@ print(os.waitstatus_to_exitcode(done[1]))
 def test_the_number_of_threads_has_a_bound(base, post):
     code = f"import gyro; gyro.diff({base!r}, {post!r}, types=['W_Q']); print(gyro._core.default_threads())"
     assert run(code, env=os.environ | {"OMP_NUM_THREADS": "1000000"}).stdout == "4096\n"
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda post: gyro.load(b"result"), "folder: should be a path"),
+        (lambda post: gyro.open(post).save(""), "folder: is an empty path"),
+        (lambda post: gyro.open(post).save("\udcff"), "folder: has what is no text"),
+        (lambda post: gyro.open(post).save("x", force=1), "force: "),
+        (lambda post: gyro.diff(post, post, types="W_Q").report("x", title=3), "title: "),
+        (lambda post: gyro.diff(post, post, types="W_Q").sim_u("W_Q", 0), "layer: "),
+        (lambda post: gyro.open(post, config={}), "config: does not go with a folder"),
+        (lambda post: gyro.open(post, name="x"), "name: does not go with a folder"),
+        (lambda post: gyro.open(gyro.open(post), name="x"), "name: does not go with an open model"),
+        (lambda post: gyro.open(gyro.open(post).state_dict(), base=post), "base: does not go with a model in memory"),
+    ],
+)
+def test_arguments_are_named(post, call, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(gyro.InputError, match=says):
+        call(post)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_systems_reason_has_its_number(post, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(gyro.FileError) as caught:
+        gyro.diff(post, post, types="W_Q").report(tmp_path / "file" / "page.html")
+    assert caught.value.errno == errno.ENOTDIR and "Not a directory" in str(caught.value)

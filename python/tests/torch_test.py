@@ -12,6 +12,7 @@ import gyro
 from gyro import callbacks
 
 torch = pytest.importorskip("torch")
+FakeTensorMode = pytest.importorskip("torch._subclasses.fake_tensor").FakeTensorMode
 transformers = pytest.importorskip("transformers")
 
 pytestmark = pytest.mark.filterwarnings("default")  # theirs are not ours to heed
@@ -87,18 +88,69 @@ def test_however_tensors_lie(base, post):
     assert numbers(gyro.diff(base, needs_gradient)[0]) == expected
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.zeros(2, 2, dtype=torch.complex64),
-        torch.zeros(2, 2).to_sparse(),
-        torch.zeros(2, 2, device="meta"),
-    ],
-    ids=["complex", "sparse", "meta"],
-)
-def test_tensors_that_cannot_be_read_are_named(tensor):
-    with pytest.raises(gyro.InputError, match=QUERY):
-        gyro.open({QUERY: tensor})
+class Wrapper(torch.Tensor):
+    """Of a shape, and nothing else."""
+
+    @staticmethod
+    def __new__(cls, shape):
+        return torch.Tensor._make_wrapper_subclass(cls, shape)
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        raise NotImplementedError(str(func))
+
+
+def freed(tensor, left=0):
+    tensor.untyped_storage().resize_(left)
+    return tensor
+
+
+UNREADABLE = {
+    "complex": (lambda: torch.zeros(2, 2, dtype=torch.complex64), "complex64"),
+    "sparse": (lambda: torch.zeros(2, 2).to_sparse(), "sparse"),
+    "meta": (lambda: torch.zeros(2, 2, device="meta"), "device meta"),
+    "fake": (lambda: FakeTensorMode().from_tensor(torch.zeros(2, 2)), "this FakeTensor stands for"),
+    "functional": (lambda: torch._to_functional_tensor(torch.zeros(2, 2)), "stands for"),
+    "wrapper": (lambda: Wrapper((2, 2)), "this Wrapper stands for"),
+    "freed": (lambda: freed(torch.zeros(2, 2)), "its memory was freed"),
+    "freed in part": (lambda: freed(torch.zeros(2, 2), 8), "its memory was freed"),
+    "nested": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "nested"),
+    "jagged": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), "nested"),
+    "lazy": (lambda: torch.nn.LazyLinear(3).weight, "not initialised"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_tensors_that_cannot_be_read_are_named(name, base):
+    make, says = UNREADABLE[name]
+    tensor = make()
+    state = load(base).state_dict() | {QUERY: tensor}
+    for call in (gyro.open, lambda state: gyro.diff(base, state), callbacks.track):
+        with pytest.raises(gyro.InputError, match=f"{QUERY}: .*{says}"):
+            call(state)
+    with pytest.raises(gyro.InputError, match=f"a: .*{says}"):
+        gyro.svd(tensor)
+    with pytest.raises(gyro.InputError, match=f"post: .*{says}"):
+        gyro.compare(torch.zeros(2, 2), tensor)
+
+
+def test_transformations_have_no_values():
+    for transform in (torch.vmap, torch.func.grad):
+        with pytest.raises(gyro.InputError, match=f"{QUERY}: has no values"):
+            transform(lambda tensor: gyro.open({QUERY: tensor}))(torch.ones(2, 4, 4))
+    with FakeTensorMode():
+        with pytest.raises(gyro.InputError, match="weight: has no values"):
+            gyro.open(torch.nn.Linear(4, 4))
+
+
+def test_memory_that_is_freed_after_opening_is_not_read(base, post):
+    module = copy.deepcopy(load(post))  # in memory of its own, not a file's
+    model = gyro.open(module)
+    freed(module.model.layers[1].self_attn.q_proj.weight.data)
+    for call in (lambda: model[QUERY], lambda: gyro.diff(base, model), lambda: model.matrix(1, "W_Q")):
+        with pytest.raises(gyro.InputError, match=f"{QUERY}: has no values any more"):
+            call()
+    assert model.matrix(0, "W_Q").shape == (64, 64)
 
 
 def test_back_to_torch(base):
@@ -242,6 +294,9 @@ def test_weights_in_parts_are_refused(base, tmp_path):
         state[QUERY] = distribute_tensor(state[QUERY], mesh, [Shard(0)])
         with pytest.raises(gyro.InputError, match=f"{QUERY}: is a part of its tensor"):
             callbacks.track(state)
+        for call in (gyro.open, lambda state: gyro.diff(base, state)):
+            with pytest.raises(gyro.InputError, match=f"{QUERY}: is a part of its tensor"):
+                call(state)
     finally:
         torch.distributed.destroy_process_group()
 

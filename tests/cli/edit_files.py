@@ -24,7 +24,7 @@ SECONDS, MEGABYTES = 5, 500
 SANITIZED = subprocess.run(["grep", "-qc", "__asan_init\\|__tsan_init", GYRO], check=False).returncode == 0
 BUILDS = (("replace",), ("ablate", "--align-signs"), ("restore", "--side", "in"), ("transplant",), ("interpolate", "--at", "0.3"),
           ("noise",))
-COMMANDS = ("build", "restore"), ("build", "paper"), ("init", "pissa"), ("init", "rescale", "--types", "W_O"), ("lora",)
+COMMANDS = ("build", "restore"), ("build", "paper"), ("init", "pissa"), ("init", "rescale", "--types", "W_O", "--by", "2"), ("lora",)
 
 
 def file_hash(path):
@@ -496,7 +496,7 @@ class HostileInput(Files):
         for name in ("flax_model.msgpack", "tf_model.h5", "adapter_config.json"):
             with open(f"{self.post}/{name}", "w", encoding="utf-8") as f:
                 f.write("stale")
-        for command in (("build", "restore"), ("init", "pissa"), ("init", "rescale", "--types", "W_O")):
+        for command in (("build", "restore"), ("init", "pissa"), ("init", "rescale", "--types", "W_O", "--by", "2")):
             which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
             self.succeed(command, options=["--force"], **which)
             self.assertEqual(set(os.listdir(self.out)) & {"flax_model.msgpack", "tf_model.h5", "adapter_config.json"}, set())
@@ -545,7 +545,7 @@ class Fp8Sources(Files):
 
     def test_a_dtype_must_be_given(self):
         for command in (("build", "restore"), ("build", "replace"), ("build", "paper"), ("init", "pissa"),
-                        ("init", "rescale", "--types", "W_O")):
+                        ("init", "rescale", "--types", "W_O", "--by", "2")):
             which = dict(base=self.post) if command[0] == "init" else dict(post=self.post)
             self.refuse(command, "_proj.weight: is F8_E4M3, which is read but not written; choose another with --dtype, such as bf16", **which)
 
