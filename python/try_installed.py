@@ -1,5 +1,6 @@
 """What must hold of the installed package, run by scripts/wheel: importing it takes no library of the system's but
 those that every Linux has, and no time that one notices."""
+
 import importlib.util
 import os
 import re
@@ -39,7 +40,9 @@ if not any("openblas" in path for path in own):
 
 times = [(seconds("pass"), seconds("import gyro")) for _ in range(15)]
 bare, imported = (min(column) for column in zip(*times))
-print(f"wheel: 'import gyro' takes {1000 * (imported - bare):.0f} ms"
-      f" (a process that does so {1000 * imported:.0f} ms, one that does nothing {1000 * bare:.0f} ms)")
+print(
+    f"wheel: 'import gyro' takes {1000 * (imported - bare):.0f} ms"
+    f" (a process that does so {1000 * imported:.0f} ms, one that does nothing {1000 * bare:.0f} ms)"
+)
 if imported - bare > MOST_SECONDS:
     sys.exit(f"wheel: importing gyro takes longer than {MOST_SECONDS} s")

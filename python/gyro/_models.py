@@ -44,7 +44,7 @@ class Model:
     @property
     def path(self) -> str | None:
         """Its folder as given, or None where it lies in memory or is made when it is read."""
-        return None if self._core.in_memory or self._name else self._core.path
+        return self._given or (None if self._core.in_memory or self._name else self._core.path)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -159,16 +159,12 @@ def open(model: ModelLike, *, base: ModelLike | None = None, config: Any = None,
     base: of a folder: what an adapter adapts, where its config does not lead there.
     config: of what lies in memory: what its config.json would hold, as a dict or a transformers config. Without one the
         tensors tell what they can: models named as Llama's are. What takes other models too reads them by theirs.
-    name: how results call a model in memory.
+    name: how results call it; None: as its folder is called, or what a loaded model says.
 
     Raises NotFoundError for what is not there, InputError naming what cannot be used.
     """
     on_disk = isinstance(model, (str, os.PathLike))
-    for field, value, useful in (
-        ("base", base, on_disk),
-        ("config", config, not on_disk),
-        ("name", name, not on_disk),
-    ):
+    for field, value, useful in (("base", base, on_disk), ("config", config, not on_disk), ("name", name, True)):
         if value is not None and (isinstance(model, Model) or not useful):
             where = "an open model" if isinstance(model, Model) else "a folder" if on_disk else "a model in memory"
             raise InputError(field, f"does not go with {where}", field)
@@ -195,7 +191,7 @@ def quietly_opened(model, base=None, config=None, name=None, field="model"):
     if isinstance(model, (str, os.PathLike)):
         given = path(model, field)
         opened = _core.open(os.fsencode(given), None if base is None else quietly_opened(base, field="base")._core)
-        return Model(opened, given=given if base is None else None)
+        return Model(opened, text(name, "name") if name else "", given=given if base is None else None)
     if hasattr(model, "state_dict") and callable(model.state_dict):
         return _of_module(model, config, name)
     if isinstance(model, Mapping):
@@ -205,8 +201,8 @@ def quietly_opened(model, base=None, config=None, name=None, field="model"):
 
 def opened_together(named, warn=False):
     """{role: [(model, name that results give it)]} of {role: [(name, model)]}, the base first. A model of None is noise.
-    Adapters whose base is not found adapt the base; tensors without a config are read by the first that another has. With `warn` what is odd
-    about them is logged."""
+    Adapters whose base is not found adapt the base; tensors without a config are read by the first that another has. With
+    `warn` what is odd about them is logged."""
     opened: dict[str, list] = {role: [] for role in named}
     for role, given in named.items():
         for i, (name, model) in enumerate(given):
@@ -215,7 +211,8 @@ def opened_together(named, warn=False):
                 continue
             called = name or (role if len(given) == 1 else f"{role} {i + 1}")
             base = opened["base"][0][0] if opened["base"] else None
-            model = quietly_opened(model, base=base, name=called, field=role)
+            in_memory = not isinstance(model, (str, os.PathLike))
+            model = quietly_opened(model, base=base, name=called if in_memory else None, field=role)
             opened[role].append((model, name or model._name))
     config = first_config(model for models in opened.values() for model, _ in models if model is not None)
     for role, models in opened.items():

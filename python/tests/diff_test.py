@@ -278,3 +278,9 @@ def test_types_have_several_names(result):
 def test_what_is_in_a_result(result, post):
     assert "instruct" in result and post in result and result[0] in result
     assert "base" not in result and 0 not in result
+
+
+def test_a_folder_can_be_given_a_name(base, post):
+    named = gyro.open(post, name="sft")
+    assert (named.id, named.path) == ("sft", str(post))
+    assert [c.name for c in gyro.diff(base, named, types="W_K", layers=0)] == ["sft"]

@@ -233,7 +233,6 @@ def test_the_number_of_threads_has_a_bound(base, post):
         (lambda post: gyro.diff(post, post, types="W_Q").report("x", title=3), "title: "),
         (lambda post: gyro.diff(post, post, types="W_Q").sim_u("W_Q", 0), "layer: "),
         (lambda post: gyro.open(post, config={}), "config: does not go with a folder"),
-        (lambda post: gyro.open(post, name="x"), "name: does not go with a folder"),
         (lambda post: gyro.open(gyro.open(post), name="x"), "name: does not go with an open model"),
         (lambda post: gyro.open(gyro.open(post).state_dict(), base=post), "base: does not go with a model in memory"),
     ],
