@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "gyro/base/error.h"
@@ -89,6 +90,22 @@ TEST_F(OnGpu, GramPath) {
       const Matrix post = moved(base, 0.95, relative, 2);
       const PairOptions options{2, 1, 7, 25};
       expect_same(compare(base, post, options), compare_on_gpu(base, post, options));
+    }
+  }
+}
+
+// Scales of blocks, which the host reads from where they lie.
+TEST_F(OnGpu, ScaledValues) {
+  for (const auto& [d_in, d_out] : {std::pair<int64_t, int64_t>{90, 60}, {60, 90}}) {
+    const Matrix values = combined(0.05, gaussian(d_in, d_out, 1), 0, gaussian(d_in, d_out, 1));
+    const ScaledFp8 base(values, 48), post(moved(base.values(), 1, 0.02, 2), 48);
+    const Weight plain = weight_of(values);
+    for (const Weight* other : {&post.weight(), &plain}) {
+      const PairMeasure c = BaseMatrix(*other).compare(base.weight(), {});
+      const device::Scope scope(0);
+      const PairMeasure g = BaseMatrix(*other).compare(base.weight(), {});
+      expect_same(c, g);
+      EXPECT_EQ(std::ranges::count(g.flags, "rounding_only"), other == &plain ? 1 : 0);
     }
   }
 }
