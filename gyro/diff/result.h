@@ -320,7 +320,7 @@ struct TrajectoryLine {
   double at_base = kUndefined;           ///< what the figure is where nothing has changed
   std::vector<double> values = {};       ///< at each step
   std::optional<int64_t> half_way = {};  ///< first step (from 0) at which it has gone half of its way to the last; none
-                                         ///< where it is not defined, or stays where it was
+                                         ///< where it is not defined, or its way is within rounding
 };
 /// The posts as checkpoints of one run, in order (`--trajectory`).
 struct Trajectory {
