@@ -72,8 +72,8 @@ constexpr Figure kFigures[] = {
      [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_base.alpha; }); }},
 };
 
-// Relative to the larger end, and absolute: as far as figures are sure of themselves, matrices that only grew turn, and
-// values that are the base's have others.
+// What a way must exceed, of its larger end and at all: figures are right to about this much, and less is rounding, as
+// of the directions of matrices that were only scaled.
 constexpr double kWay = 1e-6, kLeastWay = 1e-9;
 
 std::optional<int64_t> half_way(double base, const std::vector<double>& values) {
