@@ -294,9 +294,10 @@ ModelMap map_matrices(const TensorSource& checkpoint, const std::vector<MatrixTy
   const std::optional<std::string> prefix = layers_prefix(checkpoint, row);
   const bool unknown = row.model_type.empty();
   if (!prefix) {
-    fail(folder, "has the model_type \"{}\"{}, and no tensor of a layer 0 under any of {}",
+    const std::string there = numbered_prefixes(checkpoint);
+    fail(folder, "has the model_type \"{}\"{}, and no tensor of a layer 0 under any of {}{}",
          printable(checkpoint.config().model_type, 40), unknown ? fmt::format(" (known: {})", known_types()) : "",
-         layers_prefixes(row));
+         layers_prefixes(row), there.empty() ? "" : fmt::format("; the layers it has are under {}", there));
   }
   ModelMap map;
   if (unknown) {
@@ -317,6 +318,8 @@ ModelMap map_matrices(const TensorSource& checkpoint, const std::vector<MatrixTy
     map.warnings.push_back(
         fmt::format("{}: {} is beyond the {} layers of config.json and left out", folder, named(at->first), layers));
   }
+  if (const std::string words = unscaled_words(checkpoint, map.sites); !words.empty())
+    map.warnings.push_back(fmt::format("{}: {}", folder, words));
   return map;
 }
 

@@ -107,6 +107,8 @@ struct ModelMap {
 ModelConfig complete_config(const TensorSource& checkpoint);
 /// How many layers the model has: config.json's number, or where it has none that of the layers there are tensors of.
 int64_t count_layers(const TensorSource& checkpoint);
+/// The most experts that a layer of a mixture has, by config.json or else by the tensors; 0: the model is no mixture.
+int64_t count_experts(const TensorSource& checkpoint);
 
 /// Finds the matrices of those types (empty: of all) by the table of architectures, and checks each shape against
 /// config.json, or where it is silent against the first tensor that tells it; heads need not be told. What is of other

@@ -185,6 +185,7 @@ TEST(MapModel, UnknownTypeWithLlamasNames) {
                        "has the model_type \"mamba\" (known: llama, mistral, "));
   EXPECT_TRUE(contains(refusal({.model_type = "mamba", .prefix = "backbone.layers."}),
                        "), and no tensor of a layer 0 under any of model.layers., layers.,"));
+  EXPECT_TRUE(refusal({.prefix = "foo.bar.layers."}).ends_with("; the layers it has are under \"foo.bar.layers.\""));
 }
 
 TEST(MapModel, LayersBeyondTheConfigAreLeftOut) {
@@ -453,7 +454,11 @@ constexpr const char* kBlocks = R"(,"quantization_config":{"quant_method":"fp8",
 TEST(Fp8, PlainWithoutScales) {
   const TempDir dir;
   const Checkpoint checkpoint = open(dir, {.extra = {fp8_ones(kQName, kQ, kHidden)}});
-  EXPECT_EQ(values_of(checkpoint, map_model(checkpoint), MatrixType::Q), std::vector<double>(128, 1.0));
+  const ModelMap map = map_model(checkpoint);
+  EXPECT_EQ(values_of(checkpoint, map, MatrixType::Q), std::vector<double>(128, 1.0));
+  ASSERT_EQ(map.warnings.size(), 1u);
+  EXPECT_TRUE(map.warnings[0].ends_with(
+      fmt::format("tensor \"{}\" is FP8 and has no scales: the values are taken as they are", kQName)));
 }
 
 TEST(Fp8, OneScale) {
@@ -548,6 +553,15 @@ TEST(Fp8, RefusesToDoWithoutScales) {
   const std::string other = "model.layers.0.self_attn.q_proj.my_scales";
   EXPECT_TRUE(contains(refusal({.extra = {fp8_ones(kQName, kQ, kHidden), {other, DType::F32, {1}}}}),
                        "tensor \"" + other + "\" lies beside it"));
+  const std::string name = kQName, one = name + "_scale_inv", two = name + "_scale";
+  const auto with = [&](float scale) {
+    return Model{.extra = {fp8_ones(name, kQ, kHidden),
+                           {one, DType::F32, {1}, bytes_of(std::vector<float>{2})},
+                           {two, DType::F32, {1}, bytes_of(std::vector<float>{scale})}}};
+  };
+  EXPECT_TRUE(contains(refusal(with(99)), "has two scales that differ, tensor \"" + one + "\" and tensor \"" + two));
+  const TempDir dir;
+  EXPECT_EQ(map_model(open(dir, with(2))).warnings.size(), 0u);
 }
 
 TEST(Fp8, RefusesScalesThatDoNotFit) {

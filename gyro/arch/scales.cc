@@ -2,6 +2,9 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <set>
+
 #include "gyro/base/error.h"
 
 namespace gyro {
@@ -32,15 +35,45 @@ void check_needs_none(const TensorSource& checkpoint, const std::string& name) {
   }
 }
 
+// Of several, none says which are meant, unless they are the same.
+void check_are_one(const TensorSource& checkpoint, const std::string& name, const std::vector<std::string>& scales) {
+  const TensorLease first = checkpoint.read(scales.front());
+  for (size_t i = 1; i < scales.size(); ++i) {
+    const SourceTensor &a = *checkpoint.find(scales.front()), &b = *checkpoint.find(scales[i]);
+    const bool same =
+        a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(first.bytes, checkpoint.read(scales[i]).bytes);
+    if (!same)
+      fail(checkpoint.path().string(), "{} has two scales that differ, {} and {}", named(name), named(scales.front()),
+           named(scales[i]));
+  }
+}
+
 }  // namespace
+
+std::string unscaled_words(const TensorSource& checkpoint, const std::vector<MatrixSite>& sites) {
+  std::set<std::string_view> names;
+  for (const MatrixSite& site : sites) {
+    if (dtype_is_fp8(checkpoint.find(site.tensor)->dtype) && checkpoint.scales_of(site.tensor).empty())
+      names.insert(site.tensor);
+  }
+  if (names.empty()) return "";
+  const bool one = names.size() == 1;
+  return fmt::format("{}{} FP8 and {} no scales: the values are taken as they are", named(*names.begin()),
+                     one                ? " is"
+                     : names.size() > 2 ? fmt::format(" and {} others are", names.size() - 1)
+                                        : fmt::format(" and {} are", named(*names.rbegin())),
+                     one ? "has" : "have");
+}
 
 Scales find_scales(const TensorSource& checkpoint, const std::string& name, const SourceTensor& tensor) {
   const bool fp8 = dtype_is_fp8(tensor.dtype);
-  const std::string scale_name = checkpoint.scale_of(name);
-  if (scale_name.empty()) {
+  const std::vector<std::string> scales = checkpoint.scales_of(name);
+  if (scales.empty()) {
     if (fp8) check_needs_none(checkpoint, name);
     return {};
   }
+  check_are_one(checkpoint, name, scales);
+  const std::string& scale_name = scales.front();
   const SourceTensor* entry = checkpoint.find(scale_name);
   const std::string folder = checkpoint.path().string();
   if (!fp8) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <ranges>
 #include <set>
 #include <utility>
 #include <vector>
@@ -240,6 +242,19 @@ std::string layers_prefixes(const Architecture& row) {
   return fmt::format("{}", fmt::join(possible_prefixes(row), ", "));
 }
 
+std::string numbered_prefixes(const TensorSource& checkpoint) {
+  std::map<std::string, int64_t> counts;
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    const size_t at = name.find(".0.");
+    if (at != std::string::npos) ++counts[name.substr(0, at + 1)];
+  }
+  std::vector<std::pair<int64_t, std::string>> most;
+  for (const auto& [prefix, count] : counts) most.emplace_back(-count, fmt::format("\"{}\"", printable(prefix)));
+  std::sort(most.begin(), most.end());
+  most.resize(std::min<size_t>(most.size(), 3));
+  return fmt::format("{}", fmt::join(most | std::views::values, ", "));
+}
+
 std::string row_tensor(const std::string& prefix, const TensorRow& row, int64_t layer, int64_t expert) {
   const std::string name =
       row.layout == Layout::Expert ? fmt::format(fmt::runtime(row.name), expert) : std::string(row.name);
@@ -303,6 +318,11 @@ ModelConfig complete_config(const TensorSource& checkpoint) {
          config.num_attention_heads);
   }
   return config;
+}
+
+int64_t count_experts(const TensorSource& checkpoint) {
+  const bool mixture = architecture_of(checkpoint.config()).mixture;
+  return mixture ? known_sizes(checkpoint).expert.experts : 0;
 }
 
 int64_t count_layers(const TensorSource& checkpoint) {

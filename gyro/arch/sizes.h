@@ -46,6 +46,9 @@ const Architecture& architecture_of(const ModelConfig& config);
 std::optional<std::string> layers_prefix(const TensorSource& checkpoint, const Architecture& row);
 /// Those that it may be, for messages.
 std::string layers_prefixes(const Architecture& row);
+/// What does stand before a number 0 in tensors' names, that of most tensors first: "\"foo.layers.\""; for messages
+/// too.
+std::string numbered_prefixes(const TensorSource& checkpoint);
 
 /// The name of a row's tensor.
 std::string row_tensor(const std::string& prefix, const TensorRow& row, int64_t layer, int64_t expert);

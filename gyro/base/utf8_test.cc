@@ -8,9 +8,9 @@ namespace gyro {
 namespace {
 
 TEST(Utf8, CountsCodePoints) {
-  EXPECT_EQ(code_points(""), 0U);
-  EXPECT_EQ(code_points("abc"), 3U);
-  EXPECT_EQ(code_points("αβ€𝄞"), 4U);
+  EXPECT_EQ(columns_of(""), 0U);
+  EXPECT_EQ(columns_of("abc"), 3U);
+  EXPECT_EQ(columns_of("αβ€𝄞"), 4U);
 }
 
 TEST(Utf8, TellsWhatIsNone) {
@@ -33,11 +33,16 @@ TEST(Utf8, BytesThatAreNoTextAreCutToo) {
   EXPECT_EQ(first_bytes("a" + bytes, 10).size(), 10U);
 }
 
-TEST(Utf8, TakesSoManyCodePoints) {
-  EXPECT_EQ(first_code_points("aα€𝄞", 0), "");
-  EXPECT_EQ(first_code_points("aα€𝄞", 3), "aα€");
-  EXPECT_EQ(first_code_points("aα€𝄞", 4), "aα€𝄞");
-  EXPECT_EQ(first_code_points("aα€𝄞", 9), "aα€𝄞");
+TEST(Utf8, TakesSoManyColumns) {
+  EXPECT_EQ(first_columns("aα€𝄞", 0), "");
+  EXPECT_EQ(first_columns("aα€𝄞", 3), "aα€");
+  EXPECT_EQ(first_columns("aα€𝄞", 4), "aα€𝄞");
+  EXPECT_EQ(first_columns("aα€𝄞", 9), "aα€𝄞");
+  EXPECT_EQ(columns_of("aα€𝄞"), 4U);
+  EXPECT_EQ(columns_of("模型-1"), 6U);  // wide, as a terminal shows them
+  EXPECT_EQ(columns_of("e\u0301"), 1U);
+  EXPECT_EQ(first_columns("模型-1", 3), "模");
+  EXPECT_EQ(columns_of("\xe6\x80\x80\x80\x80"), 1U);  // no sign at all
 }
 
 TEST(Printable, CutsBetweenCodePoints) {

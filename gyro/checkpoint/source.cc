@@ -34,17 +34,15 @@ std::string TensorSource::identity() const {
   return hash.hex();
 }
 
-std::string TensorSource::scale_of(const std::string& name) const {
-  for (const char* ending : {"_scale_inv", "_scale"}) {
-    if (find(name + ending) != nullptr) return name + ending;
-  }
+std::vector<std::string> TensorSource::scales_of(const std::string& name) const {
+  std::vector<std::string> names = {name + "_scale_inv", name + "_scale"};
   const SourceTensor* entry = find(name);
-  if (entry == nullptr || !dtype_is_fp8(entry->dtype) || !name.ends_with(".weight")) return {};
-  const std::string module = name.substr(0, name.rfind('.') + 1);
-  for (const char* own : {"scale", "scale_inv", "scale_weight"}) {
-    if (find(module + own) != nullptr) return module + own;
+  if (entry != nullptr && dtype_is_fp8(entry->dtype) && name.ends_with(".weight")) {
+    const std::string module = name.substr(0, name.rfind('.') + 1);
+    for (const char* own : {"scale", "scale_inv", "scale_weight"}) names.push_back(module + own);
   }
-  return {};
+  std::erase_if(names, [&](const std::string& scale) { return find(scale) == nullptr; });
+  return names;
 }
 
 bool TensorSource::is_fp8_scale(std::string_view name) const {

@@ -102,9 +102,9 @@ class TensorSource {
   /// The folders that it is read from: nothing may be written in their place.
   virtual std::vector<std::filesystem::path> folders() const { return {path_}; }
 
-  /// The name of a tensor T's scales: T_scale_inv or T_scale; of an FP8 tensor X.weight also X.scale, X.scale_inv,
-  /// X.scale_weight. Empty if there are none.
-  std::string scale_of(const std::string& name) const;
+  /// The names of a tensor T's scales: T_scale_inv or T_scale; of an FP8 tensor X.weight also X.scale, X.scale_inv,
+  /// X.scale_weight. A sound checkpoint has one of them at most.
+  std::vector<std::string> scales_of(const std::string& name) const;
   /// Whether `name` is that of scales which belong to an FP8 tensor: those by which it is stored, or of another thing
   /// of the same module, an FP8 `weight` (input_scale, scale_input). A model has others, such as logit_scale.
   bool is_fp8_scale(std::string_view name) const;

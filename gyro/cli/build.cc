@@ -1,6 +1,7 @@
 #include "gyro/edit/build.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +15,8 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/subjects.h"
+#include "gyro/cli/table.h"
+#include "gyro/cli/terminal.h"
 #include "gyro/diff/plan.h"
 #include "gyro/edit/copy.h"
 #include "gyro/edit/variants.h"
@@ -102,19 +105,22 @@ void print_left(const std::vector<BuildRow>& rows) {
 }
 
 void print_rows(const std::vector<BuildRow>& rows, const BuildArguments& arguments) {
-  fmt::print("{:<22}{:<10}{:>9}{:>22}{:>22}\n", "", "type", "matrices", "moved / change", "rounding / change");
+  Table table{"", {"type", "matrices", "moved / change", "rounding / change"}, {}};
   std::string last;
   for (const BuildRow& row : rows) {
     const auto ratio = [&](double norm) {
       return row.change > 0 ? fmt::format("{:.3g}", norm / row.change) : std::string("-");
     };
-    fmt::print("{:<22}{:<10}{:>9}{:>22}{:>22}\n", row.variant == last ? "" : row.variant, type_name(row.type),
-               row.matrices, ratio(row.moved), ratio(row.rounding));
+    table.rows.push_back(
+        {row.variant == last ? "" : row.variant,
+         {std::string(type_name(row.type)), std::to_string(row.matrices), ratio(row.moved), ratio(row.rounding)}});
     last = row.variant;
   }
-  fmt::print(
-      "\nNorms over ‖W_post − W_base‖: how far the built matrices are from the post's, and what storing them rounds "
-      "away.\n");
+  const size_t width = terminal_of(STDOUT_FILENO).width;
+  fmt::print("{}\n{}", text_table(table, width),
+             wrapped("Norms over ‖W_post − W_base‖: how far the built matrices are from the post's, and what storing "
+                     "them rounds away.",
+                     width, ""));
   print_left(rows);
   fmt::print("Wrote {}\n", arguments.out);
 }

@@ -49,17 +49,35 @@ void complete_controls(DiffRequest& request) {
   controls.clear();
 }
 
-// "NAME=PATH" gives the model at PATH a name.
-void take_name(DiffRequest& request, std::string& model) {
+// "NAME=PATH" gives the model at PATH a name, by which nothing else is called.
+void take_name(DiffRequest& request, const char* option, std::string& model) {
   const auto [name, path] = split_name(model);
   model = path;
-  if (!name.empty()) request.names[path] = name;
+  if (name.empty()) return;
+  const auto same = [&](const auto& given) { return given.second == name; };
+  if (std::ranges::any_of(request.names, same))
+    throw CLI::ValidationError(option, fmt::format("the name '{}' is given twice", name));
+  if (const auto [known, is_new] = request.names.emplace(path, name); !is_new)
+    throw CLI::ValidationError(option, fmt::format("'{}' has two names, '{}' and '{}'", path, known->second, name));
+}
+
+// Two tables of the same, by the same name, would tell nothing.
+void check_are_others(const char* option, const std::vector<std::string>& models) {
+  for (size_t i = 0; i < models.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      std::error_code ignored;
+      if (models[i] == models[j] || std::filesystem::equivalent(models[i], models[j], ignored))
+        throw CLI::ValidationError(option, fmt::format("'{}' is given twice", models[i]));
+    }
+  }
 }
 
 void take_names(DiffRequest& request) {
-  take_name(request, request.base);
-  for (std::string& post : request.posts) take_name(request, post);
-  for (std::string& control : request.controls) take_name(request, control);
+  take_name(request, "BASE", request.base);
+  for (std::string& post : request.posts) take_name(request, "POST", post);
+  for (std::string& control : request.controls) take_name(request, "--control", control);
+  check_are_others("POST", request.posts);
+  check_are_others("--control", request.controls);
 }
 
 // Each measure once, in the order in which they are known.

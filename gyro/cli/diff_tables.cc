@@ -77,6 +77,15 @@ double alpha_error(const Comparison& comparison, MatrixType type) {
   return worst;
 }
 
+// Of a type's matrices those whose change has no size and no scale, for their base is zero.
+std::vector<const MatrixRow*> of_zero(const Comparison& comparison, MatrixType type) {
+  std::vector<const MatrixRow*> rows;
+  for (const MatrixRow& row : comparison.matrices) {
+    if (row.type == type && std::isnan(row.scale)) rows.push_back(&row);
+  }
+  return rows;
+}
+
 // Whether some of a type's matrices have not the figure, though others have.
 bool lacks(const TypeRow& type, const std::optional<int64_t>& count) {
   return count && *count > 0 && *count < type.layers;
@@ -249,7 +258,10 @@ bool has_where_table(const Comparison& comparison) {
 
 Table where_table(const Comparison& comparison) {
   Table table{"", heads_of(types_of(comparison)), {}};
-  add_row(table, comparison, "rel. change", [](const TypeRow& t) { return compact(t.relative_change_mean); });
+  add_row(table, comparison, "rel. change", [&](const TypeRow& t) {
+    const bool whole = std::isnan(t.relative_change_mean) || of_zero(comparison, t.type).empty();
+    return compact(t.relative_change_mean) + (whole ? "" : kMark);
+  });
   const bool any_untouched = std::any_of(comparison.types.begin(), comparison.types.end(),
                                          [](const TypeRow& t) { return t.untouched && *t.untouched > 0; });
   if (any_untouched) add_row(table, comparison, "untouched", untouched_cell, false, true);
@@ -325,8 +337,11 @@ Table measures_table(const Comparison& comparison) {
   add(
       "z", [](const TypeRow& t) { return decimals(t.symmetric_z, 1); }, true);
   add("counter/co", [](const TypeRow& t) { return decimals(t.counter_over_co, 3); });
-  if (!said_above) add("rel. change", [](const TypeRow& t) { return significant(t.relative_change_mean); });
-  add("scale c", [](const TypeRow& t) { return significant(t.scale_mean); });
+  const auto of_others = [&](const TypeRow& t, double value) {
+    return significant(value) + (std::isnan(value) || of_zero(comparison, t.type).empty() ? "" : kMark);
+  };
+  if (!said_above) add("rel. change", [&](const TypeRow& t) { return of_others(t, t.relative_change_mean); });
+  add("scale c", [&](const TypeRow& t) { return of_others(t, t.scale_mean); });
   add("rank of change", [](const TypeRow& t) { return percent(t.update_rank); });
   add_row(
       table, comparison, "unchanged", [](const TypeRow& t) { return percent(t.unchanged); }, false, !said_above);
@@ -377,6 +392,12 @@ std::vector<string> lacking_lines(const Comparison& comparison) {
   std::vector<string> lines;
   for (const TypeRow& type : comparison.types) {
     if (lacks(type, type.nf_layers)) lines.push_back(lacking_line(comparison, type));
+    if (const auto zero = of_zero(comparison, type.type); !zero.empty() && std::ssize(zero) < type.layers)
+      lines.push_back(fmt::format(
+          "{} scale c and relative change of {} over {} of {} matrices: the base's of {}{} {} zero", kMark,
+          type_name(type.type), type.layers - std::ssize(zero), type.layers,
+          place_of(zero.front()->layer, zero.front()->expert),
+          zero.size() > 1 ? fmt::format(" and {} more", zero.size() - 1) : "", zero.size() > 1 ? "are" : "is"));
   }
   return lines;
 }

@@ -71,7 +71,7 @@ std::vector<std::string> cells(const Table& table, const std::string& label, siz
 size_t width_of(const std::string& text) {
   std::istringstream lines(text);
   size_t width = 0;
-  for (std::string line; std::getline(lines, line);) width = std::max(width, code_points(line));
+  for (std::string line; std::getline(lines, line);) width = std::max(width, columns_of(line));
   return width;
 }
 

@@ -100,7 +100,8 @@ std::string architecture_text(const ModelConfig& config) {
 }
 
 std::string head_text(const Inventory& inventory) {
-  if (inventory.head.empty()) return inventory.tied ? "tied to the embeddings" : "none";
+  if (inventory.head.empty())
+    return inventory.tied ? "tied to the embeddings" : "none, though config.json does not tie it to the embeddings";
   return printable(inventory.head) + (inventory.tied ? ", though config.json ties it to the embeddings" : "");
 }
 
@@ -129,7 +130,7 @@ std::string name_in_layer(const std::string& tensor) {
 std::string group_text(const MatrixGroup& group) {
   const std::string count =
       group.experts > 0 ? fmt::format("{} x {}", group.layers, group.experts) : std::to_string(group.count);
-  return fmt::format("  {:<14}{:>6} x {:<6}{:>9}  {:<6}{}{}", type_name(group.type), group.d_out, group.d_in, count,
+  return fmt::format("{:<14}{:>6} x {:<6}{:>9}  {:<6}{}{}", type_name(group.type), group.d_out, group.d_in, count,
                      group.dtypes, name_in_layer(group.tensor), group.sliced ? " (a part)" : "");
 }
 
@@ -157,8 +158,10 @@ void print_facts(const ModelFacts& facts) {
   if (!all.no_matrices.empty()) {
     line("Matrices", "not known: " + all.no_matrices);
   } else {
-    fmt::print("Matrices         d_out x d_in      count  (of experts: layers x experts)\n");
-    for (const MatrixGroup& group : all.matrices) fmt::print("{}\n", group_text(group));
+    const std::string indent(4, ' ');
+    fmt::print("{}",
+               wrapped("Matrices         d_out x d_in      count  (of experts: layers x experts)", width, indent));
+    for (const MatrixGroup& group : all.matrices) fmt::print("  {}", wrapped(group_text(group), width - 2, indent));
     line("Others", fmt::format("{} tensors with {} parameters", all.other_tensors, grouped(all.other_parameters)));
   }
   for (const std::string& warning : all.warnings) line("Warning", warning);

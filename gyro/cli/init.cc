@@ -1,6 +1,7 @@
 #include "gyro/edit/init.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <memory>
@@ -13,6 +14,8 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/subjects.h"
+#include "gyro/cli/table.h"
+#include "gyro/cli/terminal.h"
 #include "gyro/edit/rescale.h"
 
 namespace gyro {
@@ -82,12 +85,13 @@ int run(const InitArguments& arguments) {
   const auto outcome = run_init(request);
   if (!outcome) return report_interruption(kNothingWritten);
   if (arguments.run.quiet) return kDone;
-  fmt::print("{:<42}{:>12}{:>14}{:>20}\n", "module", "components", "of ‖W‖²", "rounding / ‖W‖");
+  Table table{"", {"components", "of ‖W‖²", "rounding / ‖W‖"}, {}};
   for (const InitRow& row : outcome->rows) {
-    fmt::print("{:<42}{:>12}{:>12.1f} %{:>20.2g}\n", row.module,
-               fmt::format("{}-{}", row.first, row.first + row.rank - 1), 100 * row.share, row.rounding);
+    table.rows.push_back({row.module,
+                          {fmt::format("{}-{}", row.first, row.first + row.rank - 1),
+                           fmt::format("{:.1f} %", 100 * row.share), fmt::format("{:.2g}", row.rounding)}});
   }
-  fmt::print("\n");
+  fmt::print("{}\n", text_table(table, terminal_of(STDOUT_FILENO).width));
   for (const std::string& line : outcome->left) fmt::print("Left whole, without an adapter: {}\n", line);
   fmt::print("{}", capped_text(outcome->rows, request.rank));
   fmt::print("Wrote the residual model to {0} and the adapter to {0}/{1}\n", arguments.out, request.adapter_folder);

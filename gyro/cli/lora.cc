@@ -1,6 +1,7 @@
 #include "gyro/edit/lora.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <memory>
@@ -12,6 +13,8 @@
 #include "gyro/cli/parse.h"
 #include "gyro/cli/run_options.h"
 #include "gyro/cli/subjects.h"
+#include "gyro/cli/table.h"
+#include "gyro/cli/terminal.h"
 
 namespace gyro {
 namespace {
@@ -25,19 +28,23 @@ struct LoraArguments {
 };
 
 void print_outcome(const LoraOutcome& outcome, const LoraArguments& arguments) {
-  fmt::print("{:<42}{:>12}{:>16}{:>10}{:>8}{:>8}\n", "module", "‖ΔW‖", "left / ‖ΔW‖", "rank 50 %", "90 %", "99 %");
+  Table table{"", {"‖ΔW‖", "left / ‖ΔW‖", "rank 50 %", "90 %", "99 %"}, {}};
   double change = 0, error = 0;
   for (const LoraRow& row : outcome.rows) {
     const std::string left = row.change > 0 ? fmt::format("{:.4f}", row.error / row.change) : "-";
-    fmt::print("{:<42}{:>12.4g}{:>16}{:>10}{:>8}{:>8}\n", row.module, row.change, left, row.rank50, row.rank90,
-               row.rank99);
+    table.rows.push_back({row.module,
+                          {fmt::format("{:.4g}", row.change), left, std::to_string(row.rank50),
+                           std::to_string(row.rank90), std::to_string(row.rank99)}});
     change += row.change * row.change;
     error += row.error * row.error;
   }
+  const size_t width = terminal_of(STDOUT_FILENO).width;
+  fmt::print("{}", text_table(table, width));
   if (change > 0) fmt::print("\nThe adapter holds {:.1f} % of ‖ΔW‖² of these modules.\n", 100 * (1 - error / change));
   if (!outcome.left_out.empty()) {
-    fmt::print("{} other tensors differ and are not in it, such as {}.\n", outcome.left_out.size(),
-               printable(outcome.left_out.front()));
+    const std::string left = fmt::format("{} other tensors differ and are not in it, such as {}.",
+                                         outcome.left_out.size(), printable(outcome.left_out.front()));
+    fmt::print("{}", wrapped(left, width, ""));
   }
   fmt::print("{}", capped_text(outcome.rows, arguments.request.rank));
   fmt::print("Wrote {}\n", arguments.out);

@@ -14,13 +14,15 @@ namespace {
 
 using std::string;
 
-// `text` of at most `limit` code points, of which `head` are from its beginning.
+// `text` of at most `limit` columns, of which `head` are from its beginning.
 string cut_in_the_middle(const string& text, size_t limit, size_t head) {
-  const size_t length = code_points(text);
+  const size_t length = columns_of(text);
   if (length <= limit) return text;
   const size_t tail = limit - head - 2;
-  const size_t skipped = first_code_points(text, length - tail).size();
-  return string(first_code_points(text, head)) + ".." + text.substr(skipped);
+  string rest = text.substr(first_columns(text, length - tail).size());
+  if (columns_of(rest) > tail)
+    rest = text.substr(first_columns(text, length - tail + 1).size());  // half of a wide sign
+  return string(first_columns(text, head)) + ".." + rest;
 }
 
 bool all_differ(const std::vector<string>& names) {

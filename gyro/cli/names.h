@@ -6,7 +6,7 @@
 namespace gyro {
 
 /// What a table calls models, given their ids: the last part of each path, with those above it where two would be
-/// called the same, and cut in the middle to `limit` code points, where they differ least.
+/// called the same, and cut in the middle to `limit` columns, where they differ least.
 std::vector<std::string> distinct_names(const std::vector<std::string>& ids, size_t limit);
 /// Such names, cut so.
 std::vector<std::string> cut_names(const std::vector<std::string>& names, size_t limit);

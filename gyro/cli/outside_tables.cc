@@ -43,6 +43,11 @@ string name_in_layer(const OutsideTensor& tensor) {
   return printable(name, 60);
 }
 
+// What a figure is of, where it is not of all.
+string of_some(int64_t some, int64_t all) {
+  return some < all && some > 0 ? fmt::format(" (of {})", some) : "";
+}
+
 double mean_of(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
@@ -55,9 +60,11 @@ Table outside_table(const Outside& outside) {
   Table table{"", {}, {}};
   for (const OutsideGroup& group : outside.groups) {
     if (group.changed == 0 || !group.cosine || !group.unchanged) continue;
+    const int64_t defined = group.defined.value_or(group.tensors);
     table.rows.push_back({string(name_of(group.kind)),
-                          {fmt::format("{} of {}", group.changed, group.tensors), percent(group.relative_change),
-                           cosine(*group.cosine), percent(*group.unchanged)}});
+                          {fmt::format("{} of {}", group.changed, group.tensors),
+                           percent(group.relative_change) + of_some(defined, group.tensors), cosine(*group.cosine),
+                           percent(*group.unchanged)}});
   }
   if (!table.rows.empty()) table.columns = {"changed", "rel. change", "cosine", "unchanged"};
   return table;
@@ -78,9 +85,12 @@ Table norms_table(const Outside& outside) {
     // The list is sorted: the most changed is first, but for what was zero.
     const auto most = std::find_if(tensors.begin(), tensors.end(),
                                    [](const OutsideTensor* one) { return !std::isnan(one->relative_change); });
+    const auto defined =
+        std::count_if(changes.begin(), changes.end(), [](double change) { return !std::isnan(change); });
     const bool known = spread && most != tensors.end();
     table.rows.push_back({name,
-                          {std::to_string(tensors.size()), known ? percent(spread->median) : "from zero",
+                          {std::to_string(tensors.size()),
+                           known ? percent(spread->median) + of_some(defined, std::ssize(tensors)) : "undefined",
                            known ? percent((*most)->relative_change) : "-",
                            known && (*most)->layer ? std::to_string(*(*most)->layer) : "-"}});
   }

@@ -51,15 +51,15 @@ std::string progress_line(const ProgressState& state, size_t width) {
   // The least that says something, then what else there is room for, what matters most first.
   std::string line = fmt::format("{}/{} {}", state.done, state.items, state.noun);
   const auto add = [&](const std::string& part) {
-    if (code_points(line) + 2 + code_points(part) <= width) line += "  " + part;
+    if (columns_of(line) + 2 + columns_of(part) <= width) line += "  " + part;
   };
   if (state.share > 0 && state.seconds > 1)
     add(format_duration(state.seconds * (1 - state.share) / state.share) + " left");
   add(format_duration(state.seconds) + " so far");
   if (!state.item.empty()) add(std::string(state.item));
   constexpr size_t kBar = 24;
-  if (code_points(line) + kBar + 4 <= width) line = bar(state.share, kBar) + "  " + line;
-  return std::string(first_code_points(line, width));
+  if (columns_of(line) + kBar + 4 <= width) line = bar(state.share, kBar) + "  " + line;
+  return std::string(first_columns(line, width));
 }
 
 ProgressSink stderr_progress() {

@@ -16,7 +16,7 @@ TEST(ProgressLine, SaysWhatIsWorkedOnHowLongAndHowLongStill) {
 }
 
 TEST(ProgressLine, FitsAnyWidthAndLeavesOutWhatMattersLeast) {
-  for (size_t width = 1; width < 120; ++width) EXPECT_LE(code_points(progress_line(kState, width)), width);
+  for (size_t width = 1; width < 120; ++width) EXPECT_LE(columns_of(progress_line(kState, width)), width);
   EXPECT_EQ(progress_line(kState, 50), "3/12 matrices  2 min 00 s left  40 s so far");
   EXPECT_EQ(progress_line(kState, 32), "3/12 matrices  2 min 00 s left");
   EXPECT_EQ(progress_line(kState, 14), "3/12 matrices");

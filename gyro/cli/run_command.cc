@@ -35,7 +35,8 @@ int run(const std::vector<std::string>& arguments) {
   int exit_code = kDone;
   keep_command_line(arguments);
   add_commands(app, exit_code);
-  std::vector<std::string> words = meant_words(arguments);
+  refuse_empty_values(app);
+  std::vector<std::string> words = with_empty_values(app, meant_words(arguments));
   if (const auto problem = wrong_command(app, words)) return wrong_usage(app, *problem);
   std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {

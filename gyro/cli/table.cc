@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gyro/base/utf8.h"
+#include "gyro/cli/names.h"
 
 namespace gyro {
 namespace {
@@ -16,19 +17,33 @@ using std::string_view;
 constexpr size_t kGap = 2;
 
 string aligned(const string& text, size_t width, bool right) {
-  const string space(width - std::min(width, code_points(text)), ' ');
+  const string space(width - std::min(width, columns_of(text)), ' ');
   return right ? space + text : text + space;
+}
+
+constexpr size_t kShortLabel = 16;  // that is never cut
+
+// Labels so short that the widest column fits beside them, if they can be.
+void fit_labels(Table& table, const std::vector<size_t>& widths, size_t width) {
+  const size_t widest = widths.empty() ? 0 : *std::max_element(widths.begin(), widths.end());
+  const size_t limit = std::max(kShortLabel, width - std::min(width, widest));
+  std::vector<string> labels;
+  for (const Table::Row& row : table.rows) labels.push_back(row.label);
+  labels = cut_names(labels, limit);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (!table.rows[i].detail) table.rows[i].label = labels[i];
+  }
 }
 
 size_t label_width(const Table& table) {
   size_t width = 0;
-  for (const Table::Row& row : table.rows) width = std::max(width, code_points(row.label) + (row.detail ? 2 : 0));
+  for (const Table::Row& row : table.rows) width = std::max(width, columns_of(row.label) + (row.detail ? 2 : 0));
   return width;
 }
 
 size_t column_width(const Table& table, size_t column) {
-  size_t width = code_points(table.columns[column]);
-  for (const Table::Row& row : table.rows) width = std::max(width, code_points(row.cells[column]));
+  size_t width = columns_of(table.columns[column]);
+  for (const Table::Row& row : table.rows) width = std::max(width, columns_of(row.cells[column]));
   return width + kGap;
 }
 
@@ -83,10 +98,11 @@ string latex_row(const string& label, const std::vector<string>& cells, bool det
 
 }  // namespace
 
-string text_table(const Table& table, size_t width) {
-  const size_t label = label_width(table);
+string text_table(Table table, size_t width) {
   std::vector<size_t> widths;
   for (size_t i = 0; i < table.columns.size(); ++i) widths.push_back(column_width(table, i));
+  fit_labels(table, widths, width);
+  const size_t label = label_width(table);
   string out = table.title.empty() ? "" : table.title + "\n";
   for (size_t first = 0; first < widths.size();) {
     const size_t end = first + columns_that_fit(widths, first, label, width);

@@ -19,8 +19,9 @@ struct Table {
   std::vector<Row> rows;
 };
 
-/// For a terminal: columns aligned at the right, as many beside each other as `width` allows, the others below.
-std::string text_table(const Table& table, size_t width);
+/// For a terminal: columns aligned at the right, as many beside each other as `width` allows, the others below; long
+/// labels cut in the middle where no column would fit beside them.
+std::string text_table(Table table, size_t width);
 /// GitHub's Markdown.
 std::string markdown_table(const Table& table);
 /// A LaTeX table of the package booktabs, with the title as its caption.

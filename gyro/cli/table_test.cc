@@ -33,6 +33,19 @@ TEST(TextTable, PutsWhatDoesNotFitBelow) {
   EXPECT_EQ(text_table(example(), 1), text_table(example(), 25));
 }
 
+TEST(TextTable, CutsLabelsThatLeaveNoRoom) {
+  const Table table{.title = "",
+                    .columns = {"of W"},
+                    .rows = {{.label = "model.layers.0.mlp.up_proj", .cells = {"1"}},
+                             {.label = "model.layers.1.mlp.up_proj", .cells = {"2"}},
+                             {.label = "模型模型", .cells = {"3"}}}};
+  EXPECT_EQ(text_table(table, 26),
+            "                      of W\n"
+            "model..0.mlp.up_proj     1\n"  // where they differ
+            "model..1.mlp.up_proj     2\n"
+            "模型模型                 3\n");
+}
+
 TEST(MarkdownTable, EscapesBars) {
   EXPECT_EQ(markdown_table(example()),
             "**α of 90 %**\n\n"

@@ -58,11 +58,11 @@ std::string wrapped(std::string_view text, size_t width, std::string_view indent
     if (text.substr(end).starts_with(" %"))
       end = std::min(text.find(' ', end + 1), text.size());  // stays with its number
     const std::string_view word = text.substr(at, end - at);
-    const size_t length = code_points(word);
+    const size_t length = columns_of(word);
     if (filled > 0 && filled + 1 + length > width) {
       out += line + "\n" + std::string(indent);
       line.clear();
-      filled = code_points(indent);
+      filled = columns_of(indent);
     } else if (!line.empty()) {
       line += ' ';
       ++filled;

@@ -20,7 +20,7 @@ struct Terminal {
 /// What stands behind a file descriptor. The width is the terminal's, else $COLUMNS, else 80.
 Terminal terminal_of(int descriptor);
 
-/// A text broken at spaces into lines of at most `width` code points, those after the first indented. Ends in a
+/// A text broken at spaces into lines of at most `width` columns, those after the first indented. Ends in a
 /// newline.
 std::string wrapped(std::string_view text, size_t width, std::string_view indent);
 

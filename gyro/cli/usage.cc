@@ -16,12 +16,22 @@ std::vector<string> commands_of(const CLI::App& app) {
   return names;
 }
 
+const CLI::App* inner_command(const CLI::App& app, const string& name) {
+  const auto is_it = [&](const CLI::App* command) { return command->get_name() == name; };
+  const std::vector<const CLI::App*> found = app.get_subcommands(is_it);
+  return found.empty() ? nullptr : found.front();
+}
+
 std::vector<string> options_of(const CLI::App& app) {
   std::vector<string> names;
   for (const CLI::Option* option : app.get_options()) {
     for (const string& name : option->get_lnames()) names.push_back("--" + name);
   }
   return names;
+}
+
+bool takes_value(const CLI::Option& option) {
+  return option.get_items_expected_max() > 0;
 }
 
 string with_suggestion(const string& problem, const string& typed, const std::vector<string>& choices) {
@@ -59,6 +69,29 @@ std::vector<string> meant_words(std::vector<string> words) {
     words.emplace_back("--help");
   }
   return words;
+}
+
+std::vector<string> with_empty_values(const CLI::App& app, const std::vector<string>& words) {
+  const CLI::App* command = &app;
+  std::vector<string> out;
+  for (const string& word : words) {
+    if (const CLI::App* inner = inner_command(*command, word); inner != nullptr) command = inner;
+    const string name = word.substr(0, word.find('='));
+    const CLI::Option* option = word == name + "=" ? command->get_option_no_throw(name) : nullptr;
+    const bool empty = option != nullptr && name.starts_with("--") && takes_value(*option);
+    out.push_back(empty ? name : word);
+    if (empty) out.emplace_back();
+  }
+  return out;
+}
+
+void refuse_empty_values(CLI::App& app) {
+  const CLI::Validator check([](std::string& text) { return text.empty() ? "has no value" : ""; }, "");
+  for (CLI::Option* option : app.get_options()) {
+    const bool may_be_empty = option->check_lname("system") || option->check_lname("prompt");
+    if (takes_value(*option) && !option->get_positional() && !may_be_empty) option->transform(check);
+  }
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) refuse_empty_values(*command);
 }
 
 std::optional<string> wrong_command(const CLI::App& app, const std::vector<string>& words) {

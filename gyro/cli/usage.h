@@ -11,6 +11,14 @@ namespace gyro {
 /// `COMMAND --help`, nothing at all is --help, `version` is --version.
 std::vector<std::string> meant_words(std::vector<std::string> words);
 
+/// The same words, where "--data=" is two: "--data" and an empty value. Of one, the parser takes the next word for the
+/// value.
+std::vector<std::string> with_empty_values(const CLI::App& app, const std::vector<std::string>& words);
+
+/// Has the parser refuse an empty value ("--data: has no value") of every option of every command, but the texts that
+/// can be empty: a model without a system prompt, a prompt of nothing.
+void refuse_empty_values(CLI::App& app);
+
 /// What is wrong with the first word, which should be a command; nothing if it is one, or an option.
 std::optional<std::string> wrong_command(const CLI::App& app, const std::vector<std::string>& words);
 

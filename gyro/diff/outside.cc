@@ -1,14 +1,17 @@
 #include "gyro/diff/outside.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "gyro/arch/inventory.h"
+#include "gyro/base/error.h"
 #include "gyro/diff/outside_compare.h"
 #include "gyro/diff/outside_words.h"
 #include "gyro/diff/tokens.h"
@@ -111,7 +114,9 @@ std::vector<OutsideGroup> groups_of(const OutsidePairs& outside, const std::vect
     }
     ++group.tensors;
     group.changed += one.sums.differs() ? 1 : 0;
-    totals[group.kind].add(one.sums);
+    const bool defined = one.sums.defined();
+    group.defined = group.defined.value_or(0) + (defined ? 1 : 0);
+    totals[group.kind].add(defined ? one.sums : ValueSums{.values = one.sums.values, .equal = one.sums.equal});
   }
   std::vector<OutsideGroup> out;
   for (const OutsideKind kind : kKinds) {
@@ -160,6 +165,20 @@ void add_tensors(const std::vector<ComparedPair>& all, Outside& out) {
   out.tensors_left_out = std::ssize(changed) - std::ssize(*out.tensors);
 }
 
+// The shapes of those that do not compare, and the values that are no numbers.
+void add_oddities(const TensorSource& base, const TensorSource& post, const std::vector<ComparedPair>& all,
+                  Outside& out) {
+  for (const ComparedPair& one : all) {
+    const OutsidePair& pair = *one.pair;
+    if (one.form == OutsideForm::Shapes && out.reshaped.size() < kMostNames)
+      out.reshaped.push_back(fmt::format("{} ([{}] → [{}])", printable(pair.place, 80),
+                                         fmt::join(base.find(pair.base)->shape, ", "),
+                                         fmt::join(post.find(pair.post)->shape, ", ")));
+    if (one.sums.base_odd > 0) out.odd.push_back({pair.base, true, one.sums.base_odd});
+    if (one.sums.post_odd > 0) out.odd.push_back({pair.post, false, one.sums.post_odd});
+  }
+}
+
 // Where neither model has a head beside its embeddings, those are the head's tokens too.
 void add_tokens(const TensorSource& base, const TensorSource& post, const std::vector<ComparedPair>& all,
                 Outside& out) {
@@ -196,6 +215,11 @@ OutsidePairs pair_outside(const TensorSource& base, const ModelMap& base_map, co
     out.post_head = complete_head(post, &OutsidePair::post, tied, pair);
   }
   for (auto& [place, pair] : places) out.pairs.push_back(std::move(pair));
+  if (out.base_head == HeadKind::None && out.post_head == HeadKind::None && tied != nullptr) {  // no pair is a head's
+    const HeadKind of_base = is_tied(base) ? HeadKind::Tied : HeadKind::Missing,
+                   of_post = is_tied(post) ? HeadKind::Tied : HeadKind::Missing;
+    if (of_base != of_post) std::tie(out.base_head, out.post_head) = std::pair(of_base, of_post);
+  }
   return out;
 }
 
@@ -208,7 +232,14 @@ std::string outside_warning(const OutsidePairs& outside) {
     if (pair.base.empty() || (pair.kind == OutsideKind::Head && outside.base_head == HeadKind::Missing))
       added.push_back(pair.place);
   }
-  return lacking_words(missing, added);
+  std::string text = lacking_words(missing, added);
+  if (outside.base_head == HeadKind::Tied && outside.post_head == HeadKind::Missing)
+    text += fmt::format("{}has no {}, and its config.json does not tie the head to the embeddings, as the base's does",
+                        text.empty() ? "" : "; ", kHead);
+  if (outside.base_head == HeadKind::Missing && outside.post_head == HeadKind::Tied)
+    text += fmt::format("{}ties the head to its embeddings; the base's config.json does not, and it has no {}",
+                        text.empty() ? "" : "; ", kHead);
+  return text;
 }
 
 std::optional<Outside> measure_outside(const TensorSource& base, const TensorSource& post, const OutsidePairs& outside,
@@ -227,6 +258,7 @@ std::optional<Outside> measure_outside(const TensorSource& base, const TensorSou
   }
   add_tensors(*all, out);
   add_tokens(base, post, *all, out);
+  add_oddities(base, post, *all, out);
   out.text = outside_words(out);
   return out;
 }

@@ -109,6 +109,10 @@ TEST_F(OutsideTest, AHeadOfOneIsHeldAgainstTheEmbeddingsOfTheOther) {
   const auto lacking = model("lacking", tied);
   EXPECT_EQ(measured(*post, *lacking).post_head, HeadKind::Missing);
   EXPECT_EQ(outside_warning(pairs(*post, *lacking)), "lacks 1 tensor: lm_head.weight, which the base has");
+  EXPECT_EQ(outside_warning(pairs(*base, *lacking)),
+            "has no lm_head.weight, and its config.json does not tie the head to the embeddings, as the base's does");
+  EXPECT_TRUE(contains(outside_warning(pairs(*lacking, *base)), "ties the head to its embeddings; the base's config"));
+  EXPECT_EQ(outside_warning(pairs(*lacking, *lacking)), "");
 }
 
 TEST_F(OutsideTest, VocabulariesCompareAsFarAsBothGo) {
@@ -142,7 +146,8 @@ TEST_F(OutsideTest, PositionsAreNoVocabulary) {
   EXPECT_FALSE(outside.vocabulary);
   EXPECT_EQ(group(outside, OutsideKind::Embeddings).tensors, 1);
   EXPECT_EQ(group(outside, OutsideKind::Embeddings).reshaped, 1);
-  EXPECT_EQ(outside.text, "Outside the matrices all 4 tensors have the base's values. 1 tensor is of another shape.");
+  EXPECT_EQ(outside.text, "Outside the matrices all 4 tensors have the base's values. 1 tensor is of another shape: wpe.weight "
+            "([3, 2] → [4, 2]).");
   EXPECT_EQ(differing(*base, *grown, pairs(*base, *grown), 1), (std::vector<std::string>{"model.wpe.weight"}));
 }
 
@@ -170,7 +175,10 @@ TEST_F(OutsideTest, EqualIsEqualThoughNotFinite) {
   other = masked;
   other["model.layers.0.input_layernorm.weight"].second = {none, 3};
   const auto base = model("base", masked), post = model("post", other);
-  EXPECT_EQ(measured(*base, *base).text, "Outside the matrices all 5 tensors have the base's values.");
+  EXPECT_EQ(measured(*base, *base).text,
+            "Outside the matrices all 5 tensors have the base's values. In the base 1 value is no number: "
+            "model.layers.0.input_layernorm.weight (1). In the post 1 value is no number: "
+            "model.layers.0.input_layernorm.weight (1).");
   EXPECT_EQ(group(measured(*base, *base), OutsideKind::Norms).relative_change, 0);
   const OutsideGroup norms = group(measured(*base, *post), OutsideKind::Norms);
   EXPECT_EQ(norms.changed, 1);
@@ -178,7 +186,8 @@ TEST_F(OutsideTest, EqualIsEqualThoughNotFinite) {
   other["model.norm.weight"].second = {inf, 2};
   const OutsideGroup turned = group(measured(*base, *model("turned", other)), OutsideKind::Norms);
   EXPECT_EQ(turned.changed, 2);
-  EXPECT_TRUE(std::isnan(turned.relative_change));
+  EXPECT_EQ(turned.defined, 1);  // of the two norms
+  EXPECT_DOUBLE_EQ(turned.relative_change, 1 / 2.0);
 }
 
 // Only what has more than the one dimension of a bias, or is no float, is a mask.

@@ -43,12 +43,15 @@ std::string changed_words(const OutsideGroup& group) {
                      : group.changed == group.tensors
                          ? fmt::format("{}{}", group.tensors > 2 ? "all " : "", name_of(group))
                          : fmt::format("{} of {}", group.changed, name_of(group));
-  return std::isnan(group.relative_change) ? what : fmt::format("{} by {}", what, percent(group.relative_change));
+  if (std::isnan(group.relative_change)) return what;
+  const int64_t defined = group.defined.value_or(group.tensors);
+  return fmt::format("{} by {}{}", what, percent(group.relative_change),
+                     defined < group.tensors ? fmt::format(" (over {} of {})", defined, group.tensors) : "");
 }
 
 std::string named(const std::vector<std::string>& names, size_t count) {
   std::vector<std::string> shown;
-  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) shown.push_back(printable(names[i], 80));
+  for (size_t i = 0; i < std::min(kShown, names.size()); ++i) shown.push_back(printable(names[i], 120));
   return fmt::format("{}{}", fmt::join(shown, ", "), count > shown.size() ? ", ..." : "");
 }
 
@@ -113,9 +116,14 @@ std::string token_words(const TokenRows& tokens) {
                                                                       : "embeddings");
   if (changed == 0) return fmt::format("Of {} none changed.", of);
   std::string text = fmt::format("Of {} {} changed", of, changed == tokens.rows ? "all" : std::to_string(changed));
+  if (tokens.rows_undefined > 0)
+    text += fmt::format(" ({} to what is no number, or from it)",
+                        tokens.rows_undefined == changed ? "all of them" : std::to_string(tokens.rows_undefined));
   if (std::isnan(tokens.largest)) return text + ".";
-  const std::string chance =
-      fmt::format("the {} that the largest has when the change is spread evenly", percent(tokens.largest));
+  const std::string largest = percent(tokens.largest);  // or "less than 0.0001 %"
+  const std::string chance = largest.starts_with("less")
+                                 ? fmt::format("the largest has when the change is spread evenly, {}", largest)
+                                 : fmt::format("the {} that the largest has when the change is spread evenly", largest);
   if (tokens.rows_beyond == 0)
     return fmt::format("{}, none by more than {}: {} is the most.", text, chance, token_name(tokens.most.front()));
   const std::string which = tokens.rows_beyond < changed ? fmt::format("{} of them ", tokens.rows_beyond)
@@ -154,14 +162,33 @@ std::string outside_words(const Outside& outside) {
     text += fmt::format(" Vocabulary {} → {} rows: the first {} compared.", v.base, v.post, v.compared);
   }
   text += head_words(outside);
-  if (reshaped > 0) text += fmt::format(" {} of another shape.", counted(reshaped, "tensor is", "tensors are"));
+  if (reshaped > 0)
+    text += fmt::format(" {} of another shape: {}.", counted(reshaped, "tensor is", "tensors are"),
+                        named(outside.reshaped, static_cast<size_t>(reshaped)));
   if (missing > 0)
     text += fmt::format(" The post lacks {}: {}.", counted(missing, "tensor", "tensors"),
                         named(outside.missing, static_cast<size_t>(missing)));
   if (added > 0)
     text += fmt::format(" The base lacks {}: {}.", counted(added, "tensor", "tensors"),
                         named(outside.added, static_cast<size_t>(added)));
+  for (const bool in_base : {true, false}) {
+    if (const std::string odd = odd_words(outside, in_base); !odd.empty())
+      text += fmt::format(" In the {} {}.", in_base ? "base" : "post", odd);
+  }
   return text;
+}
+
+std::string odd_words(const Outside& outside, bool in_base) {
+  std::vector<std::string> names;
+  int64_t count = 0;
+  for (const OddTensor& odd : outside.odd) {
+    if (odd.in_base != in_base) continue;
+    names.push_back(fmt::format("{} ({})", printable(odd.tensor, 80), odd.count));
+    count += odd.count;
+  }
+  if (count == 0) return "";
+  return fmt::format("{} no number{}: {}", counted(count, "value is", "values are"), count == 1 ? "" : "s",
+                     named(names, names.size()));
 }
 
 std::string lacking_words(const std::vector<std::string>& missing, const std::vector<std::string>& added) {

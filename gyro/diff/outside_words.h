@@ -14,6 +14,9 @@ std::string outside_words(const Outside& outside);
 /// follows from the numbers.
 std::string token_words(const TokenRows& tokens);
 
+/// "2 values are no numbers: model.norm.weight (2)" of the base or of the post; empty where there are none.
+std::string odd_words(const Outside& outside, bool in_base);
+
 /// "lacks 2 tensors that the base has: norm.weight, ...; has 1 that the base lacks: ..."; empty where nothing is
 /// lacking.
 std::string lacking_words(const std::vector<std::string>& missing, const std::vector<std::string>& added);

@@ -34,8 +34,7 @@ constexpr int64_t kCorner = 25;   // dimensions shown of the rotation matrices, 
 
 std::vector<MatrixSite> select_sites(const DiffPlan& plan, const DiffRequest& request) {
   const std::set<int64_t> wanted = chosen_numbers(request.layers, count_layers(*plan.base), "layers", "layer");
-  int64_t count = 0;
-  for (const MatrixSite& site : plan.map.sites) count = std::max(count, site.expert + 1);
+  const int64_t count = count_experts(*plan.base);  // of types that are not chosen too
   if (count == 0 && !request.experts.empty()) fail_field("experts", "the model has no experts");
   const std::set<int64_t> experts = chosen_numbers(request.experts, count, "experts", "expert");
   std::vector<MatrixSite> sites;

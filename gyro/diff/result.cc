@@ -159,6 +159,7 @@ struct TypePool {
 
   void add(const MatrixRow& row);
   void add_symmetry(const MatrixRow& row);
+  void add_scale(const MatrixRow& row);
   TypeRow row(MatrixType type) const;
 };
 
@@ -177,17 +178,12 @@ void TypePool::add(const MatrixRow& row) {
     null_nf_robust.add(row.null.nf_robust);
     null_valid = null_valid && row.null.valid;
   }
-  scale.add(row.scale);
-  relative_change.add(row.relative_change);
   unchanged.add(row.unchanged);
   nf_max = std::fmax(nf_max, row.nf);
-  scale_variance += square(row.scale_sd);
   if (!std::isnan(row.sparse_expected)) sparse_expected.add(row.sparse_expected);
   update_ranks.push_back(row.update_rank);
-  const double spread = static_cast<double>(row.k) * row.first_order_variance;
-  noise += spread;
-  noise_squares += spread * spread / row.k_eff;
   add_symmetry(row);
+  add_scale(row);
   const double e = row.energy.total;
   if (!(e > 0) || std::isnan(row.energy.counter_over_co)) return;
   const double s = e * row.energy.co_rotation;
@@ -197,6 +193,17 @@ void TypePool::add(const MatrixRow& row) {
   counter += e * row.energy.counter_rotation;
   co += s;
   variance += s * s * counter_over_co_sd(row.n) * counter_over_co_sd(row.n);
+}
+
+// Of a base that is zero neither is defined.
+void TypePool::add_scale(const MatrixRow& row) {
+  if (std::isnan(row.scale) || std::isnan(row.relative_change)) return;
+  scale.add(row.scale);
+  relative_change.add(row.relative_change);
+  scale_variance += square(row.scale_sd);
+  const double spread = static_cast<double>(row.k) * row.first_order_variance;
+  noise += spread;
+  noise_squares += spread * spread / row.k_eff;
 }
 
 void TypePool::add_symmetry(const MatrixRow& row) {

@@ -214,13 +214,16 @@ enum class OutsideKind { Embeddings, Head, Norms, Biases, Other };
 /// Tensors outside the matrices, of one kind.
 struct OutsideGroup {
   OutsideKind kind = OutsideKind::Other;
-  int64_t tensors = 0;                  ///< whose values were compared
-  int64_t changed = 0;                  ///< of these, not equal
-  int64_t missing = 0, added = 0;       ///< that the base alone has, that the post alone has
-  int64_t reshaped = 0;                 ///< that both have, in shapes that do not compare
-  double relative_change = kUndefined;  ///< ‖post − base‖ / ‖base‖ over those compared
-  std::optional<double> cosine = {};  ///< ⟨base, post⟩ / (‖base‖‖post‖) over the same; none in older results
-  std::optional<double> unchanged = {};  ///< share of their values that are equal; none in older results
+  int64_t tensors = 0;             ///< whose values were compared
+  int64_t changed = 0;             ///< of these, not equal
+  int64_t missing = 0, added = 0;  ///< that the base alone has, that the post alone has
+  int64_t reshaped = 0;            ///< that both have, in shapes that do not compare
+  /// Of those compared, the ones whose values are all numbers: relative change and cosine are theirs. None in older
+  /// results, where one that is not made both undefined.
+  std::optional<int64_t> defined = {};
+  double relative_change = kUndefined;   ///< ‖post − base‖ / ‖base‖
+  std::optional<double> cosine = {};     ///< ⟨base, post⟩ / (‖base‖‖post‖); none in older results
+  std::optional<double> unchanged = {};  ///< share of all values compared that are equal; none in older results
 };
 /// A tensor outside the matrices whose values changed.
 struct OutsideTensor {
@@ -245,7 +248,8 @@ struct TokenRows {
   int64_t rows = 0, rows_unchanged = 0;            ///< that both models have, and of these equal
   double even = kUndefined, largest = kUndefined;  ///< of an even spread: a row's mean, and the largest of all rows
   int64_t rows_beyond = 0;                         ///< that changed by more than `largest`
-  std::vector<TokenRow> most = {};                 ///< the most changed first
+  std::vector<TokenRow> most = {};                 ///< the most changed first, of those whose change is defined
+  int64_t rows_undefined = 0;                      ///< whose change is not, for values that are no numbers; in no file
   std::string text = {};                           ///< the same in words
 };
 /// Rows of the embeddings, and how many of them both have.
@@ -255,6 +259,12 @@ struct VocabularyRows {
 /// Whether a model has a head of its own, takes the embeddings for it as config.json says, or has neither head nor such
 /// a word; None where it has no embeddings either, or neither model has a head.
 enum class HeadKind { None, Own, Tied, Missing };
+/// A tensor outside the matrices with values that are no numbers.
+struct OddTensor {
+  std::string tensor = {};  ///< by its model's name
+  bool in_base = false;
+  int64_t count = 0;
+};
 /// What lies outside the matrices of the post, against the base: by place in the model, whatever stands before the
 /// names, and by value, whatever the dtype. A head that one of the two has is compared with the other's embeddings.
 struct Outside {
@@ -267,6 +277,8 @@ struct Outside {
   std::optional<std::vector<OutsideTensor>> tensors = {};
   std::optional<int64_t> tensors_left_out = {};
   std::optional<std::vector<TokenRows>> tokens = {};  ///< none in older results
+  std::vector<std::string> reshaped = {};  ///< "norm.weight ([64] → [32])", the first; in no file but as words
+  std::vector<OddTensor> odd = {};         ///< likewise; what is the same in both is said of both
 };
 
 struct Comparison {
@@ -320,7 +332,7 @@ struct TrajectoryLine {
   double at_base = kUndefined;           ///< what the figure is where nothing has changed
   std::vector<double> values = {};       ///< at each step
   std::optional<int64_t> half_way = {};  ///< first step (from 0) at which it has gone half of its way to the last; none
-                                         ///< where it is not defined, or stays where it was
+                                         ///< where it is not defined, or its way is within rounding
 };
 /// The posts as checkpoints of one run, in order (`--trajectory`).
 struct Trajectory {

@@ -360,6 +360,7 @@ void fields(Visit& visit, Of<OutsideGroup> auto& group) {
   visit("missing", group.missing);
   visit("added", group.added);
   visit("reshaped", group.reshaped);
+  visit.optional("defined", group.defined);
   visit("relative_change", group.relative_change);
   visit.optional("cosine", group.cosine);
   visit.optional("unchanged", group.unchanged);

@@ -344,6 +344,15 @@ TEST(PoolTypes, WhatSomeLackIsPooledOverTheOthers) {
   EXPECT_NEAR(type.nf_mean, 0.03, 1e-15);
   EXPECT_NEAR(type.nf_mean_over_null, 1.5, 1e-12);
   EXPECT_FALSE(type.experts);
+  std::vector<MatrixRow> rows = {member(0, {}, 1, 0.1), member(1, {}, 1, 0.1), member(2, {}, kUndefined, kUndefined)};
+  for (size_t i = 0; i < 2; ++i) {
+    rows[i].scale = 1.5;
+    rows[i].relative_change = 0.25 + 0.5 * static_cast<double>(i);
+  }
+  rows[2].scale = rows[2].scale_sd = rows[2].relative_change = kUndefined;  // of a base that is zero
+  const TypeRow others = pool_types(rows)[0];
+  EXPECT_EQ(others.scale_mean, 1.5);
+  EXPECT_EQ(others.relative_change_mean, 0.5);
 }
 
 TEST(PoolTypes, ExpertsSpread) {

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "gyro/base/error.h"
 #include "gyro/base/version.h"
@@ -13,6 +14,7 @@
 #include "gyro/diff/between.h"
 #include "gyro/diff/execute.h"
 #include "gyro/diff/journal.h"
+#include "gyro/diff/outside_words.h"
 #include "gyro/diff/result_files.h"
 
 namespace gyro {
@@ -65,6 +67,19 @@ RunInfo run_info(const std::string& command, std::chrono::system_clock::time_poi
   return {command, fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(date)), took.count(), std::string(git_id())};
 }
 
+// The base's oddities are found with each post's, and said once.
+void warn_of(const DiffPlan& plan, const DiffRequest& request, const std::vector<std::optional<Outside>>& outside) {
+  if (!request.warn) return;
+  std::set<std::string> said;
+  for (size_t i = 0; i < outside.size(); ++i) {
+    for (const bool in_base : {true, false}) {
+      const std::string words = outside[i] ? odd_words(*outside[i], in_base) : "";
+      const std::string line = fmt::format("{}: {}", in_base ? request.base : plan.others[i].path, words);
+      if (!words.empty() && said.insert(line).second) request.warn(line);
+    }
+  }
+}
+
 }  // namespace
 
 DiffOutcome run_diff(const DiffRequest& request) {
@@ -88,6 +103,7 @@ DiffOutcome run_diff(const DiffRequest& request) {
   if (!complete) return outcome;
   auto outside = outside_of(plan, request.run);
   if (!outside) return outcome;
+  warn_of(plan, request, *outside);
   outcome.result = assemble(plan, std::move(units));
   for (size_t i = 0; i < outside->size(); ++i) outcome.result->comparisons[i].outside = std::move((*outside)[i]);
   if (!request.command.empty()) outcome.result->run = run_info(request.command, began);

@@ -64,13 +64,10 @@ std::vector<Ranked> ranked(const std::vector<ValueSums>& rows, double typical) {
   std::vector<Ranked> out;
   for (size_t i = 0; i < rows.size(); ++i) {
     const double norm = rows[i].base > 0 ? std::sqrt(rows[i].base) : typical;
-    if (rows[i].differs()) out.push_back({std::sqrt(rows[i].change) / norm, i});
+    if (rows[i].differs() && rows[i].defined()) out.push_back({std::sqrt(rows[i].change) / norm, i});
   }
-  // What is not defined comes first: its values are not finite.
-  std::sort(out.begin(), out.end(), [](const Ranked& a, const Ranked& b) {
-    const auto key = [](double by) { return std::isnan(by) ? std::numeric_limits<double>::infinity() : by; };
-    return key(a.by) != key(b.by) ? key(a.by) > key(b.by) : a.row < b.row;
-  });
+  std::sort(out.begin(), out.end(),
+            [](const Ranked& a, const Ranked& b) { return a.by != b.by ? a.by > b.by : a.row < b.row; });
   return out;
 }
 
@@ -108,15 +105,20 @@ double expected_largest(const std::vector<double>& norms, int64_t values, double
 TokenRows token_rows(OutsideKind kind, const std::vector<ValueSums>& rows) {
   TokenRows out{.kind = kind, .rows = static_cast<int64_t>(rows.size())};
   ValueSums all;
-  for (const ValueSums& row : rows) all.add(row);
-  const double typical = std::sqrt(all.base / static_cast<double>(rows.size()));
+  int64_t defined = 0;
+  for (const ValueSums& row : rows) {
+    if (row.defined()) all.add(row);
+    defined += row.defined() ? 1 : 0;
+    out.rows_undefined += row.differs() && !row.defined() ? 1 : 0;
+  }
+  const double typical = std::sqrt(all.base / static_cast<double>(defined));
   const std::vector<Ranked> order = ranked(rows, typical);
-  out.rows_unchanged = out.rows - std::ssize(order);
+  out.rows_unchanged = out.rows - std::ssize(order) - out.rows_undefined;
   const double sd = std::sqrt(all.change / static_cast<double>(all.values));
   std::vector<double> norms;
   double inverses = 0;
   for (const ValueSums& row : rows) {
-    norms.push_back(row.base > 0 ? std::sqrt(row.base) : typical);
+    norms.push_back(row.base > 0 && row.defined() ? std::sqrt(row.base) : typical);
     inverses += 1 / norms.back();
   }
   const auto even = [&](double inverse) { return sd * mean_norm(static_cast<double>(rows.front().values)) * inverse; };

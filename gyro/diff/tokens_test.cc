@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "gyro/base/random.h"
+#include "gyro/diff/outside_words.h"
 #include "gyro/spectra/test_util.h"
 
 namespace gyro {
@@ -80,6 +81,31 @@ TEST(Tokens, ThoseThatChangedMostComeFirst) {
   EXPECT_EQ(told.most[2].id, 7);
   // s = √(6/1600), E χ_16 = √2 Γ(8.5)/Γ(8).
   EXPECT_NEAR(told.most[2].even, std::sqrt(6.0 / 1600) * std::sqrt(2) * std::tgamma(8.5) / std::tgamma(8) / 2, 1e-12);
+}
+
+// A row that became no number is one that changed, and tells nothing of the others.
+TEST(Tokens, RowsOfNoNumbersAreCountedApart) {
+  std::vector<ValueSums> rows(100, ValueSums{.base = 4, .post = 4, .product = 4, .values = 16, .equal = 16});
+  rows[7] = {.change = 1, .base = 4, .post = 4, .product = 3.5, .values = 16};
+  const double largest = token_rows(OutsideKind::Embeddings, rows).largest;
+  rows[3] = {.change = std::nan(""), .base = 4, .post = std::nan(""), .product = std::nan(""), .values = 16};
+  const TokenRows told = token_rows(OutsideKind::Embeddings, rows);
+  EXPECT_EQ(told.rows_unchanged, 98);
+  EXPECT_EQ(told.rows_undefined, 1);
+  ASSERT_EQ(told.most.size(), 1U);
+  EXPECT_EQ(told.most[0].id, 7);
+  EXPECT_NEAR(told.largest, largest, 0.01 * largest);
+  EXPECT_TRUE(token_words(told).starts_with(
+      "Of 100 rows of the embeddings 2 changed (1 to what is no number, or from it), 1 of them by more than the "))
+      << token_words(told);
+}
+
+TEST(Tokens, WordsOfTheSmallestChanges) {
+  std::vector<ValueSums> rows(100, ValueSums{.base = 4, .post = 4, .product = 4, .values = 16, .equal = 16});
+  rows[7] = {.change = 1e-16, .base = 4, .post = 4, .product = 4, .values = 16};
+  EXPECT_EQ(token_words(token_rows(OutsideKind::Embeddings, rows)),
+            "Of 100 rows of the embeddings 1 changed, by more than the largest has when the change is spread evenly, "
+            "less than 0.0001 %: token 7 by less than 0.0001 %.");
 }
 
 TEST(Tokens, WhatDidNotChangeHasNoChance) {

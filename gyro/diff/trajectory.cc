@@ -72,9 +72,13 @@ constexpr Figure kFigures[] = {
      [](const TypeRow& t) { return quantity(t, [](const Quantities& q) { return q.spectrum.ww_alpha_base.alpha; }); }},
 };
 
+// What a way must exceed, of its larger end and at all: figures are right to about this much, and less is rounding, as
+// of the directions of matrices that were only scaled.
+constexpr double kWay = 1e-6, kLeastWay = 1e-9;
+
 std::optional<int64_t> half_way(double base, const std::vector<double>& values) {
-  const double way = values.back() - base;
-  if (!(std::abs(way) > 0)) return std::nullopt;
+  const double way = values.back() - base, size = std::max(std::abs(base), std::abs(values.back()));
+  if (!(std::abs(way) > std::max(kLeastWay, kWay * size))) return std::nullopt;
   for (size_t i = 0; i < values.size(); ++i) {
     if ((values[i] - base) / way >= 0.5) return static_cast<int64_t>(i);
   }
@@ -120,10 +124,11 @@ Trajectory trajectory_of(const std::vector<Comparison>& comparisons) {
   out.steps.assign(names.begin(), names.begin() + std::ssize(posts));
   const std::vector<TypeRow>& types = posts.back()->types;  // posts have the same ones
   for (size_t t = 0; t < types.size(); ++t) {
+    const bool ends_at_base = types[t].untouched == types[t].layers;
     for (const Figure& figure : kFigures) {
       TrajectoryLine line{.type = types[t].type, .figure = figure.name, .at_base = figure.at_base(types[t])};
       for (const Comparison* post : posts) line.values.push_back(figure.of(post->types[t]));
-      line.half_way = half_way(line.at_base, line.values);
+      if (!ends_at_base) line.half_way = half_way(line.at_base, line.values);
       out.lines.push_back(std::move(line));
     }
   }

@@ -77,6 +77,12 @@ TEST(Trajectory, SaysWhenAFigureTurned) {
   EXPECT_FALSE(line_of(found, "erank").half_way);
   const Trajectory still = trajectory_of({step_of(0, 1), step_of(0, 1)});
   EXPECT_FALSE(line_of(still, "relative_change").half_way);
+  const Trajectory rounding = trajectory_of({step_of(0.1, 0.9), step_of(0, 1 - 1e-15)});  // goes, and comes back
+  EXPECT_FALSE(line_of(rounding, "alpha_mean").half_way);
+  steps.resize(3);
+  steps.back().types[0].layers = 2;
+  steps.back().types[0].untouched = 2;  // whose figures are rounding alone
+  EXPECT_FALSE(line_of(trajectory_of(steps), "alpha_mean").half_way);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kPanelValues = int64_t{1} << 16;  // in FP64 at once
 
 struct Lanes {
-  LaneSums change{}, base{}, post{}, product{}, equal{};
+  LaneSums change{}, base{}, post{}, product{}, equal{}, base_odd{}, post_odd{};
 };
 
 GYRO_CLONES void add_lanes(const double* a, const double* b, size_t count, Lanes& sums) {
@@ -29,6 +29,8 @@ GYRO_CLONES void add_lanes(const double* a, const double* b, size_t count, Lanes
       sums.post[l] += to * to;
       sums.product[l] += from * to;
       sums.equal[l] += same ? 1.0 : 0.0;
+      sums.base_odd[l] += x != x || (!same && std::abs(x) > kLargest) ? 1.0 : 0.0;
+      sums.post_odd[l] += y != y || (!same && std::abs(y) > kLargest) ? 1.0 : 0.0;
     }
   }
 }
@@ -49,10 +51,12 @@ ValueSums sums_of(const double* a, const double* b, size_t count) {
           .post = total(lanes.post),
           .product = total(lanes.product),
           .values = static_cast<int64_t>(count),
-          .equal = static_cast<int64_t>(total(lanes.equal))};
+          .equal = static_cast<int64_t>(total(lanes.equal)),
+          .base_odd = static_cast<int64_t>(total(lanes.base_odd)),
+          .post_odd = static_cast<int64_t>(total(lanes.post_odd))};
 }
 
-double defined(double value) {
+double or_nan(double value) {
   return std::isfinite(value) ? value : std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -65,18 +69,24 @@ void ValueSums::add(const ValueSums& other) {
   product += other.product;
   values += other.values;
   equal += other.equal;
+  base_odd += other.base_odd;
+  post_odd += other.post_odd;
+}
+
+bool ValueSums::defined() const {
+  return std::isfinite(change) && std::isfinite(base) && std::isfinite(post) && std::isfinite(product);
 }
 
 double ValueSums::relative_change() const {
-  return defined(std::sqrt(change / base));
+  return or_nan(std::sqrt(change / base));
 }
 
 double ValueSums::cosine() const {
-  return std::clamp(defined(product / (std::sqrt(base) * std::sqrt(post))), -1.0, 1.0);
+  return std::clamp(or_nan(product / (std::sqrt(base) * std::sqrt(post))), -1.0, 1.0);
 }
 
 double ValueSums::unchanged() const {
-  return defined(static_cast<double>(equal) / static_cast<double>(values));
+  return or_nan(static_cast<double>(equal) / static_cast<double>(values));
 }
 
 std::vector<ValueSums> compare_values(const Weight& base, const Weight& post, bool by_row) {

@@ -12,6 +12,10 @@ namespace gyro {
 struct ValueSums {
   double change = 0, base = 0, post = 0, product = 0;  ///< Σ (p − b)², Σ b², Σ p², Σ bp
   int64_t values = 0, equal = 0;                       ///< how many, and of these equal (NaN is equal to NaN)
+  int64_t base_odd = 0, post_odd = 0;  ///< that are NaN, or infinite and not equal: no such sum is defined then
+
+  /// Σ (p − b)², Σ b², Σ p², Σ bp are numbers.
+  bool defined() const;
 
   void add(const ValueSums& other);
   bool differs() const { return equal < values; }

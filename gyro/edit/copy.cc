@@ -24,7 +24,7 @@ DType output_dtype(std::optional<DType> wanted, const std::string& name, DType s
 // What is no matrix is read without scales: it may not have any.
 void check_scales(const TensorSource& model, const std::string& name, const SourceTensor& info) {
   if (info.shape.size() == 2) return;
-  if (dtype_is_fp8(info.dtype) && !model.scale_of(name).empty())
+  if (dtype_is_fp8(info.dtype) && !model.scales_of(name).empty())
     fail(name, "has FP8 scales and {} dimensions; they are read of matrices only", info.shape.size());
 }
 

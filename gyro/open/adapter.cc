@@ -55,6 +55,7 @@ AdapterSource::AdapterSource(const fs::path& folder, LoraConfig config, std::sha
   const Modules modules = sort_tensors();
   if (modules.empty() && whole_.empty()) fail(file_->path().string(), "holds no tensor");
   settle_head();
+  untie_adapted_head(modules);
   squares_turned_ = turns_squares(modules);
   for (const auto& [module, parts] : modules) adapt(module, parts);
   warn_of_targets(modules);
@@ -87,7 +88,7 @@ AdapterSource::Modules AdapterSource::sort_tensors() {
 // The base's name of a tensor that the adapter calls `name`: the same, or the one that ends alike, as where one of them
 // was saved from within a multimodal model.
 std::string AdapterSource::base_name(const std::string& name, const std::string& given) const {
-  if (base_->find(name) != nullptr) return name;
+  if (base_->find(name) != nullptr || (name == tied_head_ && !name.empty())) return name;
   std::vector<std::string> found;
   const auto [begin, end] = tails_.equal_range(tail_of(name));
   for (auto at = begin; at != end; ++at) {
@@ -150,6 +151,31 @@ void AdapterSource::settle_head() {
   untied_ = true;
   warnings_.push_back(fmt::format(
       "has a head of its own (\"{}\") where the base's is the embedding: they are tied no more", printable(name)));
+}
+
+// Factors of a head that in the base is the embedding make one of its own: PEFT's Linear adds their product to what the
+// head gives, and the embedding gives what it gave.
+void AdapterSource::untie_adapted_head(const Modules& modules) {
+  if (!is_tied(*base_) || untied_) return;
+  for (const auto& [module, parts] : modules) {
+    const std::string name = module + ".weight";
+    if (!is_head_name(name) || tensors_.contains(name) || tails_.contains(tail_of(name))) continue;
+    const auto& all = base_->tensors();
+    const auto embeddings = std::ranges::find_if(all, [&](const auto& entry) {
+      return is_embeddings_name(entry.first) && is_of_tower(entry.first) == is_of_tower(name);
+    });
+    if (embeddings == all.end()) return;
+    tied_head_ = name;
+    embeddings_ = embeddings->first;
+    tensors_[name] = embeddings->second;
+    config_.tie_word_embeddings = false;
+    untied_ = true;
+    warnings_.push_back(fmt::format(
+        "adapts the head (\"{}\"), which is the base's embedding: the head is that with the adapter added, the "
+        "embedding stays, and they are tied no more",
+        printable(name)));
+    return;
+  }
 }
 
 bool AdapterSource::same_values(const std::string& name, const std::string& other) const {
@@ -290,6 +316,13 @@ std::vector<double> AdapterSource::values(const Factor& factor) const {
 
 // Rows of what the adapter is added to, as FP64.
 void AdapterSource::read_base(const std::string& name, int64_t begin, int64_t end, double* out) const {
+  if (name == tied_head_ && !name.empty()) {
+    const int64_t cols = tensors_.at(name).shape[1];
+    return widen(
+        load_weight(*base_,
+                    {.tensor = embeddings_, .row_begin = begin, .row_end = end, .d_in = cols, .d_out = end - begin}),
+        0, end - begin, 0, cols, out, cols);
+  }
   const auto whole = whole_.find(name);
   const std::vector<int64_t>& shape = tensors_.at(name).shape;
   const int64_t cols = shape.size() > 1 ? shape[1] : 1;
@@ -376,7 +409,7 @@ TensorLease AdapterSource::read_rows(std::string_view name, int64_t begin, int64
 }
 
 void AdapterSource::prefetch(std::string_view name, int64_t begin, int64_t end) const {
-  if (!whole_.contains(name)) base_->prefetch(name, begin, end);
+  if (!whole_.contains(name)) base_->prefetch(name == tied_head_ ? embeddings_ : name, begin, end);
 }
 
 void AdapterSource::check() const {

@@ -76,6 +76,7 @@ class AdapterSource : public TensorSource {
   Modules sort_tensors();
   void add_whole(const std::string& given, const TensorInfo& info, const std::string& name);
   void settle_head();
+  void untie_adapted_head(const Modules& modules);
   bool same_values(const std::string& name, const std::string& other) const;
   void adapt(const std::string& module, const Module& parts);
   void drop_scales(const std::string& name);
@@ -101,7 +102,8 @@ class AdapterSource : public TensorSource {
   bool squares_turned_ = false;  // of a square weight the shapes do not tell which way it is stored
   bool own_tokenizer_ = false;
   bool base_warnings_ = true;
-  bool untied_ = false;  // the head is not the embedding, as it is the base's
+  std::string tied_head_, embeddings_;  // the head that the adapter adapts, and what it is in the base; else empty
+  bool untied_ = false;                 // the head is not the embedding, as it is the base's
 };
 
 }  // namespace gyro

@@ -173,6 +173,9 @@ LoraConfig parse_lora_config(std::string_view subject, std::string_view text) {
   LoraConfig config;
   config.base = fields.optional_string("base_model_name_or_path").value_or("");
   config.revision = fields.optional_string("revision").value_or("");
+  for (const char* key : {"r", "lora_alpha"}) {  // which PEFT divides
+    if (json.contains(key) && json[key].is_null()) fields.fail_at(key, "is null");
+  }
   config.rank = fields.optional_integer("r", kMostRank).value_or(config.rank);
   if (config.rank == 0) fields.fail_at("r", "must not be 0");
   config.alpha = fields.number("lora_alpha").value_or(config.alpha);

@@ -89,10 +89,11 @@ TEST(LoraConfig, RefusesWhatItDoesNotRead) {
         R"("ensure_weight_tying":true)", R"("velora_config":{"a":1})", R"("a_field_of_tomorrow":1)"}) {
     EXPECT_TRUE(contains(refusal(field), "which Gyro does not read: merge the adapter first")) << field;
   }
-  for (const char* field : {R"("r":0)", R"("r":-1)", R"("r":"8")", R"("lora_alpha":"a")", R"("use_dora":1)",
-                            R"("rank_pattern":[1])", R"("rank_pattern":{"a":1.5})", R"("rank_pattern":{"a":"b"})",
-                            R"("rank_pattern":{"(":1})", R"("modules_to_save":[1])", R"("target_modules":{})",
-                            R"("r":1e300)", R"("rank_pattern":{"a":0})", R"("revision":3)"}) {
+  for (const char* field :
+       {R"("r":null)", R"("lora_alpha":null)", R"("r":0)", R"("r":-1)", R"("r":"8")", R"("lora_alpha":"a")",
+        R"("use_dora":1)", R"("rank_pattern":[1])", R"("rank_pattern":{"a":1.5})", R"("rank_pattern":{"a":"b"})",
+        R"("rank_pattern":{"(":1})", R"("modules_to_save":[1])", R"("target_modules":{})", R"("r":1e300)",
+        R"("rank_pattern":{"a":0})", R"("revision":3)"}) {
     EXPECT_TRUE(refusal(field).starts_with("c: ")) << field << ": " << refusal(field);
   }
 }

@@ -199,6 +199,20 @@ TEST_F(Adapters, Embeddings) {
   EXPECT_TRUE(contains(adapter->warnings()[0], "which is this model's output as well"));
 }
 
+// Of a tied base: the head that the adapter makes, beside the embedding as it was.
+TEST_F(Adapters, FactorsOfATiedHead) {
+  const std::string name = "base_model.model.lm_head";
+  const auto adapter = open({tensor(name + ".lora_A.weight", {2, 4}), tensor(name + ".lora_B.weight", {7, 2})},
+                            R"("r":2,"lora_alpha":2)");
+  const Numbers expected =
+      merged("model.embed_tokens.weight", name + ".lora_A.weight", name + ".lora_B.weight", 2, 1, false, 4);
+  expect_close(read(*adapter, "lm_head.weight"), expected);
+  EXPECT_EQ(read(*adapter, "model.embed_tokens.weight"), values_.at("model.embed_tokens.weight"));
+  EXPECT_EQ(adapter->config().tie_word_embeddings, false);
+  ASSERT_EQ(adapter->warnings().size(), 1u);
+  EXPECT_TRUE(contains(adapter->warnings()[0], "they are tied no more"));
+}
+
 TEST_F(Adapters, BiasesAndWholeTensors) {
   std::vector<TestTensor> factors = lora(kQ, 2, 4, 6);
   const std::string added = std::string("base_model.model.") + kQ + ".lora_B.bias";

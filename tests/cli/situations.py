@@ -238,6 +238,34 @@ class Outside(Situation):
         self.assertEqual(outside["post_head"], "missing")
         self.assertIn(f"gyro: warning: {lacking}: lacks 1 tensor: lm_head.weight, which the base has\n", warnings)
 
+        _, _, warnings = self.outside(one, lacking)  # which nothing but config.json tells apart
+        self.assertIn(f"gyro: warning: {lacking}: has no lm_head.weight, and its config.json does not tie the head to the "
+                      "embeddings, as the base's does\n", warnings)
+        self.assertIn("none, though config.json does not tie it to the embeddings", gyro("info", lacking).stdout)
+
+    def test_values_that_are_no_numbers(self):
+        base, post = self.pair("pico-qwen2")
+        tensors, norm_name = read(post), "model.layers.0.input_layernorm.weight"
+        for name, count in ((EMBEDDINGS, 2), (norm_name, 1)):
+            new = values(tensors[name]).astype(np.float32)
+            new.ravel()[:count] = np.nan
+            tensors[name] = f32(new)
+        odd = self.make("odd", post, tensors)
+        outside, groups, warnings = self.outside(base, odd)
+        said = f"3 values are no numbers: {EMBEDDINGS} (2), {norm_name} (1)"
+        self.assertIn(f"gyro: warning: {odd}: {said}\n", warnings)
+        self.assertIn(f"In the post {said}.", outside["text"])
+        rest = [name for name in tensors if "norm" in name and name != norm_name]
+        before = read(base)
+        change = np.sqrt(sum(norm(values(tensors[n]) - values(before[n])) ** 2 for n in rest))
+        self.assertAlmostEqual(groups["norms"]["relative_change"],
+                               change / np.sqrt(sum(norm(values(before[n])) ** 2 for n in rest)), places=12)
+        self.assertEqual((groups["norms"]["tensors"], groups["norms"]["defined"]), (7, 6))
+        self.assertIsNone(groups["embeddings"]["relative_change"])
+        text = gyro("diff", base, odd).stdout
+        self.assertRegex(text, r"norms +7 of 7 +[0-9.]+ % \(of 6\)")
+        self.assertIn("all changed (1 to what is no number, or from it)", " ".join(text.split()))
+
     def test_what_is_missing_is_warned_of(self):
         base = self.pair("pico-qwen2")[0]
         gone = ["model.norm.weight", "model.layers.1.input_layernorm.weight", "model.layers.0.self_attn.q_proj.bias"]
@@ -266,9 +294,10 @@ class FusedPosts(Situation):
                 split[name.replace(whole, part) if whole else name] = (
                     dtype, (shape[0] // len(parts), *shape[1:]), data[i * size:(i + 1) * size])
         split = self.make("split", fused, split, model_type="llama")
-        said = {f"gyro: warning: {split}: {kind} is in parts here and fused in {base}: the parts are compared"
-                for kind in ("W_QKV", "W_gate_up")}
-        for posts in ((split, fused), (fused, split), (split, fused, split)):
+        again = shutil.copytree(split, f"{split}-again")
+        for posts in ((split, fused), (fused, split), (split, fused, again)):
+            said = {f"gyro: warning: {post}: {kind} is in parts here and fused in {base}: the parts are compared"
+                    for kind in ("W_QKV", "W_gate_up") for post in posts if post != fused}
             document, warnings = self.compare(base, *posts, "--null-draws", "0")
             self.assertEqual({line for line in warnings.splitlines() if "warning" in line}, said)
             kinds = [sorted(self.types(document, i)) for i in range(len(posts))]
@@ -311,6 +340,8 @@ class Experts(Situation):
             done = gyro("diff", *models, "--experts", words, check=False)
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             self.assertEqual(done.stderr, f"gyro: error: --experts: {said}\n")
+        some, _ = self.compare(*self.pair("pico-qwen3moe"), "--types", "W_Q", "--experts", "0")  # which no expert has
+        self.assertEqual({m["type"] for m in some["comparisons"][0]["matrices"]}, {"W_Q"})
         done = gyro("diff", *self.pair("pico-qwen3moe"), "--experts", "x", check=False)
         self.assertEqual(done.returncode, 2)
         self.assertIn("--experts: 'x' is not an expert number", done.stderr)

@@ -94,6 +94,13 @@ std::optional<Finding> w_o_of(const Types& all_types, const Types& changed) {
   return has ? w_o_anomaly(all_types) : std::nullopt;
 }
 
+// Routers are no matrices of which more is asked than whether they changed at all.
+template <typename Row>
+std::vector<Row> with_routers(std::vector<Row> rows) {
+  std::erase_if(rows, [](const Row& row) { return type_is_fused(row.type); });
+  return rows;
+}
+
 std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& comparison, const Rows& all_rows,
                                   const Types& all_types, const Asked& asked) {
   const auto& [rows, types] = asked;
@@ -102,8 +109,9 @@ std::vector<Finding> all_findings(const ModelInfo& base, const Comparison& compa
        {std::optional(unrelated(rows, types)), std::optional(uniform_scaling(rows, types)),
         std::optional(scalar_of(all_types, types)), w_o_of(all_types, types), std::optional(co_rotation(rows, types)),
         std::optional(low_rank_update(rows, types)), std::optional(sparse_update(all_rows, all_types)),
-        principal_update(rows, types), intruder_dimensions(rows, types), untouched_types(all_rows, all_types),
-        rounding_only(rows, types), order(short_name(base.id), short_name(comparison.post.id), types)}) {
+        principal_update(rows, types), intruder_dimensions(rows, types),
+        untouched_types(with_routers(comparison.matrices), with_routers(comparison.types)), rounding_only(rows, types),
+        order(short_name(base.id), short_name(comparison.post.id), types)}) {
     if (f) findings.push_back(std::move(*f));
   }
   return findings;

@@ -526,7 +526,7 @@ TEST(Findings, OfWhatIsDefinedInPart) {
   c.types[0].scale_mean = kUndefined;
   EXPECT_EQ(c.verdict(FindingId::CommonScalar), Verdict::Yes);
   EXPECT_TRUE(c.text(FindingId::CommonScalar)
-                  .ends_with("c is undefined in W_Q, because the base has a matrix of zeros there."));
+                  .ends_with("c is undefined in W_Q, because all matrices of the base are zero there."));
   EXPECT_EQ(c.find(FindingId::CommonScalar)->types.size(), 6u);
   c.types[1].alpha_mean = kUndefined;
   EXPECT_EQ(c.verdict(FindingId::WoAnomaly), Verdict::No);

@@ -27,7 +27,7 @@ std::string without_scale(const Types& types) {
     if (std::isnan(type.scale_mean)) names.push_back(type.type);
   }
   if (names.empty()) return "";
-  return fmt::format(" c is undefined in {}, because the base has a matrix of zeros there.", listed(names));
+  return fmt::format(" c is undefined in {}, because all matrices of the base are zero there.", listed(names));
 }
 
 // The type whose c is in the middle: one type that is off moves no other.
@@ -76,7 +76,7 @@ Finding common_scalar(const Types& all_types) {
   std::erase_if(types, [](const TypeRow& type) { return std::isnan(type.scale_mean); });
   if (types.empty()) {
     return undefined(id, 1, kCommonScalar, names_of(all_types),
-                     "The scale c is undefined, because the base has a matrix of zeros in every type.");
+                     "The scale c is undefined, because all matrices of the base are zero.");
   }
   const TypeRow& middle = middle_of(types);
   const double c = middle.scale_mean;

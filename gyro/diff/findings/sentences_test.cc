@@ -329,7 +329,7 @@ std::vector<Case> cases() {
       {"a block of zeros",
        zero_block,
        plus(1, zero_block, 0.05),
-       {{Unrelated, {V::No}}, {CommonScalar, {V::Undefined}}}},
+       {{Unrelated, {V::No}}, {CommonScalar, {V::Yes}}}},  // c of the others
       {"pruned", base_of, pruned, {{SparseUpdate, {V::Yes}}, {LowRankUpdate, {V::No}}}},
       {"one layer", base_of, plus(1, base_of, 0.05), kNoise, DType::F32, 1},
       {"one type",

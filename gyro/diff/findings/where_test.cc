@@ -157,6 +157,10 @@ TEST(UntouchedTypes, AreTypesAndLayers) {
   EXPECT_EQ(c.text(id), "4 of 6 matrices are untouched, all of W_O among them and all of layer 0.");
   EXPECT_EQ(c.comparison.types[1].untouched, 2);
   EXPECT_FALSE(c.comparison.types[1].quantities);
+  c.rows.push_back({.layer = 0, .type = MatrixType::Router, .unchanged = 1});  // of which nothing else is asked
+  EXPECT_EQ(c.text(id), "5 of 7 matrices are untouched, all of W_O and W_router among them and all of layer 0.");
+  c.rows.back().unchanged = 0.5;
+  EXPECT_EQ(c.text(id), "4 of 7 matrices are untouched, all of W_O among them.");
 }
 
 TEST(RoundingOnly, LeavesNothingElseToAsk) {

@@ -20,6 +20,8 @@ function outsideTable(result) {
   const known = result.comparisons.filter(({outside}) => outside);
   if (!known.length) return null;
   const number = (value) => numberCell(value, String(value));
+  const comparedCell = ({tensors, defined}) => numberCell(
+      tensors, isNumber(defined) && defined < tensors ? `${tensors} (figures of ${defined})` : String(tensors));
   const changeCell = ({tensors, relative_change: change}) =>
       (tensors && isNumber(change) ? numberCell(change, share(change)) : numberCell(null, kDash));
   return makeTable({
@@ -35,12 +37,12 @@ function outsideTable(result) {
     rows: known.flatMap(
         (comparison) => comparison.outside.groups.map(
             (group) =>
-                [comparisonCell(comparison), kindCell(group.kind), number(group.tensors), number(group.changed),
+                [comparisonCell(comparison), kindCell(group.kind), comparedCell(group), number(group.changed),
                  changeCell(group), cosineCell(group.cosine), partCell(group.unchanged), number(group.reshaped),
                  number(group.missing), number(group.added)])),
     note:
         "By place in the model, whatever stands before the names, and by value, whatever the dtype. Relative change: " +
-        "‖post − base‖ over ‖base‖, of all that were compared. A head that one of the two models lacks is its embeddings."
+        "‖post − base‖ over ‖base‖, of all that were compared and are numbers. A head that one of the two models lacks is its embeddings."
   });
 }
 
@@ -53,7 +55,9 @@ function outsideTensorsTable(result) {
   return makeTable({
     id: "outside-tensors",
     title: "Norms, biases and others that changed",
-    read: "What changed outside the matrices, the most changed first; a dash is a tensor that was zero in the base.",
+    read:
+        "What changed outside the matrices, the most changed first; a dash is a tensor that was zero in the base, or " +
+        "has values that are no numbers.",
     columns: [
       plainColumn("Model", false), plainColumn("Tensor", false), plainColumn("Kind", false), plainColumn("layer"),
       plainColumn("relative change"), plainColumn("cosine"), plainColumn("unchanged")
