@@ -61,23 +61,10 @@ void take_name(DiffRequest& request, const char* option, std::string& model) {
     throw CLI::ValidationError(option, fmt::format("'{}' has two names, '{}' and '{}'", path, known->second, name));
 }
 
-// Two tables of the same, by the same name, would tell nothing.
-void check_are_others(const char* option, const std::vector<std::string>& models) {
-  for (size_t i = 0; i < models.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      std::error_code ignored;
-      if (models[i] == models[j] || std::filesystem::equivalent(models[i], models[j], ignored))
-        throw CLI::ValidationError(option, fmt::format("'{}' is given twice", models[i]));
-    }
-  }
-}
-
 void take_names(DiffRequest& request) {
   take_name(request, "BASE", request.base);
   for (std::string& post : request.posts) take_name(request, "POST", post);
   for (std::string& control : request.controls) take_name(request, "--control", control);
-  check_are_others("POST", request.posts);
-  check_are_others("--control", request.controls);
 }
 
 // Each measure once, in the order in which they are known.

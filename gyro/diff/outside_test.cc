@@ -146,7 +146,8 @@ TEST_F(OutsideTest, PositionsAreNoVocabulary) {
   EXPECT_FALSE(outside.vocabulary);
   EXPECT_EQ(group(outside, OutsideKind::Embeddings).tensors, 1);
   EXPECT_EQ(group(outside, OutsideKind::Embeddings).reshaped, 1);
-  EXPECT_EQ(outside.text, "Outside the matrices all 4 tensors have the base's values. 1 tensor is of another shape: wpe.weight "
+  EXPECT_EQ(outside.text,
+            "Outside the matrices all 4 tensors have the base's values. 1 tensor is of another shape: wpe.weight "
             "([3, 2] → [4, 2]).");
   EXPECT_EQ(differing(*base, *grown, pairs(*base, *grown), 1), (std::vector<std::string>{"model.wpe.weight"}));
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <future>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -199,10 +200,12 @@ DiffResult head_of(const DiffPlan& plan, const DiffRequest& request) {
                   request.null_nf_draws, request.seed,  request.measures};
   head.base = describe(*plan.base, request.base, request);
   std::vector<std::string> ids;
+  std::map<std::string, int> times;
   for (const PlannedModel& other : plan.others) {
     Comparison& comparison = head.comparisons.emplace_back(Comparison{.role = other.role});
     if (!other.checkpoint) continue;
     comparison.post = describe(*other.checkpoint, other.path, request);
+    if (const int time = ++times[comparison.post.id]; time > 1) comparison.post.id += fmt::format(" ({})", time);
     ids.push_back(comparison.post.id);
   }
   const std::vector<std::string> names = short_names(ids);  // posts come first

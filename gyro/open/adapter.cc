@@ -427,8 +427,8 @@ std::string AdapterSource::sha256() const {
 void AdapterSource::hash_samples(Sha256& hash) const {
   base_->hash_samples(hash);
   for (const auto& [name, adapted] : adapted_) {
-    hash.update(fmt::format("{} {:a} {} {}\n", name, adapted.scaling, adapted.transposed,
-                                adapted.magnitude.info != nullptr));
+    hash.update(
+        fmt::format("{} {:a} {} {}\n", name, adapted.scaling, adapted.transposed, adapted.magnitude.info != nullptr));
   }
   for (const auto& [name, bias] : biases_) hash.update(fmt::format("{} {:a}\n", name, bias.scaling));
   for (const auto& [name, info] : file_->header().tensors) {

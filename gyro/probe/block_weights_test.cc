@@ -18,6 +18,7 @@ MatrixRow row_of(int64_t layer, MatrixType type, double nf, double null) {
   row.null.nf = null;
   row.alpha_mean = 1 + nf;
   row.alpha_std = 0.1;
+  row.scale = 1;
   row.relative_change = 10 * nf;
   row.energy.total = 1;
   row.energy.co_rotation = nf;

@@ -379,7 +379,7 @@ class Secrets(Endpoint):
         for address in (f"http://user:{KEY}@127.0.0.1/v1", f"http://{KEY}@127.0.0.1/v1",
                         f"http://127.0.0.1/v1?key={KEY}"):
             self.assertNotIn(KEY, self.fails(address, "--endpoint: has a .*").stderr)
-        for address in ("127.0.0.1:80", "ftp://127.0.0.1/v1", "file:///etc/passwd", "nonsense", ""):
+        for address in ("127.0.0.1:80", "ftp://127.0.0.1/v1", "file:///etc/passwd", "nonsense"):
             self.fails(address, "--endpoint: is .*http://localhost:8000/v1.*")
 
     def test_redirects_are_not_followed(self):
