@@ -32,7 +32,8 @@ NAMES = [f"model.layers.{layer}.{name}.weight" for layer in range(LAYERS) for na
 
 # What counts as stated, by finding. Of a common scalar it is the denial that is a claim.
 STATED = {"unrelated": ("yes",), "uniform_scaling": ("yes", "some_types"), "common_scalar": ("no",), "w_o_anomaly": ("yes",),
-          "co_rotation": ("yes", "some_types"), "low_rank_update": ("yes",), "sparse_update": ("yes",)}
+          "co_rotation": ("yes", "some_types"), "low_rank_update": ("yes",), "sparse_update": ("yes",),
+          "principal_update": ("yes", "counter"), "intruders": ("yes",)}
 
 
 def bf16_bits(x):
@@ -165,12 +166,12 @@ KINDS = {
     "c base, one c, BF16": ("BF16", None, ()),
     "c base, a c each matrix, BF16": ("BF16", times(lambda rng, name: rng.uniform(0.8, 0.99)), ("common_scalar",)),
     "3 % of the weights dropped, F32": ("F32", lambda rng, w, *_: w * (rng.random(w.shape) > 0.03), ("sparse_update", "common_scalar")),
-    "spectrum edited, vectors kept, BF16": ("BF16", edited_spectrum, ("common_scalar",)),
-    "spectrum edited, vectors kept, F32": ("F32", edited_spectrum, ("common_scalar",)),
-    "spectrum edited, vectors kept, F64": ("F64", edited_spectrum, ("common_scalar",)),
+    "spectrum edited, vectors kept, BF16": ("BF16", edited_spectrum, ("common_scalar", "principal_update")),
+    "spectrum edited, vectors kept, F32": ("F32", edited_spectrum, ("common_scalar", "principal_update")),
+    "spectrum edited, vectors kept, F64": ("F64", edited_spectrum, ("common_scalar", "principal_update")),
     "rank 1, s = 0.1, F32": ("F32", lora(1), ("low_rank_update",)),
     "rows rescaled by 3 %, F32":
-        ("F32", lambda rng, w, *_: w * (1 + 0.03 * rng.standard_normal((w.shape[0], 1))), ("common_scalar",)),
+        ("F32", lambda rng, w, *_: w * (1 + 0.03 * rng.standard_normal((w.shape[0], 1))), ("common_scalar", "principal_update")),
     "unrelated, F32": ("F32", lambda rng, w, *_: rms(w) * rng.standard_normal(w.shape), ("unrelated",)),
     "planted: 1 % of the change turns both sides": ("F32", together(0.01), ("co_rotation",)),
     "planted: 2 % of the change turns both sides": ("F32", together(0.02), ("co_rotation",)),
@@ -189,7 +190,7 @@ KINDS = {
 
 def make_post(folder, base, kind, seed):
     dtype, change, _ = KINDS[kind]
-    rng = np.random.default_rng([seed, list(KINDS).index(kind)])
+    rng = np.random.default_rng([1, seed, list(KINDS).index(kind)])  # [7, 0] would be the bases' own stream
     if change is None:
         c = rng.uniform(0.8, 0.99)
         change = times(lambda *_: c)
