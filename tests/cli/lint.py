@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../scripts/lint")
-COMMITS = 40
+COMMITS, MOST = 40, 25
 TIDY = '#!/bin/sh\nfor file; do case $file in *.cc) echo "$file" >>"$CALLS" ;; esac; done\n'
 
 
@@ -66,6 +66,10 @@ class Lint(unittest.TestCase):
         self.assertEqual(self.linted("--recent"), ["gyro/a/b/new.cc", "gyro/a/changed.cc", "gyro/a/declared.cc"])
         self.assertEqual(self.linted("--quick"), everything)
         self.assertEqual(self.linted(), everything)
+        many = [f"gyro/c/{i:02}.cc" for i in range(MOST)]
+        self.commit(*many)
+        self.assertEqual(self.linted("--recent"), many, "the newest")
+        everything += many
         for _ in range(COMMITS):
             self.commit()
         self.assertEqual(self.linted("--recent"), everything, "they touched nothing that is linted")
