@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <ranges>
 #include <set>
 #include <utility>
 #include <vector>
@@ -252,7 +251,9 @@ std::string numbered_prefixes(const TensorSource& checkpoint) {
   for (const auto& [prefix, count] : counts) most.emplace_back(-count, fmt::format("\"{}\"", printable(prefix)));
   std::sort(most.begin(), most.end());
   most.resize(std::min<size_t>(most.size(), 3));
-  return fmt::format("{}", fmt::join(most | std::views::values, ", "));
+  std::vector<std::string> prefixes;
+  for (const auto& [count, prefix] : most) prefixes.push_back(prefix);
+  return fmt::format("{}", fmt::join(prefixes, ", "));
 }
 
 std::string row_tensor(const std::string& prefix, const TensorRow& row, int64_t layer, int64_t expert) {

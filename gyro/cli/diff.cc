@@ -54,9 +54,9 @@ void take_name(DiffRequest& request, const char* option, std::string& model) {
   const auto [name, path] = split_name(model);
   model = path;
   if (name.empty()) return;
-  const auto same = [&](const auto& given) { return given.second == name; };
-  if (std::ranges::any_of(request.names, same))
-    throw CLI::ValidationError(option, fmt::format("the name '{}' is given twice", name));
+  for (const auto& [other, known] : request.names) {
+    if (known == name) throw CLI::ValidationError(option, fmt::format("the name '{}' is given twice", name));
+  }
   if (const auto [known, is_new] = request.names.emplace(path, name); !is_new)
     throw CLI::ValidationError(option, fmt::format("'{}' has two names, '{}' and '{}'", path, known->second, name));
 }
