@@ -115,7 +115,8 @@ void look_at_scaled(const TallWeight& base, const TallWeight& post, Change& chan
 Change measure_change(const TallWeight& base, const TallWeight& post) {
   Change change{.gram = Matrix::zeros(base.n, base.n), .cross = Matrix::zeros(base.n, base.n)};
   const StoredPlaces b_places(*base.weight), p_places(*post.weight);
-  const bool all_stored = p_places.holds_all_of(b_places);
+  const bool scaled = post.weight->scale.data != nullptr;  // places are then looked at value by value
+  const bool all_stored = scaled || p_places.holds_all_of(b_places);
   std::vector<int64_t> b_exponents(linalg::kExponents), p_exponents = b_exponents, stored = b_exponents;
   for_each_panel(base, post, [&](const Panel& b, const Panel& p) {
     add_counts(b_exponents, linalg::exponent_counts(b.data));
@@ -130,10 +131,13 @@ Change measure_change(const TallWeight& base, const TallWeight& post) {
     add_cross(b, p, change.cross);
   });
   check_finite(*post.weight, change.post_norm_squared);
-  change.places = place_bins(p_places, b_exponents, all_stored ? b_exponents : stored);
-  change.rounding_square = rounding_square(p_places, p_exponents);
   change.base_rounding_square = rounding_square(b_places, b_exponents);
-  if (post.weight->scale.data != nullptr) look_at_scaled(base, post, change);
+  if (scaled) {
+    look_at_scaled(base, post, change);
+  } else {
+    change.places = place_bins(p_places, b_exponents, all_stored ? b_exponents : stored);
+    change.rounding_square = rounding_square(p_places, p_exponents);
+  }
   return change;
 }
 

@@ -48,7 +48,6 @@ double overlap_on(const Rows& rows, Against SubspaceOverlap::*side) {
   for (const MatrixRow& row : rows) {
     if (row.quantities) overlaps.push_back((row.quantities->subspace_overlap.q10.*side).value);
   }
-  std::erase_if(overlaps, [](double x) { return std::isnan(x); });
   return median(std::move(overlaps));
 }
 
